@@ -1,0 +1,66 @@
+"""Compile ``native/*.c`` into the one shared library that the real-time stages call.
+
+The compiler is ``$CC``, else ``cc``, ``gcc`` or ``clang``, else the C compiler of the PyPI package ``ziglang`` if that is
+installed. The library uses no Python API, so one wheel per platform serves every Python version.
+"""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FLAGS = [
+    "-O3",
+    "-std=c11",
+    "-fPIC",
+    "-shared",
+    "-fvisibility=hidden",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-Wall",
+]
+SUFFIX = {"win32": "dll", "darwin": "dylib"}.get(sys.platform, "so")
+
+
+def compiler() -> list[str]:
+    """Command line of the C compiler."""
+    if chosen := os.environ.get("CC"):
+        return chosen.split()
+    for name in ("cc", "gcc", "clang"):
+        if path := shutil.which(name):
+            return [path]
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "cc"]
+    raise RuntimeError("menura needs a C compiler to build: install gcc or clang, or `pip install ziglang`")
+
+
+def compile_library(root: Path) -> Path:
+    """Build the library into the source tree; written beside it and moved, so that no half-written file is loaded."""
+    target = root / "src" / "menura" / "dsp" / f"_native.{SUFFIX}"
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    sources = sorted(str(path) for path in (root / "native").glob("*.c"))
+    subprocess.run([*compiler(), *FLAGS, "-o", str(part), *sources, "-lm"], check=True)
+    part.replace(target)
+    return target
+
+
+class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Runs for wheels and editable installs alike."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if self.target_name != "wheel":
+            return
+        compile_library(Path(self.root))
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform}"
+
+
+if __name__ == "__main__":
+    print(compile_library(Path(__file__).parent))  # noqa: T201

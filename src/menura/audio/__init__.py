@@ -1,0 +1,1 @@
+"""Audio as data: format, blocks, PCM, G.711, files, streams as values."""

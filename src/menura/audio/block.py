@@ -1,0 +1,64 @@
+"""The one currency inside menura: float32 ``[frames, channels]`` in −1…1."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from menura.errors import FormatError
+
+__all__ = ["Samples", "as_block", "remix", "silence"]
+
+Samples = NDArray[np.float32]
+
+
+def silence(frames: int, channels: int = 1) -> Samples:
+    """A block of zeros, ``[frames, channels]``."""
+    return np.zeros((frames, channels), np.float32)
+
+
+def as_block(x: ArrayLike, channels: int | None = None) -> Samples:
+    """View or convert an array as a block.
+
+    Args:
+        x: Floating-point samples.
+        channels: Channels it must have, if that matters.
+
+    Shape:
+        x: ``[frames]`` or ``[frames, channels]``.
+
+    Returns:
+        C-contiguous float32 ``[frames, channels]``; ``x`` itself where it is that already.
+
+    Raises:
+        FormatError: ``x`` has another shape, or integers, whose full scale would be a guess.
+
+    >>> as_block(np.zeros(4)).shape
+    (4, 1)
+    """
+    block: NDArray[Any] = np.asarray(x)
+    if block.dtype.kind != "f" and block.size:
+        raise FormatError(f"a block holds floating-point samples in −1…1, not {block.dtype}")
+    if block.ndim == 1:
+        block = block[:, None]
+    if block.ndim != 2:
+        raise FormatError(f"a block has the shape [frames, channels], not {list(block.shape)}")
+    if channels is not None and block.shape[1] != channels:
+        raise FormatError(f"expected {channels} channel{'s' if channels > 1 else ''}, got {block.shape[1]}")
+    return np.ascontiguousarray(block, np.float32)
+
+
+def remix(x: Samples, channels: int) -> Samples:
+    """Change the number of channels: the mean to make mono, copies to widen mono.
+
+    Raises:
+        FormatError: Neither side is mono, so that any mapping would be a guess.
+    """
+    have = x.shape[1]
+    if have == channels:
+        return x
+    if channels == 1:
+        return np.asarray(x.mean(axis=1, keepdims=True), np.float32)
+    if have == 1:
+        return np.repeat(x, channels, axis=1)
+    raise FormatError(f"cannot map {have} channels to {channels}: mix to mono first")
