@@ -1,7 +1,7 @@
 """Compile ``native/*.c`` into the one shared library that the real-time stages call.
 
-The compiler is ``$CC``, else ``cc``, ``gcc`` or ``clang``, else the C compiler of the PyPI package ``ziglang`` if that is
-installed. The library uses no Python API, so one wheel per platform serves every Python version.
+The compiler is ``$CC``, else ``cc``, ``gcc`` or ``clang``, else the C compiler of the PyPI package ``ziglang`` if that
+is installed. The library uses no Python API, so one wheel per platform serves every Python version.
 """
 
 import importlib.util
@@ -54,6 +54,7 @@ class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
     """Runs for wheels and editable installs alike."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Compile, and mark the wheel as one for this platform."""
         if self.target_name != "wheel":
             return
         compile_library(Path(self.root))

@@ -1,7 +1,7 @@
 """Every error menura raises on purpose: one tree, each class with a stable ``code``.
 
-The second base lets code written from the seed documents, which catches plain Python exceptions, still catch these. Only
-the text of a :class:`MenuraError` may reach a peer or a user; whatever else is raised becomes "internal error".
+The second base lets code written from the seed documents, which catches plain Python exceptions, still catch these.
+Only the text of a :class:`MenuraError` may reach a peer or a user; whatever else is raised becomes "internal error".
 """
 
 from typing import ClassVar

@@ -1,8 +1,9 @@
 """G.711 µ-law and A-law, by table.
 
 Source:
-    ITU-T G.711 (11/1988), tables 1a–2b; how 16-bit samples fall between decision values is that of ITU-T G.191's reference
-    software: the two (µ-law) or four (A-law) lowest bits are cut off, for negative samples after one's complement.
+    ITU-T G.711 (11/1988), tables 1a–2b. How 16-bit samples fall between decision values is that of ITU-T G.191's
+    reference software: the two (µ-law) or four (A-law) lowest bits are cut off, for negative samples after one's
+    complement.
 """
 
 import numpy as np

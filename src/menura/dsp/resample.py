@@ -45,8 +45,8 @@ def _table(up: int, down: int, half: int, rows: int) -> NDArray[np.float32]:
 class Resampler:
     """Stage that converts from one rate to another.
 
-    After ``n`` frames in, exactly ``floor(n · rate_out / rate_in)`` are out: 20 ms in give 20 ms out, always. The delay is
-    at most 5 ms.
+    After ``n`` frames in, exactly ``floor(n · rate_out / rate_in)`` are out: 20 ms in give 20 ms out, always. The delay
+    is at most 5 ms.
 
     Args:
         rate_in: Hz.

@@ -21,9 +21,9 @@ class Overflow(StrEnum):
 class Ring:
     """Bounded FIFO of frames.
 
-    One thread may write while another reads without a lock, as long as the policy is ``DROP_NEWEST``: the writer alone moves
-    ``written``, the reader alone moves ``consumed``, and each is one Python integer. ``DROP_OLDEST`` moves the reader's end
-    from the writer's side and belongs in one thread.
+    One thread may write while another reads without a lock, as long as the policy is ``DROP_NEWEST``: the writer
+    alone moves ``written``, the reader alone moves ``consumed``, and each is one Python integer. ``DROP_OLDEST`` moves
+    the reader's end from the writer's side and belongs in one thread.
 
     Args:
         capacity: Frames it holds at most.

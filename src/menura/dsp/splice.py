@@ -29,8 +29,9 @@ def best_offset(tail: Samples, candidates: Samples) -> int:
 class Splicer:
     """Joins blocks that each begin ``fade + search`` frames before the last one's end.
 
-    Each call gives ``[fade + search + block, c]``: the splicer finds within ``search`` frames where the new block continues
-    what it kept of the last, fades over ``fade`` frames and returns ``block`` frames. Output lags by ``fade`` frames.
+    Each call gives ``[fade + search + block, c]``: the splicer finds within ``search`` frames where the new block
+    continues what it kept of the last, fades over ``fade`` frames and returns ``block`` frames. Output lags by
+    ``fade`` frames.
 
     Source:
         Synchronous overlap-add: Roucos and Wilgus, ICASSP 1985.

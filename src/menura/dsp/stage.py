@@ -13,8 +13,8 @@ __all__ = ["Stage", "process_whole", "read_only"]
 class Stage(Protocol):
     """A signal processor that keeps its state between blocks.
 
-    Cutting the input anywhere changes nothing in the output. After ``flush`` or ``reset`` a stage is as new. A stage is used
-    from one thread at a time.
+    Cutting the input anywhere changes nothing in the output. After ``flush`` or ``reset`` a stage is as new. A stage
+    is used from one thread at a time.
     """
 
     @property
@@ -36,7 +36,7 @@ class Stage(Protocol):
             x: ``[n, channels]``, float32; ``n`` may be 0.
 
         Returns:
-            ``[m, channels]``: at equal rates ``m = n``, otherwise so many that the total is ``floor(total · out / in)``.
+            ``[m, channels]``: at equal rates ``m = n``, else so many that the total is ``floor(total · out / in)``.
         """
 
     def flush(self) -> Samples:

@@ -1,0 +1,321 @@
+"""Audio files of any kind, block by block: soundfile where it can, PyAV for the rest."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+
+from menura.audio.block import Samples, as_block
+from menura.errors import FileError
+
+__all__ = ["AudioReader", "AudioWriter", "FileFormat", "read_audio", "writable_suffixes", "write_audio"]
+
+BLOCK = 16_384
+"""Frames read at a time: a third of a second, so that memory stays flat however long the file."""
+
+
+class FileFormat(NamedTuple):
+    """How a kind of file is written: by soundfile (its format and subtype) or by PyAV (container and codec)."""
+
+    library: str
+    container: str
+    codec: str
+    rates: tuple[int, ...] = ()
+
+
+_OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_AAC_RATES = (*_MP3_RATES, 64000, 88200, 96000)
+
+_WRITE = {
+    ".wav": FileFormat("soundfile", "WAV", "PCM_16"),
+    ".flac": FileFormat("soundfile", "FLAC", "PCM_16"),
+    ".aiff": FileFormat("soundfile", "AIFF", "PCM_16"),
+    ".aif": FileFormat("soundfile", "AIFF", "PCM_16"),
+    ".caf": FileFormat("soundfile", "CAF", "PCM_16"),
+    ".ogg": FileFormat("soundfile", "OGG", "VORBIS"),
+    ".mp3": FileFormat("av", "mp3", "libmp3lame", _MP3_RATES),
+    ".m4a": FileFormat("av", "ipod", "aac", _AAC_RATES),
+    ".mp4": FileFormat("av", "mp4", "aac", _AAC_RATES),
+    ".opus": FileFormat("av", "ogg", "libopus", _OPUS_RATES),
+    ".webm": FileFormat("av", "webm", "libopus", _OPUS_RATES),
+}
+
+
+def writable_suffixes() -> list[str]:
+    """File name endings that can be written."""
+    return sorted(_WRITE)
+
+
+class _Source(Protocol):
+    rate: int
+    channels: int
+    frames: int | None
+
+    def blocks(self) -> Iterator[Samples]: ...
+    def close(self) -> None: ...
+
+
+class _SoundFileSource:
+    def __init__(self, path: Path) -> None:
+        import soundfile
+
+        self._file = soundfile.SoundFile(path)
+        self.rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        self.frames: int | None = len(self._file)
+
+    def blocks(self) -> Iterator[Samples]:
+        while len(block := self._file.read(BLOCK, dtype="float32", always_2d=True)):
+            yield block
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _AvSource:
+    def __init__(self, path: Path) -> None:
+        import av
+
+        self._container = av.open(str(path))
+        if not self._container.streams.audio:
+            self._container.close()
+            raise ValueError("it has no audio track")
+        self._stream = self._container.streams.audio[0]
+        self.rate = int(self._stream.rate)
+        self.channels = int(self._stream.channels)
+        duration = self._stream.duration
+        base = self._stream.time_base
+        self.frames: int | None = round(float(duration * base) * self.rate) if duration and base else None
+
+    def blocks(self) -> Iterator[Samples]:
+        import av
+
+        to_float = av.AudioResampler(format="flt", layout=self._stream.layout.name, rate=self.rate)
+        for frame in self._container.decode(self._stream):
+            for part in to_float.resample(frame):
+                yield self._block(part)
+        for part in to_float.resample(None):
+            yield self._block(part)
+
+    def _block(self, frame: Any) -> Samples:
+        return np.array(frame.to_ndarray().reshape(-1, self.channels), np.float32)
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def _open(path: Path) -> _Source:
+    if not path.exists():
+        raise FileError(f"{path}: no such file")
+    if path.is_dir():
+        raise FileError(f"{path}: is a folder, not a file")
+    reason = "unknown format"
+    # MP3's encoder delay is known to PyAV's demuxer only, which keeps the alignment
+    for source in (_AvSource, _SoundFileSource) if path.suffix.lower() == ".mp3" else (_SoundFileSource, _AvSource):
+        try:
+            return source(path)
+        except PermissionError:
+            reason = "permission denied"
+        except Exception as error:  # each library has its own tree of errors; all mean: not readable as audio
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    raise FileError(f"{path}: cannot be read as audio ({_short(reason, path)})")
+
+
+def _short(reason: str, path: Path) -> str:
+    for noise in (f"Error opening {str(path)!r}: ", f": {str(path)!r}", "[Errno 1094995529] ", "[Errno 1] "):
+        reason = reason.replace(noise, "")
+    return reason.rstrip(".")
+
+
+class AudioReader:
+    """An audio file as blocks.
+
+    Attributes:
+        rate: Hz.
+        channels: Of every block.
+        frames: Length, where the file tells; an estimate for compressed formats.
+
+    Raises:
+        FileError: It does not exist or cannot be read as audio; the text names the file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._source = _open(self.path)
+        self.rate, self.channels, self.frames = self._source.rate, self._source.channels, self._source.frames
+
+    def __iter__(self) -> Iterator[Samples]:
+        """Blocks of float32 ``[n, channels]``.
+
+        Raises:
+            FileError: The file is damaged from here on.
+        """
+        try:
+            yield from self._source.blocks()
+        except Exception as error:
+            raise FileError(f"{self.path}: damaged audio ({error})") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _SoundFileSink:
+    def __init__(self, path: str, form: FileFormat, rate: int, channels: int) -> None:
+        import soundfile
+
+        self._file = soundfile.SoundFile(path, "w", rate, channels, form.codec, format=form.container)
+
+    def write(self, x: Samples) -> None:
+        self._file.write(x)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _AvSink:
+    def __init__(self, path: str, form: FileFormat, rate: int, channels: int) -> None:
+        import av
+
+        layout = {1: "mono", 2: "stereo"}[channels]
+        self._container = av.open(path, "w", format=form.container)
+        self._stream: Any = self._container.add_stream(form.codec, rate=rate, layout=layout)
+        self._layout, self._rate, self._at = layout, rate, 0
+
+    def write(self, x: Samples) -> None:
+        import av
+
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(x).reshape(1, -1), "flt", self._layout)
+        frame.rate, frame.pts = self._rate, self._at
+        self._at += len(x)
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        if self._at:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+
+class AudioWriter:
+    """Writes an audio file that appears under its name only when complete.
+
+    Used with ``with``: an exception inside removes what was written, and a file of that name stays as it was.
+
+    Args:
+        path: Its ending chooses the format.
+        rate: Hz.
+        channels: 1 or 2 for compressed formats.
+
+    Raises:
+        FileError: The format cannot be written, not at this rate, or the place is not writable.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], rate: int, channels: int = 1) -> None:
+        self.path = Path(path)
+        self.channels = channels
+        form = _WRITE.get(self.path.suffix.lower())
+        if form is None:
+            raise FileError(f"{self.path}: cannot write this format; choose one of {', '.join(writable_suffixes())}")
+        if form.rates and rate not in form.rates:
+            raise FileError(f"{self.path}: {self.path.suffix} cannot hold {rate} Hz; choose .wav or .flac")
+        if form.library == "av" and channels > 2:
+            raise FileError(f"{self.path}: {self.path.suffix} is written with 1 or 2 channels, not {channels}")
+        self._part = self._temporary()
+        try:
+            make = _SoundFileSink if form.library == "soundfile" else _AvSink
+            self._sink: _SoundFileSink | _AvSink = make(self._part, form, rate, channels)
+        except Exception as error:
+            self._remove()
+            raise FileError(f"{self.path}: cannot be written ({_short(str(error), Path(self._part))})") from error
+
+    def _temporary(self) -> str:
+        if self.path.is_dir():
+            raise FileError(f"{self.path}: is a folder, not a file")
+        try:
+            part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+            part.touch(exist_ok=False)
+        except OSError as error:
+            raise FileError(f"{self.path}: cannot be written ({error.strerror})") from error
+        return str(part)
+
+    def write(self, x: Samples) -> None:
+        """Append a block, ``[n, channels]``.
+
+        Raises:
+            FileError: The disk is full or gone.
+        """
+        if not len(x):
+            return
+        try:
+            self._sink.write(as_block(x, self.channels))
+        except (OSError, RuntimeError) as error:
+            raise FileError(f"{self.path}: cannot be written ({error})") from error
+
+    def commit(self) -> None:
+        """Finish the file and put it under its name."""
+        try:
+            self._sink.close()
+            Path(self._part).replace(self.path)
+        except (OSError, RuntimeError) as error:
+            self._remove()
+            raise FileError(f"{self.path}: cannot be written ({error})") from error
+
+    def discard(self) -> None:
+        """Remove what was written."""
+        with suppress(Exception):
+            self._sink.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        Path(self._part).unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if kind is None:
+            self.commit()
+        else:
+            self.discard()
+
+
+def read_audio(path: str | os.PathLike[str]) -> tuple[Samples, int]:
+    """Read a whole file.
+
+    Returns:
+        float32 ``[frames, channels]`` and the rate in Hz.
+
+    Raises:
+        FileError: It cannot be read.
+    """
+    with AudioReader(path) as reader:
+        blocks = list(reader)
+        empty = np.zeros((0, reader.channels), np.float32)
+        return np.concatenate(blocks or [empty]), reader.rate
+
+
+def write_audio(path: str | os.PathLike[str], x: Samples, rate: int) -> None:
+    """Write a whole file; its ending chooses the format.
+
+    Shape:
+        x: ``[frames]`` or ``[frames, channels]``.
+
+    Raises:
+        FileError: It cannot be written; nothing is left behind.
+    """
+    block = as_block(x)
+    with AudioWriter(path, rate, block.shape[1]) as writer:
+        for start in range(0, len(block), BLOCK):
+            writer.write(block[start : start + BLOCK])

@@ -1,0 +1,1 @@
+"""What runs: sessions, strands, devices, conversion of files."""

@@ -1,0 +1,1 @@
+"""Voices as data, and the stages built from them."""

@@ -1,0 +1,173 @@
+"""From a voice as data to a Stage that runs."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from menura.audio.block import Samples
+from menura.dsp.chain import Chain
+from menura.dsp.delay import Chorus, Echo, Vibrato
+from menura.dsp.drive import Drive
+from menura.dsp.dynamics import Compressor, Gain, Gate, Limiter
+from menura.dsp.filter import Band, BandKind, Equalizer
+from menura.dsp.modulate import RingModulator, Tremolo
+from menura.dsp.noise import Hiss
+from menura.dsp.resample import Resampler
+from menura.dsp.reverb import Reverb
+from menura.dsp.shift import PitchShift
+from menura.dsp.spectral import Robot, Whisper
+from menura.dsp.blend import Blend
+from menura.dsp.stage import Stage
+from menura.errors import ConfigError, MenuraError, ModelError
+from menura.voices.voice import StageSpec, Voice, VoiceParameters
+
+__all__ = ["KINDS", "VoiceStage", "make_stage"]
+
+_LOWEST_RATE, _HIGHEST_RATE = 16_000, 48_000
+"""Rates voices run at as they are; others are converted on the way in and out."""
+
+
+def _equalizer(rate: int, channels: int, *, bands: list[Mapping[str, Any]]) -> Equalizer:
+    made = [Band(**{**band, "kind": BandKind(band["kind"])}) for band in bands]
+    return Equalizer(rate, channels, bands=made)
+
+
+KINDS: Mapping[str, Callable[..., Stage]] = {
+    "chorus": Chorus,
+    "compressor": Compressor,
+    "drive": Drive,
+    "echo": Echo,
+    "equalizer": _equalizer,
+    "gain": Gain,
+    "gate": Gate,
+    "hiss": Hiss,
+    "reverb": Reverb,
+    "ring_modulator": RingModulator,
+    "robot": Robot,
+    "shift": PitchShift,
+    "tremolo": Tremolo,
+    "vibrato": Vibrato,
+    "whisper": Whisper,
+}
+"""Every kind of stage a voice may name: add one here, and voices can use it."""
+
+
+def _make(spec: StageSpec, rate: int, channels: int) -> Stage:
+    try:
+        return KINDS[spec.kind](rate, channels, **spec.params)
+    except KeyError:
+        raise ModelError(f"unknown kind of stage {spec.kind!r}; there are {', '.join(KINDS)}") from None
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"stage {spec.kind!r}: {error}") from error
+
+
+class VoiceStage:
+    """A voice, running: its stages, mixed with the unchanged voice, then a limiter.
+
+    Args:
+        voice: What to build.
+        rate: Of the audio in and out, Hz; rates the stages cannot run at are converted inside.
+        channels: Of every block.
+        parameters: The user's settings to begin with.
+        speaker_hz: Median pitch of who speaks, if known from before; 0 if not.
+
+    Raises:
+        ModelError: The voice's data make no chain.
+    """
+
+    def __init__(
+        self,
+        voice: Voice,
+        rate: int,
+        channels: int = 1,
+        *,
+        parameters: VoiceParameters | None = None,
+        speaker_hz: float = 0.0,
+    ) -> None:
+        self.voice = voice
+        self.rate_in = self.rate_out = rate
+        self.channels = channels
+        inner = min(max(rate, _LOWEST_RATE), _HIGHEST_RATE)
+        stages = [_make(spec, inner, channels) for spec in voice.stages]
+        self._shifts = [
+            (stage, stage.pitch_st, stage.formant) for stage in stages if isinstance(stage, PitchShift)
+        ]
+        self._blend = Blend(Chain(stages, inner))
+        whole: list[Stage] = [self._blend, Limiter(inner, channels)]
+        if inner != rate:
+            whole = [Resampler(rate, inner, channels), *whole, Resampler(inner, rate, channels), Limiter(rate, channels)]
+        self._chain = Chain(whole)
+        # frames at `inner` come back as whole frames at `rate` only in the long run: one held makes the cadence constant
+        self._slack = 1 if inner != rate else 0
+        self.latency = self._chain.latency + self._slack
+        self.parameters = parameters or VoiceParameters()
+        self.set(self.parameters)
+        if speaker_hz:
+            self.seed_speaker(speaker_hz)
+        self._restart()
+
+    def _restart(self) -> None:
+        self._owed = np.zeros((self._slack, self.channels), np.float32)
+
+    def set(self, parameters: VoiceParameters) -> None:
+        """Turn the user's settings; the change is heard without a click."""
+        self.parameters = parameters
+        for shift, pitch_st, formant in self._shifts:
+            shift.pitch_st = pitch_st + parameters.pitch_st
+            shift.formant = min(max(formant * parameters.formant, 0.5), 2.0)
+        self._blend.mix = parameters.mix
+
+    @property
+    def speaker_hz(self) -> float:
+        """Median pitch of who speaks; 0 while unknown."""
+        return max((shift.speaker_hz for shift, _, _ in self._shifts), default=0.0)
+
+    def seed_speaker(self, speaker_hz: float) -> None:
+        """Tell the median pitch of who speaks."""
+        for shift, _, _ in self._shifts:
+            shift.seed_speaker(speaker_hz)
+
+    def process(self, x: Samples) -> Samples:
+        """Change the next block, ``[n, c]`` → ``[n, c]``."""
+        y = self._chain.process(x)
+        if not self._slack:
+            return y
+        y = np.concatenate([self._owed, y])
+        self._owed = y[len(x) :]
+        return y[: len(x)]
+
+    def flush(self) -> Samples:
+        """Return the ``latency`` frames still held; then be as new."""
+        y = np.concatenate([self._owed, self._chain.flush()])
+        self._restart()
+        return y[: self.latency]
+
+    def reset(self) -> None:
+        """Forget all audio; settings stay."""
+        self._chain.reset()
+        self._restart()
+
+
+def make_stage(
+    voice: Voice,
+    rate: int,
+    channels: int = 1,
+    *,
+    parameters: VoiceParameters | None = None,
+    speaker_hz: float = 0.0,
+) -> VoiceStage:
+    """Build a voice to run.
+
+    >>> from menura.voices.builtin import find_voice
+    >>> stage = make_stage(find_voice("robot"), 48000)
+
+    Raises:
+        ModelError: The voice's data make no chain.
+    """
+    try:
+        return VoiceStage(voice, rate, channels, parameters=parameters, speaker_hz=speaker_hz)
+    except (ModelError, ConfigError):
+        raise
+    except MenuraError as error:
+        raise ModelError(f"voice {voice.id!r}: {error}") from error
