@@ -39,24 +39,18 @@ class RubberBand:
     here on silence when the stream is made, as the library does not say it.
     """
 
-    def __init__(self, rate: int, semitones: float, formant: float, *, finer: bool, block: int = 480) -> None:
+    def __init__(self, rate: int, semitones: float, formant: float, *, engine: Any, block: int = 480) -> None:
         option = pylibrb.Option
-        engine = option.ENGINE_FINER if finer else option.ENGINE_FASTER
-        options = (
-            option.PROCESS_REALTIME
-            | engine
-            | option.THREADING_NEVER
-            | option.FORMANT_PRESERVED
-            | option.PITCH_HIGH_CONSISTENCY
-        )
+        options = option.PROCESS_REALTIME | option.THREADING_NEVER | option.FORMANT_PRESERVED | engine
         scale = 2 ** (semitones / 12)
         self._make: Callable[[], Any] = lambda: pylibrb.RubberBandStretcher(rate, 1, options, 1.0, scale)
         self._formant_scale = formant / scale
         self._block = block
         self._open()
         self._held = self._shortage(rate)
-        self.latency = 0
         self._open()
+        ahead = self._stretcher.get_preferred_start_pad() - self._stretcher.get_start_delay()
+        self.latency = self._held - ahead
 
     def _open(self) -> None:
         self._stretcher = self._make()
@@ -91,3 +85,25 @@ class RubberBand:
         """As much silence through as the latency."""
         blocks = [self.process(np.zeros((self._block, 1), np.float32)) for _ in range(self.latency // self._block + 1)]
         return np.concatenate(blocks)[: self.latency]
+
+
+def rubber_band(name: str) -> Make:
+    """One of Rubber Band's engines by the names of ``PEERS``."""
+    option = pylibrb.Option
+    engine = {
+        "R3": option.ENGINE_FINER,
+        "R3 short": option.ENGINE_FINER | option.WINDOW_SHORT,
+        "R2": option.ENGINE_FASTER,
+    }[name.removeprefix("Rubber Band ")]
+    return lambda rate, semitones, formant, fmin_hz: RubberBand(rate, semitones, formant, engine=engine)
+
+
+PEERS = ("Rubber Band R3", "Rubber Band R3 short", "Rubber Band R2")
+"""R3 short is R3 with the short window: the lowest delay that engine has. R2 has no formant scale."""
+
+
+def stream(shifter: Shifter, x: NDArray[Any], block: int = 480) -> NDArray[np.float32]:
+    """All of ``[n]`` through in blocks with the tail flushed, the declared latency taken off: aligned with ``x``."""
+    column = np.ascontiguousarray(x[:, None], np.float32)
+    parts = [shifter.process(column[i : i + block]) for i in range(0, len(x), block)]
+    return np.concatenate([*parts, shifter.flush()])[shifter.latency :][: len(x), 0]

@@ -298,6 +298,16 @@ def lag(source: Mono, shifted: Mono) -> int:
     return int(np.abs(corr[len(source) - 1 :]).argmax())
 
 
+def envelope_lag(source: Mono, shifted: Mono, rate: int) -> int:
+    """Frames by which the loudness contour of ``shifted`` lags: coarse (about 2 ms), but blind to pitch and phase."""
+    step = rate // 1000
+    width = 10 * step
+    levels = [np.log(ndimage.uniform_filter1d(x.astype(np.float64) ** 2, width)[::step] + 1e-5) for x in (source, shifted)]
+    a, b = (level - level.mean() for level in levels)
+    corr = signal.correlate(b, a, mode="full", method="fft")
+    return int(corr.argmax() - (len(a) - 1)) * step
+
+
 def latency(process: Callable[[NDArray[np.float32]], NDArray[np.float32]], source: Mono, rate: int, block: int) -> Latency:
     """True delay of a stream at neutral settings: what a listener who must not run dry has to wait.
 
