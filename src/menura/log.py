@@ -11,8 +11,8 @@ def get_logger(name: str) -> logging.Logger:
     return logging.getLogger(name if name.startswith("menura") else f"menura.{name}")
 
 
-def log_internal_error(logger: logging.Logger, what: str) -> str:
-    """Log the exception being handled and return the id under which the operator finds it."""
+def log_internal_error(logger: logging.Logger, what: str, error: BaseException) -> str:
+    """Log an exception with its trace; returns the id under which the operator finds it."""
     log_id = uuid.uuid4().hex[:8]
-    logger.exception("%s [%s]", what, log_id)
+    logger.error("%s [%s]", what, log_id, exc_info=error)
     return log_id

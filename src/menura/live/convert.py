@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from menura.audio.block import Samples
 from menura.audio.files import AudioReader, AudioWriter
@@ -15,7 +16,9 @@ Progress = Callable[[int, int | None], None]
 """Called with the frames done so far and the frames in all, if known."""
 
 
-def stream_through(blocks: Iterator[Samples], voice: Voice, rate: int, channels: int, parameters: VoiceParameters | None = None) -> Iterator[Samples]:
+def stream_through(
+    blocks: Iterator[Samples], voice: Voice, rate: int, channels: int, parameters: VoiceParameters | None = None
+) -> Iterator[Samples]:
     """Blocks through a voice with its latency taken off: as many frames come out as went in, in place.
 
     The same stage as a live session runs: what a session returns, ``latency`` frames earlier.
@@ -54,7 +57,7 @@ def convert(
     """
     done = 0
     with AudioReader(source) as reader:
-        if os.path.exists(target) and os.path.samefile(source, target):
+        if Path(target).exists() and Path(target).samefile(source):
             raise FileError(f"{target}: is the input itself; choose another output")
         with AudioWriter(target, reader.rate, reader.channels) as writer:
             for y in stream_through(iter(reader), voice, reader.rate, reader.channels, parameters):

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from menura.audio.block import Samples
+from menura.audio.block import Samples, silence
+from menura.dsp.blend import Blend
 from menura.dsp.chain import Chain
 from menura.dsp.delay import Chorus, Echo, Vibrato
 from menura.dsp.drive import Drive
@@ -17,7 +18,6 @@ from menura.dsp.resample import Resampler
 from menura.dsp.reverb import Reverb
 from menura.dsp.shift import PitchShift
 from menura.dsp.spectral import Robot, Whisper
-from menura.dsp.blend import Blend
 from menura.dsp.stage import Stage
 from menura.errors import ConfigError, MenuraError, ModelError
 from menura.voices.voice import StageSpec, Voice, VoiceParameters
@@ -90,16 +90,19 @@ class VoiceStage:
         self.channels = channels
         inner = min(max(rate, _LOWEST_RATE), _HIGHEST_RATE)
         stages = [_make(spec, inner, channels) for spec in voice.stages]
-        self._shifts = [
-            (stage, stage.pitch_st, stage.formant) for stage in stages if isinstance(stage, PitchShift)
-        ]
+        self._shifts = [(stage, stage.pitch_st, stage.formant) for stage in stages if isinstance(stage, PitchShift)]
         self._blend = Blend(Chain(stages, inner))
         whole: list[Stage] = [self._blend, Limiter(inner, channels)]
         if inner != rate:
-            whole = [Resampler(rate, inner, channels), *whole, Resampler(inner, rate, channels), Limiter(rate, channels)]
+            whole = [
+                Resampler(rate, inner, channels),
+                *whole,
+                Resampler(inner, rate, channels),
+                Limiter(rate, channels),
+            ]
         self._chain = Chain(whole)
-        # frames at `inner` come back as whole frames at `rate` only in the long run: one held makes the cadence constant
-        self._slack = 1 if inner != rate else 0
+        # there and back, whole frames at `inner` come up to one of them late: so much in hand keeps the cadence
+        self._slack = -(-rate // inner) if inner != rate else 0
         self.latency = self._chain.latency + self._slack
         self.parameters = parameters or VoiceParameters()
         self.set(self.parameters)
@@ -108,7 +111,7 @@ class VoiceStage:
         self._restart()
 
     def _restart(self) -> None:
-        self._owed = np.zeros((self._slack, self.channels), np.float32)
+        self._owed = silence(self._slack, self.channels)
 
     def set(self, parameters: VoiceParameters) -> None:
         """Turn the user's settings; the change is heard without a click."""
@@ -139,9 +142,9 @@ class VoiceStage:
 
     def flush(self) -> Samples:
         """Return the ``latency`` frames still held; then be as new."""
-        y = np.concatenate([self._owed, self._chain.flush()])
-        self._restart()
-        return y[: self.latency]
+        y = self.process(silence(self.latency, self.channels))
+        self.reset()
+        return y
 
     def reset(self) -> None:
         """Forget all audio; settings stay."""

@@ -150,7 +150,9 @@ def builtin_voices() -> tuple[Voice, ...]:
             "Radio",
             "A walkie-talkie on a bad day",
             _stage("shift"),
-            _equalizer(_band("high_pass", 420), _band("high_pass", 420), _band("low_pass", 2900), _band("low_pass", 2900)),
+            _equalizer(
+                _band("high_pass", 420), _band("high_pass", 420), _band("low_pass", 2900), _band("low_pass", 2900)
+            ),
             _stage("drive", drive_db=14.0),
             _stage("hiss", level_db=-46.0),
             _equalizer(_band("high_pass", 350), _band("low_pass", 3200), _band("peak", 1500, 4.0, 0.8)),

@@ -1,0 +1,88 @@
+"""Commands of ``menura``; each imports what it needs when it runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from menura import __version__
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Change voices while people speak.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"menura {__version__}")
+        raise typer.Exit
+
+
+def _show_voices(wanted: bool) -> None:
+    if wanted:
+        voices()
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Change voices while people speak."""
+
+
+@app.command()
+def voices() -> None:
+    """List the voices."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from menura.voices.builtin import builtin_voices
+
+    table = Table("id", "name", "category", "description", box=None, header_style="bold")
+    for voice in builtin_voices():
+        table.add_row(voice.id, voice.name, str(voice.category), voice.description)
+    Console().print(table)
+
+
+@app.command()
+def convert(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Files, or folders of files.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="A file; a folder for several inputs.")],
+    voice: Annotated[str, typer.Option("--voice", "-v", metavar="ID", help="Which voice; --list-voices shows them.")],
+    pitch: Annotated[float, typer.Option(min=-24, max=24, help="Semitones on top of the voice.")] = 0.0,
+    formant: Annotated[float, typer.Option(min=0.5, max=2, help="Factor on the formants: above 1, smaller.")] = 1.0,
+    mix: Annotated[float, typer.Option(min=0, max=1, help="Share of the changed voice.")] = 1.0,
+    form: Annotated[str, typer.Option("--format", metavar="EXT", help="Format for several files, as wav or mp3.")] = "",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    list_voices: Annotated[
+        bool, typer.Option("--list-voices", callback=_show_voices, is_eager=True, help="List the voices.")
+    ] = False,
+) -> None:
+    """Convert files into another voice: length, rate and channels stay."""
+    from menura.cli.convert import convert_all
+    from menura.voices.builtin import find_voice
+    from menura.voices.voice import VoiceParameters
+
+    parameters = VoiceParameters(pitch_st=pitch, formant=formant, mix=mix)
+    convert_all(inputs, output, find_voice(voice), parameters, form=form, quiet=quiet)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "warning",
+) -> None:
+    """Run the server with its page."""
+    from menura.cli.serve import run_server
+
+    run_server(host, port, log_level)

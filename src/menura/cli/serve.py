@@ -1,0 +1,48 @@
+"""``menura serve``: the server on uvicorn."""
+
+import socket
+from contextlib import suppress
+
+import uvicorn
+
+from menura.errors import ConfigError
+from menura.server.app import create_app
+
+__all__ = ["run_server"]
+
+MAX_MESSAGE = 16 * 1024 * 1024
+"""Above menura's own limit, so that a message a little too long is answered rather than cut off."""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        hint = "choose another with --port" if port else "choose another with --host"
+        raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); {hint}") from error
+    return listener
+
+
+def run_server(host: str, port: int, log_level: str = "warning") -> None:
+    """Serve until interrupted; prints the page's address once the port is taken.
+
+    Raises:
+        ConfigError: The address cannot be used.
+    """
+    listener = _listen(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    config = uvicorn.Config(
+        create_app(),
+        log_level=log_level,
+        ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=2,
+    )
+    print(f"menura is at http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])

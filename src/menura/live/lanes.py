@@ -1,0 +1,247 @@
+"""Where a session's audio comes from and goes to: a client's messages, or this machine's devices."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, Protocol
+
+from menura.audio.block import silence
+from menura.audio.format import StreamFormat
+from menura.audio.pcm import decode, encode
+from menura.clock import Clock, monotonic_s
+from menura.errors import DeviceError
+from menura.live.duplex import DuplexRunner
+from menura.live.session import VoiceSession
+from menura.live.strand import Strand
+from menura.live.turnaround import Turnaround
+
+__all__ = ["ClientLane", "DeviceLane", "DeviceLease", "Lane"]
+
+DEVICE_RATE = 48_000
+
+
+class Lane(Protocol):
+    """A running session's way in and out. Event loop only."""
+
+    session: VoiceSession
+
+    @property
+    def latency_ms(self) -> float:
+        """From a sound's coming in to its going out, changed; measured."""
+
+    def details(self) -> dict[str, float]:
+        """What the latency is made of, and what was lost."""
+
+    async def finish(self) -> None:
+        """End, after what is still held went out."""
+
+    def abandon(self) -> None:
+        """End at once; nobody listens any more."""
+
+
+class ClientLane:
+    """Audio of a client's messages, processed on a strand.
+
+    Args:
+        session: Used by the strand alone from now on.
+        form: Encoding and rate of the client's audio.
+        pool: Threads to work on.
+        send: Called in the event loop with each piece of changed audio, in order.
+        on_error: Called in the event loop when the voice fails; silence is sent for that piece.
+    """
+
+    PENDING_MS = 1000.0
+    """Audio waiting to be processed before the client is made to wait."""
+
+    def __init__(
+        self,
+        session: VoiceSession,
+        form: StreamFormat,
+        pool: Executor,
+        send: Callable[[bytes], None],
+        on_error: Callable[[Exception], None],
+        clock: Clock = monotonic_s,
+    ) -> None:
+        self.session = session
+        self._form, self._send, self._on_error, self._clock = form, send, on_error, clock
+        self._strand = Strand(pool)
+        self._loop = asyncio.get_running_loop()
+        self._turnaround = Turnaround(form.rate)
+        self._pending = 0
+        self._max_pending = int(self.PENDING_MS * form.rate / 1000.0)
+        self._room = asyncio.Event()
+        self._room.set()
+        self._waits = 0
+        self._abandoned = False
+
+    def feed(self, data: bytes) -> None:
+        """Take a message of audio.
+
+        Raises:
+            FormatError: It ends within a sample; it is then left out whole.
+        """
+        frames = self._form.frames_in(data)
+        due_s = self._turnaround.arrived(self._clock(), frames)
+        self._pending += frames
+        if self._pending > self._max_pending and self._room.is_set():
+            self._room.clear()
+            self._waits += 1
+        self._strand.post(lambda: self._work(data, frames, due_s))
+
+    async def room(self) -> None:
+        """Wait until there is less than ``PENDING_MS`` to do: a flood waits in its own socket, and loses nothing."""
+        await self._room.wait()
+
+    def _work(self, data: bytes, frames: int, due_s: float) -> None:
+        if self._abandoned:
+            return
+        try:
+            y = self.session.process(decode(data, self._form))
+        except Exception as error:
+            y = silence(frames)
+            self._loop.call_soon_threadsafe(self._on_error, error)
+        self._loop.call_soon_threadsafe(self._deliver, encode(y, self._form), frames, due_s)
+
+    def _deliver(self, answer: bytes, frames: int, due_s: float) -> None:
+        self._turnaround.answered(due_s, self._clock())
+        self._pending -= frames
+        if self._pending <= self._max_pending:
+            self._room.set()
+        if answer:
+            self._send(answer)
+
+    async def finish(self) -> None:
+        """Send what the session still holds, after all that came before."""
+        done = self._loop.create_future()
+
+        def work() -> None:
+            try:
+                tail = encode(self.session.finish(), self._form)
+            except Exception as error:
+                self._loop.call_soon_threadsafe(done.set_exception, error)
+            else:
+                self._loop.call_soon_threadsafe(done.set_result, tail)
+
+        self._strand.post(work)
+        self._send(await done)
+
+    def abandon(self) -> None:
+        """Drop what waits."""
+        self._abandoned = True
+
+    @property
+    def latency_ms(self) -> float:
+        """The voice's delay, and how late answers are beside it."""
+        return self.session.stats().latency_ms + 1000.0 * self._turnaround.mean_s
+
+    def details(self) -> dict[str, float]:
+        """What the latency is made of."""
+        return {
+            "algorithm_ms": self.session.stats().latency_ms,
+            "turnaround_ms": 1000.0 * self._turnaround.mean_s,
+            "latency_frames": self.session.latency,
+            "pending_ms": 1000.0 * self._pending / self._form.rate,
+            "waits": self._waits,
+        }
+
+
+class DeviceLease:
+    """One session at a time has the machine's devices."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """Take the devices.
+
+        Raises:
+            DeviceError: Another session has them.
+        """
+        if not self._lock.acquire(blocking=False):
+            raise DeviceError("Audio device not available: another session is using it")
+
+    def give_back(self) -> None:
+        """Let another session have them."""
+        self._lock.release()
+
+
+OpenPort = Callable[[], Any]
+
+
+class DeviceLane:
+    """Audio of this machine's microphone, to its speakers.
+
+    Made by :meth:`open`. ``on_error`` is called in the event loop when the devices fail.
+    """
+
+    def __init__(self, session: VoiceSession, runner: DuplexRunner, lease: DeviceLease, pool: Executor) -> None:
+        self.session = session
+        self._runner, self._lease, self._pool = runner, lease, pool
+        self._ended = False
+
+    @classmethod
+    async def open(
+        cls,
+        session: VoiceSession,
+        open_port: OpenPort,
+        lease: DeviceLease,
+        pool: Executor,
+        on_error: Callable[[Exception], None],
+    ) -> "DeviceLane":
+        """Open the devices and start.
+
+        Raises:
+            DeviceError: They are in use, or cannot be opened.
+        """
+        loop = asyncio.get_running_loop()
+        lease.take()
+
+        def failed(error: Exception) -> None:
+            loop.call_soon_threadsafe(on_error, error)
+
+        def begin() -> DuplexRunner:
+            runner = DuplexRunner(open_port(), session.process, on_error=failed)
+            runner.start()
+            return runner
+
+        try:
+            runner = await loop.run_in_executor(pool, begin)
+        except BaseException:
+            lease.give_back()
+            raise
+        return cls(session, runner, lease, pool)
+
+    async def finish(self) -> None:
+        """Stop the devices."""
+        if not self._ended:
+            self._ended = True
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._end)
+
+    def abandon(self) -> None:
+        """Stop the devices, without waiting."""
+        if not self._ended:
+            self._ended = True
+            self._pool.submit(self._end)
+
+    def _end(self) -> None:
+        try:
+            self._runner.stop()
+        finally:
+            self._lease.give_back()
+
+    @property
+    def latency_ms(self) -> float:
+        """The voice's delay and that of devices and buffers."""
+        return self.session.stats().latency_ms + self._runner.latency_ms
+
+    def details(self) -> dict[str, float]:
+        """What the latency is made of, and what was lost."""
+        stats = self._runner.stats()
+        return {
+            "algorithm_ms": self.session.stats().latency_ms,
+            "device_ms": self._runner.latency_ms,
+            "latency_frames": self.session.latency,
+            "xruns": stats.xruns,
+            "dropped_frames": stats.dropped,
+        }

@@ -1,0 +1,1 @@
+"""The server: the control socket, and the page."""

@@ -1,0 +1,86 @@
+"""The web application."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+
+from menura import __version__
+from menura.live.lanes import DEVICE_RATE, OpenPort
+from menura.server.socket import ControlSocket, Services
+from menura.voices.builtin import builtin_voices
+from menura.voices.voice import Voice
+
+__all__ = ["create_app"]
+
+PAGE = Path(__file__).with_name("page")
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+
+
+def _machine_devices() -> object:
+    from menura.devices.portaudio import open_duplex
+
+    return open_duplex(rate=DEVICE_RATE)
+
+
+def _same_origin(websocket: WebSocket) -> bool:
+    """Whether the page that opens the socket came from here: a browser always says; other clients need not."""
+    origin = websocket.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == websocket.headers.get("host")
+
+
+def create_app(voices: Sequence[Voice] | None = None, open_port: OpenPort = _machine_devices) -> FastAPI:
+    """Build the application: the control socket at ``/ws/realtime-control``, the page at ``/``.
+
+    Args:
+        voices: On offer; the built-in ones by default.
+        open_port: Opens the machine's devices, for ``start`` without ``audio``.
+    """
+    pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="menura-voice")
+    offered = builtin_voices() if voices is None else voices
+    services = Services({voice.id: voice for voice in offered}, pool, open_port)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    app = FastAPI(title="menura", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+
+    @app.middleware("http")
+    async def secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+    @app.websocket("/ws/realtime-control")
+    async def control(websocket: WebSocket) -> None:
+        if not _same_origin(websocket):
+            await websocket.close(1008)
+            return
+        await ControlSocket(websocket, services).serve()
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Whether the server is up."""
+        return {"status": "ok", "version": __version__}
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    return app
