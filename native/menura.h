@@ -58,7 +58,7 @@ typedef struct {
 typedef struct {
     double rate, fmin, fmax;
     int dec, hop, taps, delay;       /* frames; delay is the low-pass's */
-    int lag_min, lag_max, window;    /* decimated frames */
+    int lag_min, lag_max, window, reach; /* decimated frames; reach to each side of a hop */
     float *fir;
     float dc_x, dc_y, dc_pole;
     mn_ring mono, low, slow;         /* without DC; low-passed; decimated */
@@ -143,6 +143,7 @@ typedef struct {
 typedef struct {
     double at;      /* frames */
     double half;    /* window half length if pitched on both sides; 0: unvoiced */
+    int own;        /* reads the input where it stands: nothing is changed */
     double period;  /* between output pulses, frames */
     double stretch; /* formant factor */
     float gain;

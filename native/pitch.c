@@ -20,7 +20,7 @@
 #define CUTOFF_HZ 1500.0      /* the first formant, several harmonics of any voice */
 #define FIR_SECONDS 0.0006
 #define HOP_SECONDS 0.0025
-#define LOWEST 0.93           /* tracked below fmin, as a fraction of it */
+#define LOWEST 0.8            /* tracked below fmin, as a fraction of it */
 #define WINDOW_SECONDS 0.0065 /* of correlation, at least; and at least one period */
 #define FLOOR 2e-4            /* amplitude below which nothing counts as periodic */
 #define DC_HZ 40.0
@@ -39,6 +39,7 @@ void mn_pitch_layout(mn_pitch *p, mn_arena *arena, double rate, double fmin, dou
     p->hop = p->dec * (int)floor(slow * HOP_SECONDS + 0.5);
     p->lag_min = (int)floor(slow / fmax);
     p->lag_max = (int)ceil(slow / (LOWEST * fmin));
+    p->reach = (int)ceil(slow / fmin) + 1;
     if (p->lag_min < 2)
         p->lag_min = 2;
     p->window = (int)(slow * WINDOW_SECONDS);
@@ -46,7 +47,7 @@ void mn_pitch_layout(mn_pitch *p, mn_arena *arena, double rate, double fmin, dou
     p->taps = 2 * p->delay + 1;
     p->fir = mn_take(arena, (size_t)p->taps * sizeof(float));
     p->corr = mn_take(arena, (size_t)(p->lag_max + 2) * sizeof(float));
-    p->energy = mn_take(arena, (size_t)(2 * p->lag_max + 8) * sizeof(double));
+    p->energy = mn_take(arena, (size_t)(2 * p->reach + 1) * sizeof(double));
     mn_ring_take(&p->mono, arena, history);
     mn_ring_take(&p->low, arena, history);
     mn_ring_take(&p->slow, arena, history / p->dec + 8);
@@ -107,7 +108,7 @@ void mn_pitch_push(mn_pitch *p, const float *x, int n)
 /* Correlation for every lag about decimated position `centre`. */
 static void correlate(mn_pitch *p, int64_t centre)
 {
-    const int reach = p->lag_max + 2;
+    const int reach = p->reach;
     const float *x = mn_ring_at(&p->slow, centre - reach);
     double *energy = p->energy;
     energy[0] = 0.0;
@@ -158,7 +159,7 @@ static void pick(const mn_pitch *p, mn_hop *hop)
 void mn_pitch_run(mn_pitch *p)
 {
     const int slow_hop = p->hop / p->dec;
-    while (p->hop_count * slow_hop + p->lag_max + 2 <= p->slow_count) {
+    while (p->hop_count * slow_hop + p->reach <= p->slow_count) {
         mn_hop *hop = &p->hops[p->hop_count % MN_HOPS];
         const mn_hop *last = p->hop_count ? &p->hops[(p->hop_count - 1) % MN_HOPS] : NULL;
         correlate(p, p->hop_count * slow_hop);

@@ -149,14 +149,35 @@ static void adapt(mn_shift *s, double frames)
     s->adapted_st = goal;
 }
 
-/* Output period for input period `period`, frames. */
-static double period_of(const mn_shift *s, double period)
+/* Factor on the frequency of a voice whose period is now `period` frames. */
+static double ratio_of(const mn_shift *s, double period)
 {
     double ratio = exp2((s->set.pitch_st + s->adapted_st) / 12.0);
     const double known = s->speaker.median_hz;
     if (known > 0.0 && s->set.intonation != 1.0)
         ratio *= pow(s->rate / period / known, s->set.intonation - 1.0);
-    return fabs(ratio - 1.0) < 1e-12 ? period : clamp(period / ratio, s->rate / 3000.0, 2.0 * s->latency);
+    if (fabs(ratio - 1.0) < 1e-9)
+        return 1.0;
+    return clamp(ratio, 0.5 * period / s->latency, 3000.0 * period / s->rate);
+}
+
+/* Where the output has run through one more period: input periods are added up, each
+ * with its own ratio, so that a glide is followed through a long output period too. */
+static double one_period_on(mn_shift *s, double at)
+{
+    double left = 1.0;
+    for (;;) {
+        const mn_mark *next;
+        mn_marks_extend(s, at + 1e-3);
+        const mn_mark *mark = mn_marks_before(s, at + 1e-6, &next);
+        const double period = mark->voiced && next && next->voiced ? next->at - mark->at : mark->period;
+        const double speed = ratio_of(s, period) / period;
+        const double most = next && next->voiced ? next->at - at : 1e9;
+        if (!mark->voiced || left <= speed * most)
+            return at + left / speed;
+        left -= speed * most;
+        at = next->at;
+    }
 }
 
 /* A pitched grain's window and gain, for a pulse of period `period` once every `out`.
@@ -183,38 +204,42 @@ static void shape(const mn_shift *s, mn_plan *plan, double period, double out)
 }
 
 /* Unshifted grains belong on their own marks: return to them inaudibly. */
-static double relocked(const mn_plan *now, const mn_mark *mark, const mn_mark *next)
+static double relocked(double at, const mn_mark *mark, const mn_mark *next)
 {
-    const double period = next->at - mark->at, off = now->at - mark->at;
-    if (off < 1e-6)
-        return next->at;
+    const double period = next->at - mark->at, off = at - mark->at;
     const double home = off < 0.5 * period ? -off : period - off;
-    return now->at + period + clamp(home, -RELOCK * period, RELOCK * period);
+    return at + period + clamp(home, -RELOCK * period, RELOCK * period);
 }
 
 /* The grain after the present one. */
 static mn_plan follow(mn_shift *s)
 {
-    const mn_plan now = s->plan;
+    const double now = s->plan.at;
     mn_plan plan = {.stretch = formant_of(s), .gain = 1.0f};
     const mn_mark *next;
-    mn_marks_extend(s, now.at + 1e-3);
-    const mn_mark *mark = mn_marks_before(s, now.at + 1e-6, &next);
-    if (mark->voiced && (!next || next->voiced)) {
-        const double period = next ? next->at - mark->at : mark->period;
-        const double out = period_of(s, period);
-        plan.at = out == period && next ? relocked(&now, mark, next) : now.at + out;
-        shape(s, &plan, period, out);
+    mn_marks_extend(s, now + 1e-3);
+    const mn_mark *mark = mn_marks_before(s, now + 1e-6, &next);
+    const double period = mark->voiced && next ? next->at - mark->at : mark->period;
+    const int on_mark = now - mark->at < 1e-6;
+    const int same = ratio_of(s, period) == 1.0;
+    if (same && plan.stretch == 1.0 && (on_mark || s->plan.own)) {
+        plan.at = next ? next->at : now + s->unvoiced_step;
+        plan.own = 1;
         return plan;
     }
-    if (next->at - now.at < 0.4 * s->unvoiced_step) {
+    if (mark->voiced && (!next || next->voiced) && !(s->plan.own && !on_mark && next)) {
+        plan.at = same && next ? relocked(now, mark, next) : one_period_on(s, now);
+        shape(s, &plan, period, same ? period : plan.at - now);
+        return plan;
+    }
+    if (next->at - now < 0.4 * s->unvoiced_step) {
         const double beyond = next->at;
         if (mn_marks_extend(s, beyond))
             mn_marks_before(s, beyond, &next);
     }
     plan.at = next->at;
     if (next->voiced)
-        shape(s, &plan, next->period, period_of(s, next->period));
+        shape(s, &plan, next->period, next->period / ratio_of(s, next->period));
     return plan;
 }
 
@@ -229,7 +254,7 @@ static void event(mn_shift *s)
         right = (s->latency - s->left) / now.stretch;
     mn_grain grain = {.at = now.at, .left = s->left, .right = right, .stretch = now.stretch, .gain = now.gain};
     mn_marks_extend(s, now.at + 0.5 * gap);
-    grain.from = mn_marks_source(s, now.at, now.stretch, right);
+    grain.from = now.own ? now.at : mn_marks_source(s, now.at, now.stretch, right);
     mn_grains_add(&s->grains, &grain, s->count - s->latency, s->channels, s->in, s->sum, &s->norm);
     adapt(s, gap);
     s->plan = next;
