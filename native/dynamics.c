@@ -3,6 +3,20 @@
 
 #include "export.h"
 
+#define TINY 1e-30 /* what decays further is zero, or it would become subnormal and slow */
+
+/* y gets the values of a one-pole glide from *value to target; it arrives when float cannot tell them apart. */
+MN_API void mn_glide(float *y, int64_t frames, double *value, double target, double step)
+{
+    double v = *value, near = 1e-8 * (fabs(target) > 1e-3 ? fabs(target) : 1e-3);
+    for (int64_t n = 0; n < frames; n++) {
+        v += step * (target - v);
+        if (fabs(target - v) < near) v = target;
+        y[n] = (float)v;
+    }
+    *value = v;
+}
+
 static float peak_of(const float *x, int channels)
 {
     float p = 0;
@@ -31,6 +45,7 @@ MN_API void mn_gate(float *x, int64_t frames, int channels, void *memory, double
         double p = 0;
         for (int c = 0; c < channels; c++) p += (double)x[c] * x[c];
         s->envelope += detector * (p / channels - s->envelope);
+        if (s->envelope < TINY) s->envelope = 0;
         if (s->envelope > open * open) {
             s->open = 1;
             s->hold = hold;
@@ -43,6 +58,7 @@ MN_API void mn_gate(float *x, int64_t frames, int channels, void *memory, double
         }
         double target = s->open ? 1.0 : floor;
         s->gain += (target > s->gain ? rise : fall) * (target - s->gain);
+        if (s->gain < TINY) s->gain = 0;
         for (int c = 0; c < channels; c++) x[c] = (float)(x[c] * s->gain);
     }
 }
@@ -67,6 +83,7 @@ MN_API void mn_compressor(float *x, int64_t frames, int channels, void *memory, 
         else
             cut = slope * (over + knee_db / 2.0) * (over + knee_db / 2.0) / (2.0 * knee_db);
         s->level_db += (cut > s->level_db ? attack : release) * (cut - s->level_db);
+        if (s->level_db < TINY) s->level_db = 0;
         double gain = makeup * exp(-0.11512925464970229 * s->level_db);
         for (int c = 0; c < channels; c++) x[c] = (float)(x[c] * gain);
     }
@@ -131,8 +148,8 @@ MN_API void mn_limiter(const float *x, float *y, int64_t frames, int channels, v
         float factor = (float)((double)s->sum / ((double)ONE * window));
         for (int c = 0; c < channels; c++) {
             float v = delayed[c] * factor;
+            delayed[c] = x[c]; /* before y, which may be x */
             y[c] = v > top ? top : v < -top ? -top : v; /* what rounding leaves above */
-            delayed[c] = x[c];
         }
         s->at++;
     }

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from menura.errors import FormatError
 
-__all__ = ["Samples", "as_block", "remix", "silence"]
+__all__ = ["Samples", "as_block", "finite", "remix", "silence"]
 
 Samples = NDArray[np.float32]
 
@@ -46,6 +46,11 @@ def as_block(x: ArrayLike, channels: int | None = None) -> Samples:
     if channels is not None and block.shape[1] != channels:
         raise FormatError(f"expected {channels} channel{'s' if channels > 1 else ''}, got {block.shape[1]}")
     return np.ascontiguousarray(block, np.float32)
+
+
+def finite(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Samples with NaN as silence and infinities as full scale; ``x`` itself where there are none."""
+    return x if np.isfinite(x).all() else np.nan_to_num(x, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
 def remix(x: Samples, channels: int) -> Samples:

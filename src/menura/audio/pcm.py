@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from menura.audio import g711
-from menura.audio.block import Samples
+from menura.audio.block import Samples, finite
 from menura.audio.format import AudioFormat, StreamFormat
 from menura.errors import FormatError
 
@@ -31,19 +31,17 @@ def float_to_int16(x: NDArray[np.float32]) -> NDArray[np.int16]:
     >>> float_to_int16(np.array([0.5, 2.0, np.nan], np.float32))
     array([16384, 32767,     0], dtype=int16)
     """
-    scaled = np.multiply(x, np.float32(FULL_SCALE))
+    scaled = np.clip(x, -1.0, 1.0)
+    scaled *= np.float32(FULL_SCALE)
     np.rint(scaled, out=scaled)
-    np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1.0, out=scaled)
+    np.minimum(scaled, FULL_SCALE - 1.0, out=scaled)
     if np.isnan(scaled.sum()):  # a sum is the cheapest test: clipped values cannot overflow it
         np.nan_to_num(scaled, copy=False, nan=0.0)
     return scaled.astype(np.int16)
 
 
 def _decode_f32(data: Data) -> NDArray[np.float32]:
-    samples = np.frombuffer(data, "<f4").astype(np.float32)
-    if not np.isfinite(samples.sum()):
-        np.nan_to_num(samples, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
-    return samples
+    return finite(np.frombuffer(data, "<f4").astype(np.float32))
 
 
 def _encode_f32(x: NDArray[np.float32]) -> bytes:

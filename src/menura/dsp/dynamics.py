@@ -1,13 +1,13 @@
 """Gate, compressor, limiter, gain."""
 
-import math
 from ctypes import c_double, c_int, c_int64, c_size_t, c_void_p
 from typing import NamedTuple
 
 import numpy as np
 
-from menura.audio.block import Samples, silence
-from menura.audio.format import check_channels, check_rate
+from menura.audio.block import Samples
+from menura.dsp.glide import Glide, one_pole
+from menura.dsp.inplace import InPlace
 from menura.dsp.native import declare, pointer
 from menura.errors import ConfigError
 from menura.units import db_to_gain, ms_to_frames
@@ -24,56 +24,24 @@ _limiter_init = declare("mn_limiter_init", [_P, _I, _I])
 _limiter = declare("mn_limiter", [_P, _P, _L, _I, _P, _I, _D, _D])
 
 
-def one_pole(time_ms: float, rate: int) -> float:
-    """Coefficient per frame of a one-pole smoother that reaches 1 − 1/e of a step in ``time_ms``."""
-    return 1.0 - math.exp(-1000.0 / (max(time_ms, 1e-3) * rate))
-
-
-class _InPlace:
-    """Base of stages without delay: n frames in, n frames out, at one rate."""
-
-    latency = 0
-
-    def __init__(self, rate: int, channels: int) -> None:
-        self.rate_in = self.rate_out = check_rate(rate)
-        self.channels = check_channels(channels)
-
-    def flush(self) -> Samples:
-        """Nothing is held; be as new."""
-        self.reset()
-        return silence(0, self.channels)
-
-    def reset(self) -> None:
-        """Forget all audio."""
-
-
-class Gain(_InPlace):
+class Gain(InPlace):
     """Linear gain in dB; a change glides over 10 ms."""
 
     def __init__(self, rate: int, channels: int = 1, *, gain_db: float = 0.0) -> None:
         super().__init__(rate, channels)
         self.gain_db = gain_db
-        self._step = one_pole(3.0, rate)
-        self._gain = db_to_gain(gain_db)
+        self._glide = Glide(db_to_gain(gain_db), rate)
 
     def reset(self) -> None:
         """Arrive at the set gain."""
-        self._gain = db_to_gain(self.gain_db)
+        super().reset()
+        self._glide.jump(db_to_gain(self.gain_db))
 
-    def process(self, x: Samples) -> Samples:
-        """Scale the next block, ``[n, c]``."""
-        target = db_to_gain(self.gain_db)
-        if abs(self._gain - target) < 1e-6 * target or not len(x):
-            self._gain = target
-            return x * np.float32(target)
-        # the glide's closed form, so that cutting the block changes nothing but rounding
-        left = (1.0 - self._step) ** np.arange(1, len(x) + 1)
-        curve = target + (self._gain - target) * left
-        self._gain = float(curve[-1])
-        return x * curve.astype(np.float32)[:, None]
+    def _run(self, y: Samples) -> None:
+        y *= self._glide.curve(db_to_gain(self.gain_db), len(y))
 
 
-class Gate(_InPlace):
+class Gate(InPlace):
     """Noise gate with hysteresis and hold.
 
     Args:
@@ -102,16 +70,14 @@ class Gate(_InPlace):
 
     def reset(self) -> None:
         """Closed, as at the start."""
+        super().reset()
         self._state = np.zeros(_gate_size(), np.uint8)
 
-    def process(self, x: Samples) -> Samples:
-        """Gate the next block, ``[n, c]``."""
-        y = np.array(x, np.float32, order="C")
+    def _run(self, y: Samples) -> None:
         _gate(
             pointer(y), len(y), self.channels, pointer(self._state), self._detector, self._open, self._close,
             self._hold, self._rise, self._fall, self._floor,
         )  # fmt: skip
-        return y
 
 
 class _Curve(NamedTuple):
@@ -123,7 +89,7 @@ class _Curve(NamedTuple):
     makeup: float
 
 
-class Compressor(_InPlace):
+class Compressor(InPlace):
     """Feed-forward compressor with a soft knee.
 
     Source:
@@ -151,16 +117,14 @@ class Compressor(_InPlace):
 
     def reset(self) -> None:
         """Forget the level."""
+        super().reset()
         self._state = np.zeros(_compressor_size(), np.uint8)
 
-    def process(self, x: Samples) -> Samples:
-        """Compress the next block, ``[n, c]``."""
-        y = np.array(x, np.float32, order="C")
+    def _run(self, y: Samples) -> None:
         _compressor(pointer(y), len(y), self.channels, pointer(self._state), *self._curve)
-        return y
 
 
-class Limiter(_InPlace):
+class Limiter(InPlace):
     """Look-ahead limiter: no sample leaves above ``ceiling_db``, and what is below passes unchanged.
 
     Args:
@@ -187,23 +151,12 @@ class Limiter(_InPlace):
 
     def reset(self) -> None:
         """Forget all audio."""
+        super().reset()
         self._state = np.zeros(_limiter_size(self.latency, self.channels), np.uint8)
         _limiter_init(pointer(self._state), self.latency, self.channels)
 
-    def process(self, x: Samples) -> Samples:
-        """Limit the next block, ``[n, c]``; NaN counts as silence."""
-        x = np.ascontiguousarray(x, np.float32)
-        if not np.isfinite(x.sum()):
-            x = np.nan_to_num(x, nan=0.0, posinf=1.0, neginf=-1.0)
-        y = np.empty_like(x)
+    def _run(self, y: Samples) -> None:
         _limiter(
-            pointer(x), pointer(y), len(x), self.channels, pointer(self._state), self.latency, self._ceiling,
+            pointer(y), pointer(y), len(y), self.channels, pointer(self._state), self.latency, self._ceiling,
             self._release,
         )  # fmt: skip
-        return y
-
-    def flush(self) -> Samples:
-        """Return the ``latency`` frames still held, and be as new."""
-        y = self.process(silence(self.latency, self.channels))
-        self.reset()
-        return y

@@ -8,8 +8,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from menura.audio.block import Samples, silence
-from menura.audio.format import check_channels, check_rate
+from menura.audio.block import Samples
+from menura.dsp.inplace import InPlace
 from menura.dsp.native import declare, pointer
 from menura.errors import ConfigError
 
@@ -67,29 +67,19 @@ def biquad(band: Band, rate: int) -> list[float]:
     return [v / d[0] for v in (b[0], b[1], b[2], d[1], d[2])]
 
 
-class Equalizer:
+class Equalizer(InPlace):
     """Bands in series, without delay."""
 
-    latency = 0
-
     def __init__(self, rate: int, channels: int = 1, *, bands: Sequence[Band] = ()) -> None:
-        self.rate_in = self.rate_out = check_rate(rate)
-        self.channels = check_channels(channels)
+        super().__init__(rate, channels)
         self._count = len(bands)
         self._sos = np.array([biquad(band, rate) for band in bands], np.float64).reshape(-1, 5)
         self.reset()
 
     def reset(self) -> None:
         """Forget all audio."""
+        super().reset()
         self._state = np.zeros((self._count, self.channels, 2))
 
-    def process(self, x: Samples) -> Samples:
-        """Filter the next block, ``[n, c]``."""
-        y = np.array(x, np.float32, order="C")
+    def _run(self, y: Samples) -> None:
         _sos(pointer(y), len(y), self.channels, pointer(self._sos), self._count, pointer(self._state))
-        return y
-
-    def flush(self) -> Samples:
-        """Nothing is held; be as new."""
-        self.reset()
-        return silence(0, self.channels)

@@ -1,7 +1,5 @@
 """Re-chunking: blocks of any length in, blocks of one length out."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from menura.audio.block import Samples, silence
@@ -25,13 +23,12 @@ class Framer:
             raise ConfigError(f"need 1 <= hop <= size, got hop {self.hop}, size {size}")
         self._held = silence(0, channels)
 
-    def push(self, x: Samples) -> Iterator[Samples]:
-        """Add a block, ``[n, c]``, and yield each frame now complete, ``[size, c]``."""
+    def push(self, x: Samples) -> list[Samples]:
+        """Add a block, ``[n, c]``, and return each frame now complete, ``[size, c]``."""
         held = np.concatenate([self._held, x])
         count = max(0, (len(held) - self.size) // self.hop + 1)
         self._held = held[count * self.hop :]
-        for i in range(count):
-            yield held[i * self.hop : i * self.hop + self.size]
+        return [held[i * self.hop : i * self.hop + self.size] for i in range(count)]
 
     def rest(self) -> Samples:
         """Take what is held and not yet a whole frame."""

@@ -1,18 +1,17 @@
 """Streaming sample-rate conversion with a short, stated delay and a constant cadence."""
 
+from ctypes import c_int, c_int64, c_void_p
 from functools import lru_cache
 from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
 
-from menura.audio.block import Samples, silence
+from menura.audio.block import Samples, finite, silence
 from menura.audio.format import check_channels, check_rate
 from menura.dsp.native import declare, pointer
 
 __all__ = ["Resampler"]
-
-from ctypes import c_int, c_int64, c_void_p
 
 _resample = declare(
     "mn_resample",
@@ -80,6 +79,7 @@ class Resampler:
 
     def process(self, x: Samples) -> Samples:
         """Convert the next block, ``[n, channels]``."""
+        x = finite(x)
         if self._bypass:
             return x
         self._read += len(x)
