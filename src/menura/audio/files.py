@@ -18,6 +18,9 @@ __all__ = ["AudioReader", "AudioWriter", "FileFormat", "read_audio", "writable_s
 BLOCK = 16_384
 """Frames read at a time: a third of a second, so that memory stays flat however long the file."""
 
+BIT_RATE = 128_000
+"""Of compressed formats, bits a second and channel."""
+
 
 class FileFormat(NamedTuple):
     """How a kind of file is written: by soundfile (its format and subtype) or by PyAV (container and codec)."""
@@ -192,6 +195,7 @@ class _AvSink:
         layout = {1: "mono", 2: "stereo"}[channels]
         self._container = av.open(path, "w", format=form.container)
         self._stream: Any = self._container.add_stream(form.codec, rate=rate, layout=layout)
+        self._stream.bit_rate = BIT_RATE * channels
         self._layout, self._rate, self._at = layout, rate, 0
 
     def write(self, x: Samples) -> None:

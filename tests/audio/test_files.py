@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from menura.audio.files import AudioReader, AudioWriter, read_audio, writable_suffixes, write_audio
+from menura.errors import FileError
+
+SPEECH = Path("tests/fixtures/speech/af_heart_u1.flac")
+
+
+@pytest.mark.parametrize("suffix", writable_suffixes())
+@pytest.mark.parametrize("channels", [1, 2])
+def test_round_trip_keeps_alignment_when_written_and_read(tmp_path: Path, suffix: str, channels: int) -> None:
+    x, rate = read_audio(SPEECH)
+    x = np.repeat(x, channels, axis=1) * np.linspace(1.0, 0.5, channels, dtype=np.float32)
+    path = tmp_path / f"speech{suffix}"
+    write_audio(path, x, rate)
+    y, read_rate = read_audio(path)
+    assert y.shape[1] == channels
+    assert abs(len(y) / read_rate - len(x) / rate) < 0.03  # AAC and Opus pad the last packet
+    if read_rate == rate:
+        n = min(len(x), len(y))
+        assert np.corrcoef(x[:n, 0], y[:n, 0])[0, 1] > 0.98
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".m4a", ".opus"])
+def test_empty_file_when_nothing_is_written(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"empty{suffix}"
+    with AudioWriter(path, 48000):
+        pass
+    assert path.exists()
+
+
+def test_nothing_appears_when_writing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "out.wav"
+    path.write_bytes(b"old")
+    with pytest.raises(ZeroDivisionError), AudioWriter(path, 48000) as writer:
+        writer.write(np.zeros((100, 1), np.float32))
+        raise ZeroDivisionError
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.wav"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("missing.wav", "no such file"), ("folder", "is a folder"), ("text.wav", "cannot be read as audio")],
+)
+def test_error_names_the_file_when_it_cannot_be_read(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.wav").write_text("this is no audio " * 100)
+    with pytest.raises(FileError, match=says) as caught:
+        AudioReader(tmp_path / name)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "channels", "says"),
+    [
+        ("x.xyz", 48000, 1, "choose one of"),
+        ("none/x.wav", 48000, 1, "No such file"),
+        ("x.opus", 44100, 1, "cannot hold 44100 Hz"),
+        ("x.mp3", 48000, 6, "1 or 2 channels"),
+    ],
+)
+def test_error_says_what_to_do_when_it_cannot_be_written(
+    tmp_path: Path, name: str, rate: int, channels: int, says: str
+) -> None:
+    with pytest.raises(FileError, match=says):
+        AudioWriter(tmp_path / name, rate, channels)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_truncated_file_gives_what_it_holds_or_an_error(tmp_path: Path) -> None:
+    whole = SPEECH.read_bytes()
+    path = tmp_path / "cut.flac"
+    path.write_bytes(whole[: len(whole) // 2])
+    try:
+        x, _ = read_audio(path)
+    except FileError as error:
+        assert "cut.flac" in str(error)
+    else:
+        assert 0 < len(x) <= 61176
