@@ -131,7 +131,7 @@ void mn_grains_add(mn_grains *g, const mn_grain *grain, int64_t first_free, int 
         const double u = (off < 0 ? -off / grain->left : off / grain->right) * MN_WINDOW;
         const int k = u < MN_WINDOW ? (int)u : MN_WINDOW;
         const float *w = g->window + k;
-        g->weight[i] = w[0] + (float)(u - k) * (w[1] - w[0]);
+        g->weight[i] = grain->share * (w[0] + (float)(u - k) * (w[1] - w[0]));
         norm->data[(first + i) & mask] += g->weight[i];
     }
     const double from = grain->from + grain->stretch * ((double)first - grain->at);

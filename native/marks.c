@@ -98,22 +98,37 @@ const mn_mark *mn_marks_before(const mn_shift *s, double position, const mn_mark
     return mark_at(s, index);
 }
 
-/* Centre of the input a grain at `at` should read: the nearest mark whose input is there. */
-double mn_marks_source(const mn_shift *s, double at, double stretch, double right)
+/* Whether a grain may read about `mark`: a grain copied in place needs no neighbours
+ * to interpolate with. */
+static int readable(const mn_shift *s, double mark, double at, double stretch, double right)
 {
-    const double have = (double)s->count - stretch * right;
-    double found = mark_at(s, oldest(s))->at;
+    const int copied = fabs(mark - at) < 1e-6 && fabs(stretch - 1.0) < 1e-9;
+    const int reach = copied ? 0 : mn_grains_reach(&s->grains, stretch);
+    return mark + reach + stretch * right <= (double)s->count;
+}
+
+/* Centre of the input a grain at `at` should read: the last mark before it whose
+ * input is there. `other`: the one after, if both are voiced and it is there too;
+ * else the nearer of the two is returned, and `other` is 0. */
+double mn_marks_source(const mn_shift *s, double at, double stretch, double right, double *other)
+{
+    *other = 0.0;
+    const mn_mark *after = NULL;
     for (int64_t index = s->mark_count - 1; index >= oldest(s); index--) {
-        const double mark = mark_at(s, index)->at;
-        /* a grain copied in place needs no neighbours to interpolate with */
-        const int copied = fabs(mark - at) < 1e-6 && fabs(stretch - 1.0) < 1e-9;
-        const int reach = copied ? 0 : mn_grains_reach(&s->grains, stretch);
-        if (mark + reach > have)
+        const mn_mark *mark = mark_at(s, index);
+        if (!readable(s, mark->at, at, stretch, right))
             continue;
-        if (fabs(mark - at) < fabs(found - at))
-            found = mark;
-        if (mark < at)
-            break;
+        if (mark->at > at + 1e-6) {
+            after = mark;
+            continue;
+        }
+        if (!after)
+            return mark->at;
+        if (mark->voiced && after->voiced) {
+            *other = after->at;
+            return mark->at;
+        }
+        return at - mark->at <= after->at - at ? mark->at : after->at;
     }
-    return found;
+    return after ? after->at : mark_at(s, oldest(s))->at;
 }

@@ -98,7 +98,7 @@ typedef struct {
     double at, from;      /* output centre, input centre: frames */
     double left, right;   /* window half lengths, output frames */
     double stretch;       /* input frames read per output frame: formant factor */
-    float gain;
+    float share, gain;    /* of the window's weight; of what is read */
 } mn_grain;
 
 void mn_grains_layout(mn_grains *g, mn_arena *arena, int half, int capacity);
@@ -169,6 +169,6 @@ typedef struct {
 void mn_marks_begin(mn_shift *s);
 int mn_marks_extend(mn_shift *s, double until);
 const mn_mark *mn_marks_before(const mn_shift *s, double position, const mn_mark **next);
-double mn_marks_source(const mn_shift *s, double at, double stretch, double right);
+double mn_marks_source(const mn_shift *s, double at, double stretch, double right, double *other);
 
 #endif

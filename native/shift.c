@@ -23,6 +23,7 @@
 #define SETTLED 0.15
 #define FOLLOW_LEAST 0.75
 #define FOLLOW_MOST 1.35
+#define NEARLY 0.03       /* of a period: the other mark does not matter */
 #define LOUDEST 1.5        /* gain that keeps the level when pulses get rarer */
 
 static double clamp(double x, double low, double high)
@@ -243,6 +244,30 @@ static mn_plan follow(mn_shift *s)
     return plan;
 }
 
+/* Between two marks a grain is mixed from both periods: repeating one, then the other,
+ * would leave a trace of the old pitch. */
+static void add(mn_shift *s, const mn_plan *plan, double right)
+{
+    double other = 0.0;
+    mn_grain grain = {.at = plan->at, .from = plan->at, .left = s->left, .right = right,
+                      .stretch = plan->stretch, .share = 1.0f, .gain = plan->gain};
+    const int64_t free = s->count - s->latency;
+    if (!plan->own)
+        grain.from = mn_marks_source(s, plan->at, plan->stretch, right, &other);
+    if (other > 0.0) {
+        const double part = (plan->at - grain.from) / (other - grain.from);
+        mn_grain second = grain;
+        second.from = other;
+        second.share = (float)part;
+        grain.share = 1.0f - second.share;
+        if (part > NEARLY)
+            mn_grains_add(&s->grains, &second, free, s->channels, s->in, s->sum, &s->norm);
+        else
+            grain.share = 1.0f;
+    }
+    mn_grains_add(&s->grains, &grain, free, s->channels, s->in, s->sum, &s->norm);
+}
+
 static void event(mn_shift *s)
 {
     mn_pitch_run(&s->pitch);
@@ -252,10 +277,8 @@ static void event(mn_shift *s)
     double right = pitched ? now.half : gap;
     if (right > (s->latency - s->left) / now.stretch)
         right = (s->latency - s->left) / now.stretch;
-    mn_grain grain = {.at = now.at, .left = s->left, .right = right, .stretch = now.stretch, .gain = now.gain};
     mn_marks_extend(s, now.at + 0.5 * gap);
-    grain.from = now.own ? now.at : mn_marks_source(s, now.at, now.stretch, right);
-    mn_grains_add(&s->grains, &grain, s->count - s->latency, s->channels, s->in, s->sum, &s->norm);
+    add(s, &now, right);
     adapt(s, gap);
     s->plan = next;
     s->left = pitched ? next.half : gap;

@@ -9,9 +9,9 @@
 
 #include <math.h>
 
-#define UNVOICED 0.45f     /* cost of an unvoiced hop: voiced above correlation 0.55 */
+#define UNVOICED 0.6f      /* cost of an unvoiced hop: voiced above correlation 0.4 */
 #define SWITCH 0.25f       /* voiced to unvoiced or back */
-#define GLIDE 2.0f         /* per octave moved between two hops */
+#define GLIDE 1.0f         /* per octave moved between two hops */
 #define JUMP 0.6f          /* at most */
 #define LONG_LAG 0.03f     /* per octave of lag: twice the period correlates as well */
 #define UNUSUAL 0.08f      /* per octave beyond what this speaker uses */
