@@ -50,9 +50,7 @@ def fixtures(rate: int, limit: int | None = None) -> list[Utterance]:
     found = []
     for row in rows[:limit]:
         audio, own_rate = soundfile.read(FIXTURES / row["file"], dtype="float64", always_2d=True)
-        found.append(
-            Utterance(row["file"], row["speaker"], row["text"], at_rate(audio.mean(1), own_rate, rate), rate)
-        )
+        found.append(Utterance(row["file"], row["speaker"], row["text"], at_rate(audio.mean(1), own_rate, rate), rate))
     return found
 
 

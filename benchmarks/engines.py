@@ -41,10 +41,13 @@ class RubberBand:
 
     def __init__(self, rate: int, semitones: float, formant: float, *, engine: Any, block: int = 480) -> None:
         option = pylibrb.Option
-        options = option.PROCESS_REALTIME | option.THREADING_NEVER | option.FORMANT_PRESERVED | engine
         scale = 2 ** (semitones / 12)
+        moved = abs(formant / scale - 1) < 1e-6 and semitones != 0
+        formants = option.FORMANT_SHIFTED if moved else option.FORMANT_PRESERVED
+        options = option.PROCESS_REALTIME | option.THREADING_NEVER | formants | engine
         self._make: Callable[[], Any] = lambda: pylibrb.RubberBandStretcher(rate, 1, options, 1.0, scale)
         self._formant_scale = formant / scale
+        self._sets_formant = not moved and formant != 1.0
         self._block = block
         self._open()
         self._held = self._shortage(rate)
@@ -55,7 +58,7 @@ class RubberBand:
     def _open(self) -> None:
         self._stretcher = self._make()
         self._stretcher.set_max_process_size(self._block)
-        if abs(self._formant_scale * self._stretcher.pitch_scale - 1) > 1e-6:
+        if self._sets_formant:
             self._stretcher.formant_scale = self._formant_scale
         self._fifo = np.zeros(0, np.float32)
 

@@ -19,7 +19,7 @@ from faster_whisper import WhisperModel
 
 from benchmarks.measures import ANALYSIS_RATE, Mono
 
-_NUMBERS = "zero one two three four five six seven eight nine ten".split()
+_NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 _SAME = {str(n): word for n, word in enumerate(_NUMBERS)} | {
     "i'm": "i am",
     "you're": "you are",

@@ -23,6 +23,8 @@ from swift_f0 import SwiftF0
 
 Mono = NDArray[np.floating[Any]]
 Track = NDArray[np.float64]
+Process = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""``[n, 1]`` in, ``[m, 1]`` out."""
 
 ANALYSIS_RATE = 16_000
 HOP_S = 0.016
@@ -58,7 +60,7 @@ class Clicks(NamedTuple):
 
 
 class ToneFit(NamedTuple):
-    """A sinusoid fitted to a signal."""
+    """A tone fitted to a signal."""
 
     snr_db: float
     error_cents: float
@@ -260,31 +262,40 @@ def clicks(source: Mono, shifted: Mono, rate: int, delay: int = 0) -> Clicks:
     return Clicks(int(ndimage.label(joined | found)[1]), worst)
 
 
-def tone_fit(x: Mono, rate: int, expected_hz: float) -> ToneFit:
-    """Least-squares sinusoid near ``expected_hz`` (within 2 %) against all that is left.
+def tone_fit(x: Mono, rate: int, expected_hz: float, harmonics: int = 1) -> ToneFit:
+    """Least-squares tone near ``expected_hz`` (within 2 %) against all that is left.
+
+    A shifter that keeps formants has nothing to make a lone sine's new frequency from: test it with formants moved
+    along, or with a vowel and its ``harmonics``.
 
     Shape:
         x: ``[n]``, the steady part of a tone.
 
     Returns:
-        Power of the sinusoid over the power of the rest in dB, and its frequency error in cents.
+        Power of the tone over the power of the rest in dB, and its frequency error in cents.
     """
-    x = x.astype(np.float64) - x.mean()
-    t = np.arange(len(x)) / rate
+    x = x.astype(np.float64)
+    t = 2 * np.pi * np.arange(len(x)) / rate
 
-    def residual(hz: float) -> float:
-        basis = np.stack([np.cos(2 * np.pi * hz * t), np.sin(2 * np.pi * hz * t)], 1)
-        return float(((x - basis @ np.linalg.lstsq(basis, x, rcond=None)[0]) ** 2).sum())
+    def residual(hz: float, count: int) -> float:
+        angles = hz * t[:, None] * np.arange(1, count + 1)
+        basis = np.concatenate([np.cos(angles), np.sin(angles), np.ones((len(x), 1))], 1)
+        return float(((x - basis @ np.linalg.solve(basis.T @ basis, basis.T @ x)) ** 2).sum())
+
+    def search(around: float, reach: float, step: float, count: int) -> tuple[float, float]:
+        trials = np.arange(around - reach, around + reach + step, step)
+        start = trials[np.argmin([residual(f, count) for f in trials])]
+        near, exact = (start - step, start + step), {"xatol": 1e-7 * around}
+        best = optimize.minimize_scalar(residual, args=(count,), bounds=near, method="bounded", options=exact)
+        return float(best.x), float(best.fun)
 
     half = rate / len(x) / 2
-    trials = np.arange(0.98 * expected_hz, 1.02 * expected_hz + half, half)
-    start = trials[np.argmin([residual(f) for f in trials])]
-    best = optimize.minimize_scalar(
-        residual, bounds=(start - half, start + half), method="bounded", options={"xatol": 1e-7 * expected_hz}
-    )
-    rest = max(float(best.fun), 1e-20)
-    power = max(float((x**2).sum()) - rest, 1e-20)
-    return ToneFit(float(10 * np.log10(power / rest)), float(1200 * np.log2(best.x / expected_hz)))
+    hz, rest = search(expected_hz, 0.02 * expected_hz, half, 1)
+    if harmonics > 1:
+        hz, rest = search(hz, 4 * half / harmonics, half / harmonics, harmonics)
+    rest = max(rest, 1e-20)
+    power = max(float(((x - x.mean()) ** 2).sum()) - rest, 1e-20)
+    return ToneFit(float(10 * np.log10(power / rest)), float(1200 * np.log2(hz / expected_hz)))
 
 
 def tone_snr(shifted: Mono, rate: int, expected_hz: float) -> float:
@@ -302,13 +313,17 @@ def envelope_lag(source: Mono, shifted: Mono, rate: int) -> int:
     """Frames by which the loudness contour of ``shifted`` lags: coarse (about 2 ms), but blind to pitch and phase."""
     step = rate // 1000
     width = 10 * step
-    levels = [np.log(ndimage.uniform_filter1d(x.astype(np.float64) ** 2, width)[::step] + 1e-5) for x in (source, shifted)]
+    levels = [
+        np.log(ndimage.uniform_filter1d(x.astype(np.float64) ** 2, width)[::step] + 1e-5) for x in (source, shifted)
+    ]
     a, b = (level - level.mean() for level in levels)
     corr = signal.correlate(b, a, mode="full", method="fft")
     return int(corr.argmax() - (len(a) - 1)) * step
 
 
-def latency(process: Callable[[NDArray[np.float32]], NDArray[np.float32]], source: Mono, rate: int, block: int) -> Latency:
+def latency(
+    process: Callable[[NDArray[np.float32]], NDArray[np.float32]], source: Mono, rate: int, block: int
+) -> Latency:
     """True delay of a stream at neutral settings: what a listener who must not run dry has to wait.
 
     Feeds ``source`` in blocks. The sequence that comes back lags by ``content`` (cross-correlation); where blocks come
@@ -331,9 +346,7 @@ def latency(process: Callable[[NDArray[np.float32]], NDArray[np.float32]], sourc
     return Latency(1e3 * (content + deficit) / rate, 1e3 * content / rate, 1e3 * deficit / rate)
 
 
-def cost(
-    process: Callable[[NDArray[np.float32]], NDArray[np.float32]], source: Mono, rate: int, block: int
-) -> tuple[Mono, Cost]:
+def cost(process: Process, source: Mono, rate: int, block: int) -> tuple[Mono, Cost]:
     """Run a stream in blocks and time each in CPU time of this thread, which other work on the machine hardly moves.
 
     Args:

@@ -30,6 +30,7 @@ BLOCK = 480
 SHIFTS_ST = (4.0, -4.0, 12.0)
 FORMANTS = ((0.0, 0.85), (0.0, 1.2), (4.0, 0.85), (4.0, 1.2))
 TONE_HZ = 220.0
+VOWEL_HZ = 117.0
 Change = Callable[[Mono, float, float], Mono]
 """speech, semitones, formant factor -> changed speech, aligned with the input."""
 
@@ -57,7 +58,7 @@ def _world(x: Mono, semitones: float, formant: float) -> Mono:
     return np.asarray(y[: len(x)])
 
 
-def contenders(fmin_hz: Sequence[float]) -> list[Engine]:
+def contenders(fmin_hz: Sequence[float], peers: bool = True) -> list[Engine]:
     """Ours once for each lowest pitch, then the peers."""
     found = []
     try:
@@ -65,7 +66,7 @@ def contenders(fmin_hz: Sequence[float]) -> list[Engine]:
         found = [live(f"menura, lowest {hz:.0f} Hz", engines.ours, hz) for hz in fmin_hz]
     except ImportError as error:
         print(f"(without menura's own shifter: {error})", file=sys.stderr)
-    return found + [live(name, engines.rubber_band(name), 0.0) for name in engines.PEERS]
+    return found + [live(name, engines.rubber_band(name), 0.0) for name in engines.PEERS if peers]
 
 
 def joined(parts: Sequence[Mono]) -> NDArray[np.float64]:
@@ -93,14 +94,33 @@ def speed_row(engine: Engine, speech: Mono, repeats: int) -> list[str]:
     return [engine.name, *cells]
 
 
-SPEED_HEAD = ["engine", "declared ms", "measured ms", "at +4 st ms", "CPU %", "p50 ms", "p99 ms", "max ms", "first ms"]
+SPEED_HEAD = [
+    "engine",
+    "declared ms",
+    "measured ms",
+    "at +4 st ms",
+    "CPU %",
+    "p50 ms",
+    "p99 ms",
+    "max ms",
+    "first ms",
+]
 
 
 def tone_snr(engine: Engine, semitones: float) -> float:
-    """SNR of a shifted sine, dB, over its steady part."""
+    """SNR of a shifted sine, dB, over its steady part; formants move along, see ``measures.tone_fit``."""
     tone = 0.3 * np.sin(2 * np.pi * TONE_HZ * np.arange(3 * RATE) / RATE)
-    y = engine.change(tone, semitones, 1.0)
-    return measures.tone_snr(y[RATE : int(2.5 * RATE)], RATE, TONE_HZ * 2 ** (semitones / 12))
+    ratio = 2 ** (semitones / 12)
+    y = engine.change(tone, semitones, ratio)
+    return measures.tone_snr(y[RATE : int(2.5 * RATE)], RATE, TONE_HZ * ratio)
+
+
+def vowel_snr(engine: Engine, semitones: float) -> float:
+    """Harmonics over all else, dB, of a steady shifted vowel whose formants stay; the judge itself ends at about 53."""
+    vowel = synth.vowels(np.full(5 * RATE // 2, VOWEL_HZ), RATE, vowel_s=10.0)
+    y = measures.to_analysis_rate(engine.change(vowel, semitones, 1.0)[RATE : 2 * RATE], RATE)
+    hz = VOWEL_HZ * 2 ** (semitones / 12)
+    return measures.tone_fit(y, measures.ANALYSIS_RATE, hz, harmonics=int(7900 / hz)).snr_db
 
 
 def click_count(engine: Engine, speech: Sequence[Utterance], semitones: float) -> int:
@@ -113,12 +133,15 @@ def click_count(engine: Engine, speech: Sequence[Utterance], semitones: float) -
     return count
 
 
-def quality_row(engine: Engine, synthetic: list[Utterance], real: list[Utterance], semitones: float) -> list[str]:
+def quality_row(
+    engine: Engine, synthetic: list[Utterance], real: list[Utterance], semitones: float, quick: bool
+) -> list[str]:
     """What a shift does to pitch, formants, tones and words."""
     cells: list[str] = []
     words: list[str] = []
     factors = []
-    for speech in (synthetic, real):
+    second = measures.F0Errors(np.nan, np.nan, 0, np.nan)
+    for speech in (synthetic, real if engine.open else []):
         changed = [engine.change(one.audio, semitones, 1.0) for one in speech]
         if not speech:
             cells += ["-"] * 3
@@ -129,10 +152,11 @@ def quality_row(engine: Engine, synthetic: list[Utterance], real: list[Utterance
         cells += [number(swift.median_cents), number(swift.gross_percent, 2), number(swift.lost_percent)]
         words.append(number(word_errors(zip(changed, [s.text for s in speech], strict=True), RATE).percent))
         factors += by_speaker_factor(speech, changed)
-        if speech is synthetic:
+        if speech is synthetic and not quick:
             second = measures.f0_errors(source, shifted, RATE, semitones, judge=measures.harvest_track)
     cells += [number(second.median_cents), number(second.gross_percent, 2)]
     cells += [number(100 * (statistics.median(factors) - 1)), number(tone_snr(engine, semitones), 0)]
+    cells.append(number(vowel_snr(engine, semitones), 0))
     clicks = number(click_count(engine, synthetic, semitones), 0)
     return [f"{engine.name} {semitones:+.0f}", *cells, clicks, *words]
 
@@ -149,6 +173,7 @@ QUALITY_HEAD = [
     "gross %",
     "formant %",
     "tone dB",
+    "vowel dB",
     "clicks",
     "WER %",
     "real WER %",
@@ -177,23 +202,28 @@ def formant_row(engine: Engine, speech: list[Utterance]) -> list[str]:
     return [engine.name, *cells]
 
 
-def report(quick: bool, fmin_hz: Sequence[float]) -> None:
+def report(arguments: argparse.Namespace) -> None:
     """Print the three tables."""
+    quick: bool = arguments.quick
     synthetic = corpus.fixtures(RATE, 4 if quick else None)
-    real = corpus.prompts(RATE, 8 if quick else 60)
-    runners = contenders(fmin_hz)
+    real = corpus.prompts(RATE, 8 if quick else arguments.prompts)
+    runners = contenders(arguments.fmin, peers=not arguments.only_ours)
     speech = joined([one.audio for one in synthetic])
     print(f"Pitch and formant shifters, 48 kHz mono, 10 ms blocks; {machine()}")
     print(f"{len(synthetic)} synthetic utterances of 4 speakers, {len(real)} real ones of one woman\n")
     rows = [speed_row(engine, speech, 1 if quick else 5) for engine in runners]
-    print(table(SPEED_HEAD, rows, "Latency (a block's own 10 ms not in it) and CPU time of one core"), flush=True)
-    runners.append(Engine("WORLD, offline", _world))
+    print(
+        table(SPEED_HEAD, rows, "Latency (a block's own 10 ms not in it) and CPU time of one core"),
+        flush=True,
+    )
+    if not quick and not arguments.only_ours:
+        runners.append(Engine("WORLD, offline", _world))
     plain = [number(word_errors([(s.audio, s.text) for s in speech], RATE).percent) for speech in (synthetic, real)]
     rows = [["unprocessed", *["-"] * (len(QUALITY_HEAD) - 3), *plain]]
     for semitones in SHIFTS_ST:
         for engine in runners:
             print(f"  {engine.name} {semitones:+.0f}", file=sys.stderr, flush=True)
-            rows.append(quality_row(engine, synthetic, real, semitones))
+            rows.append(quality_row(engine, synthetic, real, semitones, quick))
     print("\n" + table(QUALITY_HEAD, rows, "Quality: synthetic speakers, then the real one"), flush=True)
     head = ["engine", *[f"{semitones:+.0f} st x{asked}" for semitones, asked in FORMANTS]]
     rows = [formant_row(engine, synthetic + real[:10]) for engine in runners]
@@ -205,8 +235,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small subset, one repeat")
     parser.add_argument("--fmin", type=float, nargs="+", default=[75.0, 60.0], metavar="HZ", help="lowest pitches")
+    parser.add_argument("--prompts", type=int, default=40, metavar="N", help="real utterances (at most 75)")
+    parser.add_argument("--only-ours", action="store_true", help="leave the others out")
     arguments = parser.parse_args()
-    report(arguments.quick, arguments.fmin)
+    report(arguments)
 
 
 if __name__ == "__main__":

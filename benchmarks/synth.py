@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from benchmarks.measures import ANALYSIS_RATE, Mono, Track, to_analysis_rate
 
 VOWELS_HZ = np.array(
-    [[730, 1090, 2440], [530, 1840, 2480], [270, 2290, 3010], [570, 840, 2410], [300, 870, 2240], [490, 1350, 1690]]
+    [
+        [730, 1090, 2440],
+        [530, 1840, 2480],
+        [270, 2290, 3010],
+        [570, 840, 2410],
+        [300, 870, 2240],
+        [490, 1350, 1690],
+    ]
 )
 """Mean formants of men's vowels (Peterson and Barney, JASA 24, 1952)."""
 HIGHER_HZ = np.array([3500.0, 4500.0])
@@ -73,5 +80,3 @@ def world_change(x: Mono, rate: int, semitones: float, factor: float) -> Mono:
     moved = np.stack([np.exp(np.interp(bins / factor, bins, np.log(frame))) for frame in envelope])
     y = pyworld.synthesize(f0 * 2 ** (semitones / 12), moved, noise, ANALYSIS_RATE, 5.0)
     return np.asarray(y[: len(x)])
-
-

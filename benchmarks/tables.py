@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ def machine() -> str:
 
 def number(value: float | str | None, digits: int = 1) -> str:
     """Text of a cell: ``-`` for nothing measured."""
-    if value is None or value != value:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     return value if isinstance(value, str) else f"{value:.{digits}f}"
 
@@ -36,7 +37,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     cells.insert(1, ["-" * width for width in widths])
     lines = [
-        "  ".join(cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in cells
     ]
     return "\n".join(([title] if title else []) + [line.rstrip() for line in lines])
