@@ -88,6 +88,20 @@ class Ring:
         self.consumed += len(x)
         return x
 
+    def read_into(self, out: Samples) -> int:
+        """Take the oldest frames into ``out``, allocating nothing; what is beyond them in ``out`` stays as it was.
+
+        Returns:
+            Frames taken: ``len(out)``, or fewer if fewer are held.
+        """
+        n = min(len(out), len(self))
+        start = self.consumed % self.capacity
+        first = min(n, self.capacity - start)
+        out[:first] = self._data[start : start + first]
+        out[first:n] = self._data[: n - first]
+        self.consumed += n  # last: what the writer may overwrite has been copied
+        return n
+
     def skip(self, frames: int) -> int:
         """Drop the oldest ``frames`` without a copy; returns how many there were."""
         n = min(frames, len(self))

@@ -1,0 +1,273 @@
+"""The machine's own sound devices, through PortAudio."""
+
+from typing import Any, Literal
+
+from menura.audio.block import Samples
+from menura.audio.format import check_rate
+from menura.devices.exchange import Exchange
+from menura.devices.port import DeviceInfo, PortStats, Signal
+from menura.errors import ConfigError, DeviceError
+
+__all__ = ["PortAudioDuplex", "find_device", "list_devices", "open_duplex"]
+
+Kind = Literal["input", "output"]
+UNAVAILABLE = "Audio device not available"
+INSTALL = "install PortAudio (Debian, Ubuntu: apt-get install libportaudio2; Fedora: dnf install portaudio)"
+INVALID_SAMPLE_RATE = -9997
+"""paInvalidSampleRate of portaudio.h."""
+LONGEST_DELAY_S = 5.0
+"""A converter further away is a driver that does not tell its times."""
+
+_open: set["PortAudioDuplex"] = set()
+
+
+def _load() -> Any:
+    try:
+        import sounddevice
+    except OSError as error:
+        raise DeviceError(f"{UNAVAILABLE}: {INSTALL}") from error
+    except Exception as error:  # PortAudio is there and does not start
+        raise DeviceError(f"{UNAVAILABLE}: {error}") from error
+    return sounddevice
+
+
+def list_devices(*, refresh: bool = False) -> list[DeviceInfo]:
+    """List the sound devices of this machine.
+
+    Args:
+        refresh: Look again, for PortAudio sees only the devices there were when it started. This ends every PortAudio
+            stream of the process; with a port of ours open it is left out.
+
+    Raises:
+        DeviceError: PortAudio is not installed.
+    """
+    sd = _load()
+    if refresh and not _open:
+        sd._terminate()
+        sd._initialize()
+    apis = [api["name"] for api in sd.query_hostapis()]
+    default_input, default_output = sd.default.device
+    return [
+        DeviceInfo(
+            name=device["name"],
+            index=index,
+            host_api=apis[device["hostapi"]],
+            inputs=device["max_input_channels"],
+            outputs=device["max_output_channels"],
+            default_rate=round(device["default_samplerate"]),
+            is_default_input=index == _default(sd, "input", default_input),
+            is_default_output=index == _default(sd, "output", default_output),
+        )
+        for index, device in enumerate(sd.query_devices())
+    ]
+
+
+def _default(sd: Any, kind: Kind, index: int) -> int:
+    """The first host API that has a default device has the machine's, if PortAudio names none itself."""
+    if index >= 0:
+        return index
+    return next((i for api in sd.query_hostapis() if (i := api[f"default_{kind}_device"]) >= 0), -1)
+
+
+def find_device(wanted: str | int | None, kind: Kind, devices: list[DeviceInfo] | None = None) -> DeviceInfo:
+    """Find a device that can record or play.
+
+    Args:
+        wanted: Its name or a part that only one has (names survive hot-plug), its index, or None for the default.
+        kind: ``"input"`` or ``"output"``.
+        devices: Where to look; the machine's by default.
+
+    Raises:
+        DeviceError: There is none, or more than one; the text lists those there are.
+    """
+    usable = [d for d in (list_devices() if devices is None else devices) if _channels(d, kind)]
+    if wanted is None:
+        default = [d for d in usable if (d.is_default_input if kind == "input" else d.is_default_output)]
+        found, what = default or usable[:1], f"this machine has no audio {kind}"
+    elif isinstance(wanted, int):
+        found, what = [d for d in usable if d.index == wanted], f"no {kind} has the index {wanted}"
+    else:
+        found, what = _by_name(wanted, usable), f"no {kind} is named {wanted!r}"
+    if len(found) == 1:
+        return found[0]
+    if found:
+        what = f"{wanted!r} fits {len(found)} {kind}s"
+    names = ", ".join(f"{d.name!r} [{d.index}]" for d in found or usable)
+    raise DeviceError(f"{UNAVAILABLE}: {what}{'; there are ' + names if names else ''}")
+
+
+def _channels(device: DeviceInfo, kind: Kind) -> int:
+    return device.inputs if kind == "input" else device.outputs
+
+
+def _by_name(wanted: str, usable: list[DeviceInfo]) -> list[DeviceInfo]:
+    """Exact names before parts of names, and of one device under several host APIs the first."""
+    key = wanted.casefold()
+    found = [d for d in usable if d.name.casefold() == key]
+    found = found or [d for d in usable if key in d.name.casefold()]
+    first: dict[str, DeviceInfo] = {}
+    for device in found:
+        same = first.setdefault(device.name, device)
+        if same.host_api == device.host_api and same is not device:
+            return found
+    return list(first.values())
+
+
+def open_duplex(
+    input: str | int | None = None,  # noqa: A002
+    output: str | int | None = None,
+    *,
+    rate: int = 48_000,
+    block: int = 480,
+    latency_s: float = 0.04,
+    refresh: bool = False,
+) -> "PortAudioDuplex":
+    """Open a microphone and a loudspeaker as one port, not yet started.
+
+    A device that cannot run at ``rate`` is opened at its own, and what comes and goes is converted.
+
+    Args:
+        input: Name, part of a name or index; None for the default.
+        output: Likewise.
+        rate: Of what is read and written, Hz.
+        block: Frames of a callback.
+        latency_s: What each device may buffer: less risks gaps.
+        refresh: Look for devices that came since PortAudio started, see :func:`list_devices`.
+
+    Raises:
+        DeviceError: A device is missing, in use, or cannot run; its text starts with "Audio device not available".
+        ConfigError: An argument is out of range.
+    """
+    check_rate(rate)
+    if block < 1 or not 0.0 < latency_s <= 2.0:
+        raise ConfigError(f"block must be at least 1 frame and latency_s in 0…2, not {block} and {latency_s}")
+    devices = list_devices(refresh=refresh)
+    source, sink = find_device(input, "input", devices), find_device(output, "output", devices)
+    sd = _load()
+    for device_rate in dict.fromkeys([rate, sink.default_rate, source.default_rate, 48_000, 44_100]):
+        try:
+            return PortAudioDuplex(sd, source, sink, rate, device_rate, block, latency_s)
+        except (sd.PortAudioError, ValueError) as error:
+            reason = error
+            if INVALID_SAMPLE_RATE not in error.args:
+                break
+    raise DeviceError(f"{UNAVAILABLE}: {source.name!r} with {sink.name!r} does not open: {reason.args[0]}") from reason
+
+
+class PortAudioDuplex:
+    """A :class:`~menura.devices.port.DuplexPort` on real devices; made by :func:`open_duplex`."""
+
+    def __init__(
+        self,
+        sd: Any,
+        source: DeviceInfo,
+        sink: DeviceInfo,
+        rate: int,
+        device_rate: int,
+        block: int,
+        latency_s: float,
+    ) -> None:
+        self.input, self.output = source, sink
+        self.rate, self.device_rate, self.block = rate, device_rate, block
+        self.channels = min(2, sink.outputs)
+        self._exchange = Exchange(rate, device_rate, self.channels)
+        self._abort = sd.CallbackAbort
+        self._fault = sd.PortAudioError
+        self._running = False
+        self._stream = sd.Stream(
+            samplerate=device_rate,
+            blocksize=round(block * device_rate / rate),
+            device=(source.index, sink.index),
+            channels=(1, self.channels),
+            dtype="float32",
+            latency=latency_s,
+            callback=self._callback,
+            finished_callback=self._finished,
+        )
+        self._declared_s = float(sum(self._stream.latency))
+        self._closed = False
+        _open.add(self)
+
+    def _callback(self, captured: Samples, playing: Samples, _: int, time: Any, status: Any) -> None:
+        device_s = time.outputBufferDacTime - time.inputBufferAdcTime
+        if not (time.inputBufferAdcTime and 0.0 < device_s < LONGEST_DELAY_S):
+            device_s = self._declared_s
+        if not self._exchange.run(
+            captured, playing, device_s, bool(status.input_overflow), bool(status.output_underflow)
+        ):
+            raise self._abort
+
+    def _finished(self) -> None:
+        self._running = False
+        self._exchange.wake()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the devices run."""
+        return self._running and bool(self._stream.active)
+
+    @property
+    def error(self) -> BaseException | None:
+        """What went wrong inside the callback."""
+        return self._exchange.error
+
+    @property
+    def latency_ms(self) -> float:
+        """From the microphone's converter to the loudspeaker's, by the times PortAudio tells."""
+        return self._exchange.latency_ms
+
+    @property
+    def queued(self) -> int:
+        """Frames written and not yet given to the device."""
+        return self._exchange.queued
+
+    @property
+    def headroom(self) -> int:
+        """Fewest frames left after a callback since last asked."""
+        return self._exchange.headroom
+
+    def start(self, signal: Signal | None = None) -> None:
+        """Start both devices.
+
+        Raises:
+            DeviceError: They do not start.
+        """
+        if self._closed:
+            raise DeviceError(f"{UNAVAILABLE}: the port was closed")
+        self._exchange.signal = signal
+        self._running = True
+        try:
+            self._stream.start()
+        except self._fault as error:
+            self._running = False
+            raise DeviceError(
+                f"{UNAVAILABLE}: {self.input.name!r} with {self.output.name!r} does not start: {error.args[0]}"
+            ) from error
+
+    def stop(self) -> None:
+        """Play what the device holds, and stop."""
+        if not self._closed:
+            self._running = False
+            self._stream.stop()
+            self._exchange.forget()
+
+    def close(self) -> None:
+        """Stop at once and give the devices back."""
+        if not self._closed:
+            self._closed = True
+            self._running = False
+            self._stream.abort()
+            self._stream.close()
+            _open.discard(self)
+
+    def read(self) -> Samples:
+        """Everything captured since."""
+        return self._exchange.read()
+
+    def write(self, x: Samples) -> None:
+        """Play a block next."""
+        self._exchange.write(x)
+
+    def stats(self) -> PortStats:
+        """Counters so far."""
+        return self._exchange.stats()

@@ -1,0 +1,266 @@
+"""From this machine's microphone through a process to its loudspeaker."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from menura.audio.block import Samples, silence
+from menura.clock import Clock, monotonic_s
+from menura.devices.port import DuplexPort, PortStats
+from menura.dsp.meter import rms
+from menura.errors import DeviceError, FormatError, StateError
+from menura.log import get_logger
+from menura.units import db_to_gain
+
+__all__ = ["DuplexRunner", "DuplexStats"]
+
+logger = get_logger(__name__)
+
+PREFILL_BLOCKS = 2
+"""Silence written ahead: one block for the device's next callback and one for a callback that comes early."""
+LIMIT_BLOCKS = 8
+"""More under way is delay that nobody asked for."""
+TRIM_EVERY_S = 2.0
+QUIET = db_to_gain(-50.0)
+"""RMS below which frames can go without being missed."""
+WAITS = 4
+"""So many waits in a row without a callback make a lost device; one alone may be a process that was suspended."""
+JOIN_S = 5.0
+SMOOTHING = 0.05
+"""Weight of the newest block in ``processing_ms``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DuplexStats:
+    """What a runner has done.
+
+    Attributes:
+        running: Whether it runs.
+        frames: Frames processed.
+        processing_ms: Of a block, lately.
+        processing_max_ms: Of the slowest block.
+        latency_ms: From microphone to loudspeaker, without the delay of the process itself.
+        xruns: Times a device lost or lacked audio.
+        dropped: Frames lost or left out because audio piled up.
+        padded: Frames of silence played because processing was late.
+        port: The port's own counters.
+    """
+
+    running: bool = False
+    frames: int = 0
+    processing_ms: float = 0.0
+    processing_max_ms: float = 0.0
+    latency_ms: float = 0.0
+    xruns: int = 0
+    dropped: int = 0
+    padded: int = 0
+    port: PortStats = field(default_factory=PortStats)
+
+
+class DuplexRunner:
+    """One thread that reads a port, processes, and writes.
+
+    What is under way between the devices is constant as long as processing keeps up. A late block leaves a gap and as
+    much more delay, which absorbs the next such block; what a couple of seconds did not need is dropped in the next
+    pause, and beyond a limit at once. Both are counted.
+
+    The runner owns the port: when it ends, for whatever reason, the port is closed. A runner runs once.
+
+    Args:
+        port: Not yet started.
+        process: ``[n, 1]`` to ``[n, 1]`` or ``[n, channels]``; called from the runner's thread alone.
+        on_error: Called from that thread, after the port is closed, with what ended it: whatever ``process`` raised, or
+            the DeviceError of a lost device.
+        prefill: Frames written ahead; two blocks by default.
+        lost_after_s: Time without a callback after which the device is lost.
+        clock: Measures ``processing_ms``.
+
+    >>> from menura.devices.synthetic import SyntheticDuplex
+    >>> with DuplexRunner(SyntheticDuplex(), lambda x: 0.5 * x) as runner:
+    ...     runner.running
+    True
+    """
+
+    def __init__(
+        self,
+        port: DuplexPort,
+        process: Callable[[Samples], Samples],
+        *,
+        on_error: Callable[[Exception], None] | None = None,
+        prefill: int | None = None,
+        lost_after_s: float = 1.0,
+        clock: Clock = monotonic_s,
+    ) -> None:
+        self.port = port
+        self._process = process
+        self._on_error = on_error
+        self._prefill = PREFILL_BLOCKS * port.block if prefill is None else prefill
+        self._limit = self._prefill + (LIMIT_BLOCKS - PREFILL_BLOCKS) * port.block
+        self._wait_s = lost_after_s / WAITS
+        self._clock = clock
+        self._signal = threading.Lock()
+        self._signal.acquire()
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._error: Exception | None = None
+        self._final: DuplexStats | None = None
+        self._frames = self._dropped = 0
+        self._since_trim = self._spare = 0
+        self._processing_ms = self._processing_max_ms = 0.0
+
+    def __enter__(self) -> "DuplexRunner":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the port and the thread; nothing if it runs already.
+
+        Raises:
+            DeviceError: The device does not start; the port is closed then.
+            StateError: It has ended.
+        """
+        with self._guard:
+            if self._final is not None or self._stopping:
+                raise StateError("this runner has ended: make another, with another port")
+            if self._thread is not None:
+                return
+            try:
+                self.port.write(silence(self._prefill))
+                self.port.start(self._signal)
+            except BaseException:
+                self._stopping = True
+                self.port.close()
+                raise
+            self._thread = threading.Thread(target=self._run, name="menura-audio", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Process and play what was captured until now, then end; nothing if it has ended."""
+        with self._guard:
+            self._stopping = True
+            thread = self._thread
+        if thread is None:
+            self.port.close()
+        elif thread is not threading.current_thread():
+            thread.join(JOIN_S)
+            if thread.is_alive():
+                logger.error("the audio thread has not ended within %.0f s: a device or a voice hangs", JOIN_S)
+
+    @property
+    def running(self) -> bool:
+        """Whether audio flows."""
+        return self._thread is not None and self._final is None
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended it, if not :meth:`stop`."""
+        return self._error
+
+    @property
+    def latency_ms(self) -> float:
+        """From microphone to loudspeaker, as measured; without the delay of the process itself."""
+        return self.stats().latency_ms
+
+    def stats(self) -> DuplexStats:
+        """Figures so far; once it has ended, those of the end."""
+        return self._final or self._measure(running=self.running)
+
+    def _measure(self, *, running: bool) -> DuplexStats:
+        port = self.port.stats()
+        return DuplexStats(
+            running=running,
+            frames=self._frames,
+            processing_ms=self._processing_ms,
+            processing_max_ms=self._processing_max_ms,
+            latency_ms=self.port.latency_ms,
+            xruns=port.xruns_in + port.xruns_out,
+            dropped=self._dropped + port.dropped_in + port.dropped_out,
+            padded=port.padded,
+            port=port,
+        )
+
+    def _run(self) -> None:
+        final = None
+        try:
+            self._loop()
+            self._work()
+            final = self._measure(running=False)  # before the gap that ending makes
+            self._drain()
+        except Exception as error:
+            self._error = error
+        final = final or self._measure(running=False)
+        self.port.close()
+        self._final = final
+        if self._error is not None and self._on_error is not None:
+            try:
+                self._on_error(self._error)
+            except Exception:
+                logger.exception("on_error of the audio thread failed")
+
+    def _loop(self) -> None:
+        waits = 0
+        callbacks = -1
+        while not self._stopping:
+            self._signal.acquire(timeout=self._wait_s)
+            now = self.port.stats().callbacks
+            waits = waits + 1 if now == callbacks else 0
+            callbacks = now
+            self._check(waits)
+            self._work()
+
+    def _check(self, waits: int) -> None:
+        if self.port.error is not None:
+            raise DeviceError("Audio device not available: its callback failed") from self.port.error
+        if not self.port.alive:
+            raise DeviceError("Audio device not available: it has stopped or was unplugged")
+        if waits >= WAITS:
+            raise DeviceError(f"Audio device not available: silent for {WAITS * self._wait_s:g} s")
+
+    def _work(self) -> None:
+        """Process what was captured."""
+        x = self._trim(self.port.read())
+        if not len(x):
+            return
+        start_s = self._clock()
+        y = self._process(x)
+        took_ms = 1000.0 * (self._clock() - start_s)
+        if len(y) != len(x):
+            raise FormatError(f"the process made {len(y)} frames of {len(x)}: a live one keeps their number")
+        self.port.write(y)
+        weight = SMOOTHING if self._frames else 1.0
+        self._processing_ms += weight * (took_ms - self._processing_ms)
+        self._processing_max_ms = max(self._processing_max_ms, took_ms)
+        self._frames += len(x)
+
+    def _trim(self, x: Samples) -> Samples:
+        """Leave out frames that are only delay."""
+        under_way = len(x) + self.port.queued
+        self._since_trim += len(x)
+        if self._since_trim >= TRIM_EVERY_S * self.port.rate:
+            self._since_trim = 0
+            self._spare = min(self.port.headroom - self.port.block, under_way - self._prefill)
+        excess = 0
+        if under_way > self._limit:
+            excess = under_way - self._prefill
+        elif self._spare > 0 and rms(x) < QUIET:
+            excess = self._spare
+        excess = min(excess, len(x))
+        if excess > 0:
+            self._spare = max(0, self._spare - excess)
+            self._dropped += excess
+        return x[max(0, excess) :]
+
+    def _drain(self) -> None:
+        """Let the device play what was written, within the time that takes, and stop it."""
+        for _ in range(WAITS * (2 + self.port.queued // self.port.block)):
+            if not self.port.queued or not self.port.alive:
+                break
+            self._signal.acquire(timeout=self.port.block / self.port.rate)
+        self.port.stop()
