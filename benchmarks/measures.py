@@ -285,9 +285,11 @@ def tone_fit(x: Mono, rate: int, expected_hz: float, harmonics: int = 1) -> Tone
     def search(around: float, reach: float, step: float, count: int) -> tuple[float, float]:
         trials = np.arange(around - reach, around + reach + step, step)
         start = trials[np.argmin([residual(f, count) for f in trials])]
-        near, exact = (start - step, start + step), {"xatol": 1e-7 * around}
-        best = optimize.minimize_scalar(residual, args=(count,), bounds=near, method="bounded", options=exact)
-        return float(best.x), float(best.fun)
+        # searched as an offset: the optimiser's precision is relative to the variable
+        best = optimize.minimize_scalar(
+            lambda d: residual(start + d, count), bounds=(-step, step), method="bounded", options={"xatol": 1e-9}
+        )
+        return float(start + best.x), float(best.fun)
 
     half = rate / len(x) / 2
     hz, rest = search(expected_hz, 0.02 * expected_hz, half, 1)

@@ -20,11 +20,8 @@ RATE = 48_000
 
 def _moved_vowels(base_hz: float, semitones: float, factor: float) -> tuple[Mono, Mono]:
     contour = synth.intonation(3.0, base_hz, ANALYSIS_RATE)
-    pair = (
-        synth.vowels(contour, ANALYSIS_RATE),
-        synth.vowels(contour * 2 ** (semitones / 12), ANALYSIS_RATE, factor),
-    )
-    return pair
+    before = synth.vowels(contour, ANALYSIS_RATE)
+    return before, synth.vowels(contour * 2 ** (semitones / 12), ANALYSIS_RATE, factor)
 
 
 def pitch_and_formants(bases_hz: tuple[float, ...], factors: tuple[float, ...]) -> str:
@@ -62,9 +59,7 @@ def pitch_of_faster_speech(limit: int) -> str:
             cents.append(1200 * np.log2(there[both] / (before[both] * ratio)))
         off = np.abs(np.concatenate(cents))
         rows.append([f"{semitones:+.0f} st", number(float(np.median(off))), number(100 * float(np.mean(off > 300)), 2)])
-    return table(
-        ["speech", "cents", "gross %"], rows, "The pitch judge on speech played faster: the floor of every row"
-    )
+    return table(["speech", "cents", "gross %"], rows, "The pitch judge on speech played faster: the floor of all rows")
 
 
 def _steps(x: Mono, db: float, count: int) -> Mono:
@@ -100,7 +95,8 @@ def tone_and_delay_truth() -> str:
         fit = measures.tone_fit(tone + noise, RATE, 221.0)
         rows.append([f"tone {db} dB over noise", number(fit.snr_db), "dB"])
     for frames in (0, 777, 2400):
-        rows.append([f"delay {1e3 * frames / RATE:.2f} ms", number(_measured_delay(frames, rng), 2), "ms"])
+        measured = number(_measured_delay(frames, rng), 2)
+        rows += [[f"delay {1e3 * frames / RATE:.2f} ms", measured, "ms"]]
     return table(["truth", "measured", ""], rows, "Tones and delays")
 
 
