@@ -49,6 +49,7 @@ float mn_clean(float x);
 
 typedef struct {
     int count;
+    float voicing;             /* 0..1: how far the spectral balance allows a voice */
     int from[MN_CANDIDATES];   /* best predecessor in the hop before */
     float lag[MN_CANDIDATES];  /* period, frames at the full rate */
     float peak[MN_CANDIDATES]; /* normalised correlation there */

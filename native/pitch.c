@@ -23,6 +23,7 @@
 #define LOWEST 0.8            /* tracked below fmin, as a fraction of it */
 #define WINDOW_SECONDS 0.0065 /* of correlation, at least; and at least one period */
 #define FLOOR 2e-4            /* amplitude below which nothing counts as periodic */
+#define HISS 0.05f            /* share of low-passed energy at which voicing is halved */
 #define DC_HZ 40.0
 #define KEEP 0.3f             /* correlation a candidate needs */
 
@@ -127,6 +128,16 @@ static void correlate(mn_pitch *p, int64_t centre)
     }
 }
 
+/* A sibilant's little low-passed noise correlates by chance, but its energy lies above. */
+static float voicing(const mn_pitch *p, int64_t centre)
+{
+    const int n = p->window * p->dec;
+    const float *low = mn_ring_at(&p->low, centre - n / 2);
+    const float *all = mn_ring_at(&p->mono, centre - n / 2);
+    const float below = mn_dot(low, low, n), total = mn_dot(all, all, n);
+    return below / (below + HISS * total + 1e-20f);
+}
+
 /* Peaks of the correlation, the best ones kept, each refined by a parabola. */
 static void pick(const mn_pitch *p, mn_hop *hop)
 {
@@ -164,6 +175,7 @@ void mn_pitch_run(mn_pitch *p)
         const mn_hop *last = p->hop_count ? &p->hops[(p->hop_count - 1) % MN_HOPS] : NULL;
         correlate(p, p->hop_count * slow_hop);
         pick(p, hop);
+        hop->voicing = voicing(p, p->hop_count * p->hop);
         mn_viterbi_step(p, hop, last);
         p->hop_count++;
     }

@@ -22,7 +22,7 @@ static float local_cost(const mn_pitch *p, const mn_hop *hop, int i)
     if (i == 0)
         return UNVOICED;
     float octaves = log2f(hop->lag[i] * (float)(p->fmax / p->rate));
-    float cost = 1.0f - hop->peak[i] + LONG_LAG * octaves;
+    float cost = 1.0f - hop->voicing * hop->peak[i] + LONG_LAG * octaves;
     if (p->prior_hz > 0.0) {
         float away = fabsf(log2f(hop->lag[i] * (float)(p->prior_hz / p->rate))) - USUAL;
         if (away > 0.0f)
