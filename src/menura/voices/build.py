@@ -33,6 +33,17 @@ def _equalizer(rate: int, channels: int, *, bands: list[Mapping[str, Any]]) -> E
     return Equalizer(rate, channels, bands=made)
 
 
+def _shift(rate: int, channels: int, *, fmin_hz: float = 75.0, **settings: float) -> PitchShift:
+    shift = PitchShift(rate, channels, fmin_hz=fmin_hz)
+    for name, value in settings.items():
+        if name not in _SHIFT_SETTINGS:
+            raise ConfigError(f"unknown setting {name!r}; there are {', '.join(_SHIFT_SETTINGS)}")
+        setattr(shift, name, value)
+    return shift
+
+
+_SHIFT_SETTINGS = ("pitch_st", "formant", "target_hz", "formant_follow", "intonation")
+
 KINDS: Mapping[str, Callable[..., Stage]] = {
     "chorus": Chorus,
     "compressor": Compressor,
@@ -45,7 +56,7 @@ KINDS: Mapping[str, Callable[..., Stage]] = {
     "reverb": Reverb,
     "ring_modulator": RingModulator,
     "robot": Robot,
-    "shift": PitchShift,
+    "shift": _shift,
     "tremolo": Tremolo,
     "vibrato": Vibrato,
     "whisper": Whisper,
@@ -117,7 +128,7 @@ class VoiceStage:
         """Turn the user's settings; the change is heard without a click."""
         self.parameters = parameters
         for shift, pitch_st, formant in self._shifts:
-            shift.pitch_st = pitch_st + parameters.pitch_st
+            shift.pitch_st = min(max(pitch_st + parameters.pitch_st, -24.0), 24.0)
             shift.formant = min(max(formant * parameters.formant, 0.5), 2.0)
         self._blend.mix = parameters.mix
 
