@@ -2,8 +2,8 @@
 
     python -m benchmarks.server [--quick] [--voice ID] [--url ws://…/ws/realtime-control]
 
-Starts a server of its own unless told one, and a bare WebSocket echo to compare with. Turn-around is from sending a frame
-to holding as many samples as were sent: network, queue and work, not the voice's own latency (its silence travels at
+Starts a server of its own unless told one, and a bare WebSocket echo to compare with. Turn-around is from sending a
+frame to holding as many samples as were sent: network, queue, work, not the voice's own latency (its silence travels at
 once). The clients run on the same machine and take their share of its cores.
 """
 
@@ -14,10 +14,12 @@ import asyncio
 import json
 import multiprocessing
 import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import websockets
@@ -54,7 +56,7 @@ async def _start_voice(link: websockets.ClientConnection, voice: str) -> None:
         reply = json.loads(await asyncio.wait_for(link.recv(), 10))
         if reply.get("type") == "error":
             raise RuntimeError(reply["error"])
-        if str(reply.get("type", "")).lower() in {"started", "processingstarted"}:
+        if reply.get("type") == "status":
             return
 
 
@@ -115,22 +117,25 @@ def _echo(port: int) -> None:
     asyncio.run(run())
 
 
-def _menura(port: int) -> None:
-    from menura.cli.serve import run_server
-
-    run_server("127.0.0.1", port)
-
-
-def _started(target: Callable[[int], None]) -> tuple[multiprocessing.process.BaseProcess, int]:
-    port = _free_port()
-    process = multiprocessing.get_context("spawn").Process(target=target, args=(port,), daemon=True)
-    process.start()
+def _await_port(port: int) -> None:
     for _ in range(200):
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-            return process, port
+            return
         time.sleep(0.1)
-    process.terminate()
     raise RuntimeError("the server did not start")
+
+
+def _echo_server(port: int) -> multiprocessing.process.BaseProcess:
+    process = multiprocessing.get_context("spawn").Process(target=_echo, args=(port,), daemon=True)
+    process.start()
+    return process
+
+
+def _menura_server(port: int) -> subprocess.Popen[bytes]:
+    """menura as installed beside the benchmarks' own environment, or in it."""
+    own = Path(__file__).parent.parent / ".venv" / "bin" / "python"
+    run = f"from menura.cli.serve import run_server; run_server('127.0.0.1', {port})"
+    return subprocess.Popen([str(own if own.exists() else sys.executable), "-c", run], stdout=subprocess.DEVNULL)
 
 
 def ladder(name: str, url: str, voice: str | None, counts: list[int], seconds: float) -> list[list[str]]:
@@ -154,16 +159,25 @@ def main() -> None:
     counts = [1, 10] if arguments.quick else [1, 10, 25, 50, 75, 100, 150, 200, 300]
     seconds = 3.0 if arguments.quick else 8.0
     print(f"Live sessions, 20 ms frames of 48 kHz pcm16; {machine()}")
-    echo, port = _started(_echo)
-    rows = ladder("bare echo", f"ws://127.0.0.1:{port}", None, counts, seconds)
-    echo.terminate()
-    server, url = None, arguments.url
-    if not url:
-        server, port = _started(_menura)
-        url = f"ws://127.0.0.1:{port}/ws/realtime-control"
-    rows += ladder(arguments.voice, url, arguments.voice, counts, seconds)
-    if server:
-        server.terminate()
+    rows = []
+    port = _free_port()
+    echo = _echo_server(port)
+    try:
+        _await_port(port)
+        rows += ladder("bare echo", f"ws://127.0.0.1:{port}", None, counts, seconds)
+    finally:
+        echo.terminate()
+    if arguments.url:
+        rows += ladder(arguments.voice, arguments.url, arguments.voice, counts, seconds)
+    else:
+        port = _free_port()
+        server = _menura_server(port)
+        try:
+            _await_port(port)
+            url = f"ws://127.0.0.1:{port}/ws/realtime-control"
+            rows += ladder(arguments.voice, url, arguments.voice, counts, seconds)
+        finally:
+            server.terminate()
     print(table(["server", "sessions", "p50 ms", "p99 ms", "max ms", "frames missing"], rows))
 
 

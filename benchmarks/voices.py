@@ -157,6 +157,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer speakers")
     groups = speakers(parser.parse_args().quick)
     groups = {"am_michael": corpus.by_speaker(corpus.fixtures(RATE))["am_michael"], **groups}
+    from menura.errors import ModelError
     from menura.voices.builtin import builtin_voices
 
     print(f"Built-in voices, 48 kHz mono, 10 ms blocks; {machine()}")
@@ -168,7 +169,11 @@ def main() -> None:
     rows = []
     for voice in builtin_voices():
         print(f"  {voice.id}", file=sys.stderr, flush=True)
-        rows.append(row(voice, groups, who))
+        try:
+            rows.append(row(voice, groups, who))
+        except ModelError as error:
+            rows.append([voice.id, *["-"] * (len(HEAD) - 1)])
+            print(f"{voice.id} cannot be built: {error}")
     print(table(HEAD, rows))
 
 
