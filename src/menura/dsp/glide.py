@@ -8,7 +8,7 @@ import numpy as np
 from menura.audio.block import Samples
 from menura.dsp.native import declare, pointer
 
-__all__ = ["Glide", "one_pole"]
+__all__ = ["Glide", "corner", "one_pole"]
 
 GLIDE_MS = 3.0
 """Time constant: within 1 % of a new value after 14 ms, and no step that one hears."""
@@ -18,6 +18,11 @@ _glide = declare("mn_glide", [c_void_p, c_int64, c_void_p, c_double, c_double])
 def one_pole(time_ms: float, rate: int) -> float:
     """Coefficient per frame of a one-pole smoother that reaches 1 − 1/e of a step in ``time_ms``."""
     return 1.0 - math.exp(-1000.0 / (max(time_ms, 1e-3) * rate))
+
+
+def corner(freq_hz: float, rate: int) -> float:
+    """Coefficient per frame of a one-pole low-pass with its corner there."""
+    return 1.0 - math.exp(-2.0 * math.pi * freq_hz / rate)
 
 
 class Glide:
