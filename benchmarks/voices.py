@@ -90,6 +90,14 @@ def ratio_jump_st(source: Mono, shifted: Mono) -> float:
     return float(np.percentile(steps, 99.5)) if len(steps) else np.nan
 
 
+def steady_jump_st(groups: dict[str, list[Utterance]]) -> float:
+    """What ``ratio_jump_st`` reads, at most, on a shift that never changes: its own error."""
+    return max(
+        ratio_jump_st(source, engines.stream(engines.ours(RATE, 4.0, 1.0, 60.0), source))
+        for source in (np.concatenate([one.audio for one in group]) for group in groups.values())
+    )
+
+
 def row(voice: Any, groups: dict[str, list[Utterance]], who: dict[str, NDArray[np.float64]]) -> list[str]:
     """One voice over all speakers."""
     from menura.voices.build import make_stage
@@ -164,7 +172,8 @@ def main() -> None:
     same, different = baselines(groups)
     plain = word_errors([(one.audio, one.text) for group in groups.values() for one in group], RATE).percent
     print(f"Speakers: {', '.join(groups)}")
-    print(f"Likeness unchanged: same speaker {same:.2f}, different {different:.2f}; WER unchanged {plain:.1f} %\n")
+    print(f"Likeness unchanged: same speaker {same:.2f}, different {different:.2f}; WER unchanged {plain:.1f} %")
+    print(f"Jump read on a constant shift: {steady_jump_st(groups):.1f} st\n", flush=True)
     who = {name: identity(np.concatenate([one.audio for one in group])) for name, group in groups.items()}
     rows = []
     for voice in builtin_voices():
