@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-NAMES = ("vc_speaker", "vc_virtmic", "vc_mic", "vc_loop_mic", "vc_loop_out", "vc_extra")
+NAMES = ("vc_speaker", "vc_virtmic", "vc_mic", "vc_loop_mic", "vc_loop_out", "vc_extra", "vc_extra_mic")
 # norewinds: a sink that takes rendered audio back would make monitors glitch
 START = """\
 load-module module-native-protocol-unix socket={socket} auth-anonymous=1

@@ -21,7 +21,8 @@ class _Seen(NamedTuple):
 
     window: int = -1
     headroom: int = 0
-    latency_s: float = 0.0
+    device_s: float = 0.0
+    lead: int = 0
 
 
 class Exchange:
@@ -77,7 +78,7 @@ class Exchange:
             self._callbacks += 1
             self._xruns_in += lost_in
             self._xruns_out += lost_out
-            self._note(device_s + (index_in - index_out) / self.device_rate)
+            self._note(device_s, index_in - index_out)
             return True
         except BaseException as error:  # raised in a callback it would reach nobody
             self.error = error
@@ -86,11 +87,12 @@ class Exchange:
         finally:
             self.wake()
 
-    def _note(self, latency_s: float) -> None:
+    def _note(self, device_s: float, lead: int) -> None:
         seen, left = self._seen, len(self._playing)
         headroom = min(left, seen.headroom) if seen.window == self._window else left
         weight = SMOOTHING if seen.window >= 0 else 1.0
-        self._seen = _Seen(self._window, headroom, seen.latency_s + weight * (latency_s - seen.latency_s))
+        device_s = seen.device_s + weight * (device_s - seen.device_s)
+        self._seen = _Seen(self._window, headroom, device_s, lead)
 
     def wake(self) -> None:
         """Release the signal, if the other thread waits for it."""
@@ -132,9 +134,11 @@ class Exchange:
 
         Derivation: the captured frame ``i`` is written as frame ``i + shift``. A callback whose first captured frame is
         ``a`` and whose first played frame is ``b``, ``d`` seconds later, so plays frame ``a`` after
-        ``d + (a + shift − b) / rate``; its own part, ``d + (a − b) / rate``, is what :meth:`run` notes.
+        ``d + (a + shift − b) / rate``; it notes ``d``, smoothed, and the lead ``a − b``.
         """
-        return 1000.0 * (self._seen.latency_s + self._conversion_s) + frames_to_ms(self._shift, self.device_rate)
+        seen = self._seen
+        held_ms = frames_to_ms(seen.lead + self._shift, self.device_rate)
+        return 1000.0 * (seen.device_s + self._conversion_s) + held_ms
 
     def stats(self) -> PortStats:
         """Counters so far."""
