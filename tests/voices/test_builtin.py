@@ -33,7 +33,7 @@ def test_voice_speaks_at_a_like_level_without_clicks_or_overs(voice_id: str, spe
     y = process_whole(make_stage(find_voice(voice_id), rate), x, block=480)
     assert y.shape == x.shape
     change_db = 20 * np.log10(np.sqrt((y**2).mean()) / np.sqrt((x**2).mean()))
-    assert -8 < change_db < 9
+    assert -6 < change_db < 6
     assert np.abs(y).max() <= 1.0
     assert clicks(y, rate) <= clicks(x, rate) + 2
 
@@ -83,7 +83,7 @@ def test_voice_that_makes_no_chain_says_why(spec: StageSpec, says: str) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "says"),
-    [({"pitch_st": 25}, "pitch_st"), ({"formant": 0}, "formant"), ({"mix": float("nan")}, "mix"), ({"x": 1}, "'x'")],
+    [({"pitch_st": 25}, "pitch_st"), ({"formant": 0}, "formant"), ({"mix": float("nan")}, "mix"), ({"x": 1}, r"'x'")],
 )
 def test_parameters_out_of_range_are_named(changes: dict[str, float], says: str) -> None:
     with pytest.raises(ConfigError, match=says):

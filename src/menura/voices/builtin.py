@@ -70,7 +70,7 @@ def builtin_voices() -> tuple[Voice, ...]:
                 _band("peak", 420, -2.5, 1.0),
                 _band("peak", 3500, 3.0, 0.9),
             ),
-            _stage("compressor", threshold_db=-26.0, ratio=3.5, knee_db=8.0, makeup_db=5.0),
+            _stage("compressor", threshold_db=-26.0, ratio=3.5, knee_db=8.0, makeup_db=7.0),
         ),
         _realistic(
             "older-man",
@@ -117,7 +117,7 @@ def builtin_voices() -> tuple[Voice, ...]:
             "In a world … the deepest voice of the cinema",
             _stage("shift", target_hz=80.0, formant=0.84, intonation=0.8),
             _equalizer(_band("low_shelf", 140, 6.0), _band("peak", 450, -3.0, 1.0), _band("peak", 3200, 4.0, 0.9)),
-            _stage("compressor", threshold_db=-30.0, ratio=4.5, knee_db=8.0, makeup_db=7.0),
+            _stage("compressor", threshold_db=-30.0, ratio=4.5, knee_db=8.0, makeup_db=10.5),
             _stage("reverb", room=0.35, damping=0.5, wet=0.12),
         ),
         _character(
@@ -156,6 +156,7 @@ def builtin_voices() -> tuple[Voice, ...]:
             _stage("drive", drive_db=14.0),
             _stage("hiss", level_db=-46.0),
             _equalizer(_band("high_pass", 350), _band("low_pass", 3200), _band("peak", 1500, 4.0, 0.8)),
+            _stage("gain", gain_db=-4.5),
         ),
         _character(
             "alien",
@@ -164,6 +165,7 @@ def builtin_voices() -> tuple[Voice, ...]:
             _stage("shift", pitch_st=-2.0, formant=1.2),
             _stage("ring_modulator", freq_hz=62.0, mix=0.55),
             _stage("chorus", rate_hz=2.7, depth_ms=3.0, delay_ms=9.0, mix=0.5),
+            _stage("gain", gain_db=9.0),
         ),
         _character(
             "cave",
