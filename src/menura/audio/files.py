@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 
 from menura.audio.block import Samples, as_block
+from menura.audio.pcm import float_to_int16
 from menura.errors import FileError
 
 __all__ = ["AudioReader", "AudioWriter", "FileFormat", "read_audio", "writable_suffixes", "write_audio"]
@@ -180,9 +181,10 @@ class _SoundFileSink:
         import soundfile
 
         self._file = soundfile.SoundFile(path, "w", rate, channels, form.codec, format=form.container)
+        self._pcm16 = form.codec == "PCM_16"
 
     def write(self, x: Samples) -> None:
-        self._file.write(x)
+        self._file.write(float_to_int16(x) if self._pcm16 else x)  # left to itself, the library truncates
 
     def close(self) -> None:
         self._file.close()

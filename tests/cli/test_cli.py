@@ -1,0 +1,101 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from menura import builtin_voices, read_audio
+from menura.audio.files import AudioReader
+
+SPEECH = Path("tests/fixtures/speech").resolve()
+
+
+def menura(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "menura", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def fails(*arguments: object) -> str:
+    """Run what must fail; gives the one line it says."""
+    done = menura(*arguments)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_one_file_is_converted(tmp_path: Path) -> None:
+    done = menura("convert", SPEECH / "af_heart_u1.flac", "-o", tmp_path / "out.mp3", "--voice", "robot")
+    assert done.returncode == 0, done.stderr
+    with AudioReader(tmp_path / "out.mp3") as reader:
+        assert reader.rate == 24000
+
+
+def test_folder_keeps_its_shape(tmp_path: Path) -> None:
+    (tmp_path / "in/deep").mkdir(parents=True)
+    shutil.copy(SPEECH / "af_heart_u1.flac", tmp_path / "in/one.flac")
+    shutil.copy(SPEECH / "af_heart_u2.flac", tmp_path / "in/deep/two.flac")
+    (tmp_path / "in/notes.txt").write_text("no audio")
+    out = tmp_path / "out"
+    done = menura("convert", tmp_path / "in", "-o", out, "-v", "helium", "--format", "wav", "--pitch", 2)
+    assert done.returncode == 0, done.stderr
+    assert sorted(str(p.relative_to(out)) for p in out.rglob("*.*")) == ["deep/two.wav", "one.wav"]
+    assert len(read_audio(out / "one.wav")[0]) == len(read_audio(tmp_path / "in/one.flac")[0])
+
+
+def test_one_bad_file_among_several_is_told_and_the_rest_done(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.wav"
+    bad.write_text("no audio")
+    done = menura("convert", bad, SPEECH / "af_heart_u1.flac", "-o", tmp_path / "out", "-v", "robot")
+    assert done.returncode == 1
+    assert "bad.wav: cannot be read as audio" in done.stderr
+    assert done.stderr.strip().endswith("1 of 2 files could not be converted")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["af_heart_u1.flac"]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "voice", "says"),
+    [
+        ("missing.wav", "out.wav", "robot", "menura: missing.wav: no such file"),
+        (SPEECH / "manifest.json", "out.wav", "robot", "cannot be read as audio"),
+        (SPEECH / "af_heart_u1.flac", "out.wav", "nobody", "menura: Voice not found: nobody"),
+        (SPEECH / "af_heart_u1.flac", "out.xyz", "robot", "cannot write this format; choose one of"),
+        (SPEECH / "af_heart_u1.flac", "/proc/none/out.wav", "robot", "/proc/none"),
+        (SPEECH / "af_heart_u1.flac", "/dev/null/out.wav", "robot", "/dev/null"),
+    ],
+)
+def test_failure_is_one_clear_line(tmp_path: Path, source: object, target: str, voice: str, says: str) -> None:
+    path = target if target.startswith("/") else tmp_path / target
+    assert says in fails("convert", source, "-o", path, "--voice", voice)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_option_out_of_range_is_refused(tmp_path: Path) -> None:
+    done = menura("convert", SPEECH / "af_heart_u1.flac", "-o", tmp_path / "o.wav", "-v", "robot", "--pitch", 99)
+    assert done.returncode == 2
+    assert "--pitch" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("voices",), ("convert", "--list-voices")])
+def test_voices_are_listed(arguments: tuple[str, ...]) -> None:
+    done = menura(*arguments)
+    assert done.returncode == 0
+    for voice in builtin_voices():
+        assert voice.id in done.stdout
+
+
+def test_port_in_use_is_one_clear_line() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert "choose another with --port" in fails("serve", "--port", taken.getsockname()[1])
+
+
+def test_import_is_light() -> None:
+    code = "import sys, menura; print([m for m in ('numpy', 'pydantic', 'fastapi', 'av', 'soundfile') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
