@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#define KAISER_BETA 7.0
+#define KAISER_BETA 8.0
 #define BAND_STEP 6.0 /* tables per octave of formant factor */
 #define ALIGNED 1e-6  /* frames */
 

@@ -75,11 +75,15 @@ void mn_pitch_layout(mn_pitch *p, mn_arena *arena, double rate, double fmin, dou
                      int64_t history);
 void mn_pitch_begin(mn_pitch *p);
 void mn_pitch_push(mn_pitch *p, const float *x, int n);
-void mn_pitch_run(mn_pitch *p);
+int mn_pitch_step(mn_pitch *p);
 double mn_pitch_period(const mn_pitch *p, double position, float *strength);
 double mn_pitch_next(const mn_pitch *p, double mark, double period, float *strength);
 double mn_pitch_peak(const mn_pitch *p, double from, double length);
 void mn_viterbi_step(const mn_pitch *p, mn_hop *hop, const mn_hop *last);
+
+typedef struct {
+    double position, f0_hz, strength; /* frames; 0 Hz: unvoiced */
+} mn_track_point;
 
 /* ---- grain.c: windowed, resampled grains ---- */
 
@@ -136,10 +140,6 @@ typedef struct {
 typedef struct {
     double pitch_st, formant, target_hz, formant_follow, intonation;
 } mn_shift_settings;
-
-typedef struct {
-    double position, f0_hz, strength; /* frames; 0 Hz: unvoiced */
-} mn_track_point;
 
 typedef struct {
     double at;      /* frames */

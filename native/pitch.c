@@ -166,19 +166,19 @@ static void pick(const mn_pitch *p, mn_hop *hop)
     }
 }
 
-/* Every hop whose windows are complete. */
-void mn_pitch_run(mn_pitch *p)
+/* The next hop, if its windows are complete. */
+int mn_pitch_step(mn_pitch *p)
 {
-    const int slow_hop = p->hop / p->dec;
-    while (p->hop_count * slow_hop + p->reach <= p->slow_count) {
-        mn_hop *hop = &p->hops[p->hop_count % MN_HOPS];
-        const mn_hop *last = p->hop_count ? &p->hops[(p->hop_count - 1) % MN_HOPS] : NULL;
-        correlate(p, p->hop_count * slow_hop);
-        pick(p, hop);
-        hop->voicing = voicing(p, p->hop_count * p->hop);
-        mn_viterbi_step(p, hop, last);
-        p->hop_count++;
-    }
+    if (p->hop_count * (p->hop / p->dec) + p->reach > p->slow_count)
+        return 0;
+    mn_hop *hop = &p->hops[p->hop_count % MN_HOPS];
+    const mn_hop *last = p->hop_count ? &p->hops[(p->hop_count - 1) % MN_HOPS] : NULL;
+    correlate(p, p->hop_count * (p->hop / p->dec));
+    pick(p, hop);
+    hop->voicing = voicing(p, p->hop_count * p->hop);
+    mn_viterbi_step(p, hop, last);
+    p->hop_count++;
+    return 1;
 }
 
 /* The next mark: where the waveform about `mark` best recurs near mark + period.

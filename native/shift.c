@@ -270,7 +270,8 @@ static void add(mn_shift *s, const mn_plan *plan, double right)
 
 static void event(mn_shift *s)
 {
-    mn_pitch_run(&s->pitch);
+    while (mn_pitch_step(&s->pitch)) {
+    }
     const mn_plan now = s->plan, next = follow(s);
     const double gap = next.at - now.at;
     const int pitched = now.half > 0.0 && next.half > 0.0;

@@ -1,6 +1,5 @@
 """Live pitch and formant shifting, the two independent of each other."""
 
-import math
 from ctypes import POINTER, Structure, c_double, c_int, c_int64, c_void_p
 from typing import Any
 
@@ -10,14 +9,11 @@ from numpy.typing import NDArray
 from menura.audio.block import Samples
 from menura.audio.format import check_channels, check_rate
 from menura.dsp.native import declare, pointer
+from menura.dsp.pitch import TRACK, check_pitch_range
 from menura.errors import ConfigError, FormatError
 
-__all__ = ["TRACK", "PitchShift"]
+__all__ = ["PitchShift"]
 
-TRACK = np.dtype([("position", np.float64), ("f0_hz", np.float64), ("strength", np.float64)])
-"""One pitch mark: input position in frames, F0 (0: unvoiced), normalised correlation 0..1."""
-
-MOST_CHANNELS = 8
 _TRACK_MOST = 512
 
 
@@ -47,7 +43,7 @@ class _Setting:
         self.name = name
 
     def __get__(self, shift: "PitchShift", owner: type) -> float:
-        return float(getattr(shift.settings, self.name)) if shift is not None else self  # type: ignore[return-value]
+        return float(getattr(shift.settings, self.name))
 
     def __set__(self, shift: "PitchShift", value: float) -> None:
         if not self.low <= value <= self.high:  # also catches NaN
@@ -58,8 +54,9 @@ class _Setting:
 class PitchShift:
     """Shift pitch and formants of a voice, by pitch-synchronous overlap-add with a fixed delay.
 
-    The delay is two periods of the lowest voice, so ``fmin_hz`` should be that of the speaker: a voice further below
-    it is tracked an octave too high. Every setting below can be changed between two blocks without a click.
+    The delay is two periods of the lowest voice, so ``fmin_hz`` should be that of the speaker: a voice below 0.8 of it
+    is tracked an octave too high or left as it is. With nothing to change, the output equals the input. Every setting
+    can be changed between two blocks without a click.
 
     Args:
         rate: Sample rate, Hz.
@@ -73,8 +70,8 @@ class PitchShift:
         ``[n, channels]`` in, ``[n, channels]`` out, float32.
 
     Raises:
-        ConfigError: A setting is out of its range.
-        FormatError: A block has another shape, or rate or channels cannot be.
+        ConfigError: A setting, the rate or the number of channels is out of its range.
+        FormatError: A block has another shape.
 
     Source:
         Moulines and Charpentier, Speech Communication 9, 1990 (overlap-add); Talkin in *Speech Coding and Synthesis*,
@@ -103,13 +100,7 @@ class PitchShift:
     ) -> None:
         self.rate_in = self.rate_out = check_rate(rate)
         self.channels = check_channels(channels)
-        if channels > MOST_CHANNELS:
-            raise FormatError(f"at most {MOST_CHANNELS} channels, not {channels}")
-        if not 40.0 <= fmin_hz <= 400.0:
-            raise ConfigError(f"fmin_hz must lie between 40 and 400 Hz, not {fmin_hz}")
-        if not 1.5 * fmin_hz <= fmax_hz <= min(1200.0, rate / 8):
-            raise ConfigError(f"fmax_hz must lie between 1.5 fmin_hz and {min(1200, rate // 8)} Hz, not {fmax_hz}")
-        self.fmin_hz, self.fmax_hz = float(fmin_hz), float(fmax_hz)
+        self.fmin_hz, self.fmax_hz = check_pitch_range(rate, fmin_hz, fmax_hz)
         shape = (float(rate), channels, self.fmin_hz, self.fmax_hz)
         self._memory: NDArray[np.uint8] = np.zeros(_size(*shape), np.uint8)
         self._state = pointer(self._memory)
@@ -151,7 +142,7 @@ class PitchShift:
     def process(self, x: Samples) -> Samples:
         """Shift the next block, ``[n, channels]``; the first ``latency`` frames out are silence."""
         if x.ndim != 2 or x.shape[1] != self.channels:
-            raise FormatError(f"expected [frames, {self.channels}], got {x.shape}")
+            raise FormatError(f"expected [frames, {self.channels}], got {list(x.shape)}")
         x = np.ascontiguousarray(x, np.float32)
         out = np.empty_like(x)
         _process(self._state, pointer(x), pointer(out), len(x))
@@ -166,12 +157,3 @@ class PitchShift:
     def reset(self) -> None:
         """Forget all audio and what was learnt of the speaker; settings and seed stay."""
         _reset(self._state)
-
-    def describe(self) -> dict[str, float]:
-        """Settings by name."""
-        return {name: float(getattr(self.settings, name)) for name, _ in _Settings._fields_}
-
-
-def semitones(ratio: float) -> float:
-    """Interval of a frequency ratio."""
-    return 12.0 * math.log2(ratio)
