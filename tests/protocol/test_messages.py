@@ -46,7 +46,11 @@ def test_deep_nesting_is_refused() -> None:
         parse_action('{"action":' + "[" * 30000 + "]" * 30000 + "}")
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
 def test_any_json_gives_an_action_or_a_protocol_error(value: object) -> None:
     try:
         parse_action(json.dumps(value))

@@ -2,8 +2,6 @@ import json
 
 import numpy as np
 import pytest
-from tests.listen import lag_frames
-from tests.serving import Client
 from websockets.exceptions import InvalidStatus
 
 from menura.audio.files import read_audio
@@ -12,6 +10,8 @@ from menura.audio.pcm import decode, encode
 from menura.live.session import VoiceSession
 from menura.voices.build import make_stage
 from menura.voices.builtin import builtin_voices, find_voice
+from tests.listen import lag_frames
+from tests.serving import Client
 
 SPEECH, SPEECH_RATE = read_audio("tests/fixtures/speech/am_michael_u1.flac")
 PCM = encode(SPEECH, StreamFormat(AudioFormat.PCM16, SPEECH_RATE))

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from tests.listen import clicks, median_f0
 
 from menura import builtin_voices, find_voice, make_stage
 from menura.audio.files import read_audio
@@ -8,6 +7,7 @@ from menura.dsp.stage import process_whole
 from menura.errors import ConfigError, ModelError, VoiceNotFoundError
 from menura.units import ratio_to_st
 from menura.voices.voice import Category, StageSpec, Voice, VoiceParameters
+from tests.listen import clicks, median_f0
 
 VOICES = [voice.id for voice in builtin_voices()]
 REALISTIC = [voice.id for voice in builtin_voices() if voice.category is Category.REALISTIC]
@@ -63,7 +63,7 @@ def test_any_rate_keeps_the_cadence_and_the_length(rate: int, channels: int) -> 
 
 
 def test_unknown_voice_is_named() -> None:
-    with pytest.raises(VoiceNotFoundError, match="^Voice not found: nobody$"):
+    with pytest.raises(VoiceNotFoundError, match=r"^Voice not found: nobody$"):
         find_voice("nobody")
 
 

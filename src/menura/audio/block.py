@@ -48,9 +48,19 @@ def as_block(x: ArrayLike, channels: int | None = None) -> Samples:
     return np.ascontiguousarray(block, np.float32)
 
 
+LOUDEST = 1e6
+"""120 dB above full scale: what is beyond is no audio, and its square might overflow."""
+
+
 def finite(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Samples with NaN as silence and infinities as full scale; ``x`` itself where there are none."""
-    return x if np.isfinite(x).all() else np.nan_to_num(x, nan=0.0, posinf=1.0, neginf=-1.0)
+    """Samples with NaN as silence, and infinities and the like as full scale; ``x`` itself where there are none.
+
+    >>> finite(np.array([0.5, np.nan, -np.inf], np.float32))
+    array([ 0.5,  0. , -1. ], dtype=float32)
+    """
+    if not x.size or np.abs(x).max() < LOUDEST:  # false for NaN too
+        return x
+    return np.where(np.abs(x) < LOUDEST, x, np.clip(np.nan_to_num(x, nan=0.0), -1.0, 1.0))
 
 
 def remix(x: Samples, channels: int) -> Samples:

@@ -47,7 +47,7 @@ class _Switch:
         t = np.clip((self.done + 1.0 + np.arange(len(new))) / (length + 1.0), 0.0, 1.0)
         self.done += len(new)
         gain = np.square(np.sin(0.5 * np.pi * t)).astype(np.float32)[:, None]
-        return old + (new - old) * gain
+        return np.asarray(old + (new - old) * gain, np.float32)
 
 
 class VoiceSession:
