@@ -47,10 +47,14 @@ static void add_after_unvoiced(mn_shift *s, const mn_mark *last)
     float strength;
     const double period = mn_pitch_period(&s->pitch, last->at + step, &strength);
     const double from = last->at + 0.5 * step;
-    if (period > 0.0 && from + period + 0.001 * s->rate < (double)(s->count - s->pitch.delay))
-        add(s, mn_pitch_peak(&s->pitch, from, period), period, 1, strength);
-    else
+    if (period > 0.0 && from + period + 0.001 * s->rate < (double)(s->count - s->pitch.delay)) {
+        const double pulse = mn_pitch_peak(&s->pitch, from, period);
+        if (pulse - last->at > 2.0 * step) /* further than windows reach */
+            add(s, 0.5 * (last->at + pulse), step, 0, 0.0f);
+        add(s, pulse, period, 1, strength);
+    } else {
         add(s, last->at + step, step, 0, 0.0f);
+    }
 }
 
 static int add_after_voiced(mn_shift *s, const mn_mark *last)

@@ -39,7 +39,6 @@ void mn_register_begin(mn_register *r, double seed_hz)
         int bin = bin_of(seed_hz);
         r->mass[bin] = (float)SEED_SECONDS;
         r->total = SEED_SECONDS;
-        r->heard = SEED_SECONDS;
         r->median_hz = seed_hz;
     }
 }
