@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from menura.audio.block import Samples
+from menura.audio.block import Samples, finite
 from menura.dsp.stage import Stage
 from menura.errors import ConfigError
 
@@ -15,12 +15,15 @@ __all__ = ["Chain"]
 class Chain:
     """Stages run in order.
 
+    A latency that a rate change turns into no whole number of frames is declared as the nearest one. A chain that goes
+    to a lower rate and back gives whole frames of the lower rate: up to one of them less than it took.
+
     Args:
         stages: In the order of the signal; each takes the rate that the one before it gives.
         rate: Needed only when ``stages`` is empty, which passes everything through.
 
     Raises:
-        ConfigError: Rates do not meet, or a latency before a rate change is no whole number of frames after it.
+        ConfigError: Rates do not meet.
     """
 
     def __init__(self, stages: Sequence[Stage], rate: int = 48_000) -> None:
@@ -42,6 +45,7 @@ class Chain:
 
     def process(self, x: Samples) -> Samples:
         """Process the next block, ``[n, c]``."""
+        x = finite(x)
         for stage in self.stages:
             x = stage.process(x)
         return x

@@ -1,0 +1,99 @@
+"""Every Stage there is, under the one proof. A new stage is added to CASES, or the last test fails."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+
+import pytest
+
+import menura.dsp
+import menura.voices
+from menura.dsp.blend import Blend
+from menura.dsp.chain import Chain
+from menura.dsp.delay import Chorus, Echo, Vibrato
+from menura.dsp.drive import Drive
+from menura.dsp.dynamics import Compressor, Gain, Gate, Limiter
+from menura.dsp.filter import Band, BandKind, Equalizer
+from menura.dsp.modulate import RingModulator, Tremolo
+from menura.dsp.noise import Hiss
+from menura.dsp.resample import Resampler
+from menura.dsp.reverb import Reverb
+from menura.dsp.shift import PitchShift
+from menura.dsp.spectral import Robot, Whisper
+from menura.dsp.stage import Stage
+from menura.voices.build import VoiceStage
+from menura.voices.builtin import find_voice
+from tests.streaming import PROOFS, Case
+
+BANDS = (Band(BandKind.HIGH_PASS, 100), Band(BandKind.PEAK, 2000, 6.0))
+KHZ = 48_000
+
+CASES = (
+    Case("Gain", lambda: Gain(KHZ, gain_db=-3.0)),
+    Case("Gate", lambda: Gate(KHZ), clear=lambda: Gate(KHZ, threshold_db=-100.0)),
+    Case("Compressor", lambda: Compressor(KHZ), clear=lambda: Compressor(KHZ, ratio=1.0)),
+    Case("Limiter", lambda: Limiter(KHZ, ceiling_db=-20.0), clear=lambda: Limiter(KHZ)),
+    Case("Limiter stereo", lambda: Limiter(44_100, 2, ceiling_db=-20.0), clear=lambda: Limiter(44_100, 2), channels=2),
+    # a decaying tail is cut to zero at a block's end, 600 dB down
+    Case("Equalizer", lambda: Equalizer(KHZ, bands=BANDS), tolerance=1e-25),
+    Case("Equalizer stereo", lambda: Equalizer(16_000, 2, bands=BANDS), channels=2, tolerance=1e-25),
+    Case("Resampler 48 to 16", lambda: Resampler(48_000, 16_000), pulses=True),
+    Case("Resampler 16 to 44.1", lambda: Resampler(16_000, 44_100, 2), channels=2, pulses=True),
+    Case("Resampler same", lambda: Resampler(48_000, 48_000)),
+    Case("Echo", lambda: Echo(KHZ, delay_ms=60.0)),
+    Case("Echo stereo", lambda: Echo(KHZ, 2, delay_ms=60.0), channels=2),
+    Case("Chorus", lambda: Chorus(KHZ), clear=lambda: Chorus(KHZ, mix=0.0)),
+    Case("Chorus stereo", lambda: Chorus(KHZ, 2), clear=lambda: Chorus(KHZ, 2, mix=0.0), channels=2),
+    Case("Vibrato", lambda: Vibrato(KHZ), pulses=True, lag_ms=0.05),
+    Case("Vibrato at rest", lambda: Vibrato(KHZ, 2, depth_st=0.0), channels=2),
+    Case("Reverb", lambda: Reverb(KHZ), clear=lambda: Reverb(KHZ, wet=0.0)),
+    Case("Reverb stereo", lambda: Reverb(16_000, 2), clear=lambda: Reverb(16_000, 2, wet=0.0), channels=2),
+    Case("RingModulator", lambda: RingModulator(KHZ), clear=lambda: RingModulator(KHZ, mix=0.0)),
+    Case("Tremolo", lambda: Tremolo(KHZ, 2), channels=2),
+    Case("Drive", lambda: Drive(KHZ, bias=0.2), clear=lambda: Drive(KHZ, drive_db=-30.0)),
+    Case("Drive stereo", lambda: Drive(24_000, 2), clear=lambda: Drive(24_000, 2, drive_db=-30.0), channels=2),
+    Case("Whisper", lambda: Whisper(KHZ), pulses=True, lag_ms=0.4),
+    Case("Whisper stereo", lambda: Whisper(44_100, 2), channels=2, pulses=True, lag_ms=0.4),
+    # the buzz has a pulse each 4 ms or so: between two of them nothing can sound
+    Case("Robot", lambda: Robot(KHZ, pitch_hz=233.0), pulses=True, lag_ms=0.5),
+    Case("Hiss", lambda: Hiss(KHZ, crackle_hz=5.0)),
+    Case("Blend", lambda: Blend(Limiter(KHZ, ceiling_db=-20.0), mix=0.5), clear=lambda: Blend(Limiter(KHZ), mix=0.5)),
+    Case("Blend dry", lambda: Blend(Whisper(KHZ), mix=0.0)),
+    Case(
+        "Chain",
+        lambda: Chain([Gain(KHZ, 2, gain_db=3.0), Limiter(KHZ, 2), Drive(KHZ, 2, drive_db=-30.0)]),
+        channels=2,
+    ),
+    Case("Chain of none", lambda: Chain([])),
+    Case("PitchShift", lambda: PitchShift(KHZ, pitch_st=4.0), clear=lambda: PitchShift(KHZ)),
+    Case("PitchShift stereo", lambda: PitchShift(KHZ, 2, pitch_st=-3.0), clear=lambda: PitchShift(KHZ, 2), channels=2),
+    Case("VoiceStage", lambda: VoiceStage(find_voice("robot"), KHZ), pulses=True, lag_ms=1.0),
+    Case("VoiceStage at 8 kHz", lambda: VoiceStage(find_voice("radio"), 8000), pulses=True, lag_ms=0.5),
+)
+EXEMPT = {"InPlace", "Stage"}
+"""The base, which does nothing, and the contract itself."""
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.__name__)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_stage_keeps_the_contract(case: Case, proof: Callable[[Case], None]) -> None:
+    proof(case)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_stage_is_a_stage(case: Case) -> None:
+    assert isinstance(case.make(), Stage)
+
+
+def test_no_stage_is_missing() -> None:
+    tested = {type(case.make()).__name__ for case in CASES}
+    there = set()
+    for package in (menura.dsp, menura.voices):
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if info.name.endswith("._native"):
+                continue
+            for name, cls in inspect.getmembers(importlib.import_module(info.name), inspect.isclass):
+                if all(hasattr(cls, method) for method in ("process", "flush", "reset")) and name[0] != "_":
+                    there.add(name)
+    assert there - EXEMPT <= tested, "add them to CASES"
