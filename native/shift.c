@@ -224,7 +224,8 @@ static mn_plan follow(mn_shift *s)
     const int on_mark = now - mark->at < 1e-6;
     const int same = ratio_of(s, period) == 1.0;
     if (same && plan.stretch == 1.0 && (on_mark || s->plan.own)) {
-        plan.at = next ? next->at : now + s->unvoiced_step;
+        const double gap = next ? next->at - now : s->unvoiced_step;
+        plan.at = gap > 0.4 * s->latency ? now + 0.5 * gap : now + gap; /* windows reach no further */
         plan.own = 1;
         return plan;
     }

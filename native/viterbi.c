@@ -14,6 +14,7 @@
 #define GLIDE 1.0f         /* per octave moved between two hops */
 #define JUMP 0.6f          /* at most */
 #define LONG_LAG 0.03f     /* per octave of lag: twice the period correlates as well */
+#define BELOW 0.1f         /* periods beyond 1 / fmin are seen through too short a window */
 #define UNUSUAL 0.08f      /* per octave beyond what this speaker uses */
 #define USUAL 0.5f         /* octaves about the speaker's median that cost nothing */
 
@@ -23,6 +24,8 @@ static float local_cost(const mn_pitch *p, const mn_hop *hop, int i)
         return UNVOICED;
     float octaves = log2f(hop->lag[i] * (float)(p->fmax / p->rate));
     float cost = 1.0f - hop->voicing * hop->peak[i] + LONG_LAG * octaves;
+    if (hop->lag[i] * p->fmin > p->rate)
+        cost += BELOW;
     if (p->prior_hz > 0.0) {
         float away = fabsf(log2f(hop->lag[i] * (float)(p->prior_hz / p->rate))) - USUAL;
         if (away > 0.0f)
