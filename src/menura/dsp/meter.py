@@ -34,7 +34,7 @@ class Meter:
     """RMS level over the last ``window`` frames, exponentially weighted, whatever the block sizes.
 
     >>> meter = Meter(100)
-    >>> for _ in range(50): meter.push(np.full((10, 1), 0.5, np.float32))
+    >>> for _ in range(150): meter.push(np.full((10, 1), 0.5, np.float32))
     >>> round(meter.level, 3)
     0.5
     """
