@@ -154,10 +154,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few sessions, a few seconds")
     parser.add_argument("--voice", default="natural-woman", metavar="ID")
+    parser.add_argument("--seconds", type=float, default=8.0, metavar="S", help="of speech in each session")
     parser.add_argument("--url", help="a server that already runs")
     arguments = parser.parse_args()
     counts = [1, 10] if arguments.quick else [1, 10, 25, 50, 75, 100, 150, 200, 300]
-    seconds = 3.0 if arguments.quick else 8.0
+    seconds = 3.0 if arguments.quick else arguments.seconds
     print(f"Live sessions, 20 ms frames of 48 kHz pcm16; {machine()}")
     rows = []
     port = _free_port()
