@@ -2,7 +2,7 @@
 // The page: what the person does goes to the connection and the audio, what they tell goes to the view.
 
 import { AudioError, LiveAudio, obstacle } from "./audio.js";
-import { $, markVoice, notice, showConnection, showDelay, showLevel, showVoices } from "./view.js";
+import { $, markVoice, notice, showConnection, showDelay, showLevel, showVoices, showWork } from "./view.js";
 
 const STORE = "menura";
 const PARAMETERS = /** @type {const} */ (["pitch_st", "formant", "mix"]);
@@ -122,7 +122,7 @@ function enter(state) {
     showLevel("in", 0);
     showLevel("out", 0);
     showDelay(null);
-    $("extra").textContent = "";
+    showWork(null, null, 0);
   }
 }
 
@@ -180,13 +180,7 @@ function heard(report) {
 
 function showStatus() {
   showDelay(delay());
-  const { processing_time_ms } = live.status;
-  const texts = [`${processing_time_ms.toFixed(1)} ms of work for each piece of sound`];
-  const device = live.audio?.outputMs ?? 0;
-  if (device >= 1) texts.push(`your sound output adds about ${Math.round(device)} ms`);
-  const gaps = live.report?.underruns ?? 0;
-  if (gaps) texts.push(`${gaps} gap${gaps > 1 ? "s" : ""} so far`);
-  $("extra").textContent = `${texts.join(" · ")}.`;
+  showWork(live.status.processing_time_ms, live.report?.underruns ?? 0, live.audio?.outputMs ?? 0);
 }
 
 /** What the connection tells, by type. @type {Record<string, (message: any) => void>} */

@@ -8,7 +8,7 @@
 const SIZE = 1 << 16; // frames held at most, 1.4 s at 48 kHz; a power of two
 const MASK = SIZE - 1;
 const MAX_SLEW = 0.005;
-const SLEW_S = 4; // time in which an excess is worked off, where MAX_SLEW allows
+const SLEW_S = 2; // time in which an excess is worked off, where MAX_SLEW allows
 
 /**
  * @typedef {object} Tag Where a pushed block comes from, all in frames of the one audio clock.
@@ -36,7 +36,7 @@ export class JitterBuffer {
    * @param {{start_ms?: number, margin_ms?: number, max_margin_ms?: number, bound_ms?: number}} [options]
    *   `start_ms` is what must be there to begin, `bound_ms` the excess over the margin at which it skips.
    */
-  constructor(rate, { start_ms = 25, margin_ms = 12, max_margin_ms = 60, bound_ms = 100 } = {}) {
+  constructor(rate, { start_ms = 30, margin_ms = 15, max_margin_ms = 60, bound_ms = 100 } = {}) {
     const frames = (/** @type {number} */ ms) => Math.round((ms * rate) / 1000);
     this.rate = rate;
     this.least = frames(margin_ms);

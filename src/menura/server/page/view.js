@@ -112,6 +112,18 @@ export function showDelay(delay) {
   }
 }
 
+/**
+ * @param {number | null} processing_ms the server's work for a block
+ * @param {number | null} gaps underruns since the start
+ * @param {number} device_ms what the loudspeaker adds to the delay
+ */
+export function showWork(processing_ms, gaps, device_ms) {
+  $("processing").textContent = processing_ms === null ? "–" : `${processing_ms.toFixed(1)} ms`;
+  $("gaps").textContent = gaps === null ? "–" : String(gaps);
+  $("device-row").hidden = device_ms < 1;
+  $("device").textContent = `+${ms(device_ms)}`;
+}
+
 /** @param {string} text @param {string} [action] the label of a button beside it */
 export function notice(text, action = "") {
   $("notice").hidden = !text;
