@@ -196,8 +196,9 @@ class _AvSink:
 
         layout = {1: "mono", 2: "stereo"}[channels]
         self._container = av.open(path, "w", format=form.container)
-        self._stream: Any = self._container.add_stream(form.codec, rate=rate, layout=layout)
-        self._stream.bit_rate = BIT_RATE * channels
+        stream: Any = self._container.add_stream(form.codec, rate=rate, layout=layout)
+        stream.bit_rate = BIT_RATE * channels
+        self._stream = stream
         self._layout, self._rate, self._at = layout, rate, 0
 
     def write(self, x: Samples) -> None:
