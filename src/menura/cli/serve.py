@@ -20,6 +20,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(1024)  # from here on a client may connect, and is served as soon as the server runs
     except OSError as error:
         listener.close()
         hint = "choose another with --port" if port else "choose another with --host"
