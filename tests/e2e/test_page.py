@@ -69,6 +69,11 @@ def record(page: VoicePage, seconds: float) -> tuple[Signal, Signal]:
     raise AssertionError(f"gaps in three recordings of {seconds} s: {after}")
 
 
+def raised_st(microphone: Signal, played: Signal) -> float:
+    """By how many semitones the pitch is raised: against the same words, for every sentence has a pitch of its own."""
+    return float(12 * np.log2(pitch_hz(played) / pitch_hz(microphone)))
+
+
 def test_speech_comes_back_changed_without_gaps_within_120_ms(voice_page: VoicePage, tmp_path: Path) -> None:
     voice_page.pick("Natural Woman")
     voice_page.start()
@@ -116,13 +121,13 @@ def test_stop_is_silent_and_start_works_again(voice_page: VoicePage) -> None:
 
 
 def test_voices_and_sliders_change_while_it_runs(voice_page: VoicePage) -> None:
-    voice_page.pick("Natural Man")
+    voice_page.pick("Helium")  # shifts by a fixed interval, whoever speaks
     voice_page.start()
     voice_page.listen()
-    voice_page.page.wait_for_timeout(1500)
+    voice_page.page.wait_for_timeout(500)
     voice_page.heard()
     voice_page.page.wait_for_timeout(2000)
-    before = pitch_hz(voice_page.heard()[1])
+    before = raised_st(*voice_page.heard())
     slider = voice_page.page.locator("#pitch_st")
     slider.focus()
     for _ in range(14):
@@ -130,10 +135,14 @@ def test_voices_and_sliders_change_while_it_runs(voice_page: VoicePage) -> None:
     assert voice_page.page.locator("#pitch_st-value").inner_text() == "+7 st"
     voice_page.page.wait_for_timeout(300)
     voice_page.heard()
-    voice_page.page.wait_for_timeout(2000)
-    after = pitch_hz(voice_page.heard()[1])
-    assert 12 * np.log2(after / before) == pytest.approx(7, abs=1.5)
-    for name in ("Whisper", "Giant", "Radio", "Natural Woman"):
+    after = []
+    for _ in range(3):
+        voice_page.page.wait_for_timeout(2000)
+        microphone, played = voice_page.heard()
+        after.append(raised_st(microphone, played))
+        print(f"raised {before:.2f} st, then {after[-1]:.2f}; microphone {pitch_hz(microphone):.1f} Hz")  # noqa: T201
+    assert statistics.median(after) - before == pytest.approx(7, abs=1.5)
+    for name in ("Older Man", "Giant", "Natural Woman"):
         voice_page.pick(name)
         voice_page.page.wait_for_timeout(250)
     voice_page.until(lambda stats: stats["voice"] == "natural-woman")
