@@ -35,7 +35,7 @@ def test_voice_speaks_at_a_like_level_without_clicks_or_overs(voice_id: str, spe
     change_db = 20 * np.log10(np.sqrt((y**2).mean()) / np.sqrt((x**2).mean()))
     assert -6 < change_db < 6
     assert np.abs(y).max() <= 1.0
-    assert clicks(y, rate) <= clicks(x, rate) + 2
+    assert clicks(y * 10 ** (-change_db / 20), rate) <= clicks(x, rate) + 2  # plosives may count, equally loud
 
 
 @pytest.mark.parametrize("voice_id", REALISTIC)
