@@ -3,7 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.listen import lag_frames
 
 from menura import convert, find_voice, make_stage, read_audio, write_audio
 from menura.audio.files import AudioWriter
@@ -11,6 +10,7 @@ from menura.audio.pcm import float_to_int16
 from menura.errors import FileError
 from menura.live.convert import stream_through
 from menura.voices.voice import VoiceParameters
+from tests.listen import lag_frames
 
 SPEECH = Path("tests/fixtures/speech/bm_george_u1.flac")
 
