@@ -34,6 +34,9 @@ set-default-sink vc_speaker
 set-default-source vc_mic
 """
 
+PROMPT = ["nice", "-n", "-15"] if os.geteuid() == 0 else []
+"""Audio goes before other work where we may say so: a desktop gives its sound server real-time priority."""
+
 
 class Recording:
     """What a source gives, until :meth:`stop`."""
@@ -43,7 +46,7 @@ class Recording:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [
-                "parec", f"--device={source}", "--format=float32le", "--rate=48000", f"--channels={channels}",
+                *PROMPT, "parec", f"--device={source}", "--format=float32le", "--rate=48000", f"--channels={channels}",
                 "--latency-msec=50", "--raw",
             ],
             env=audio.env,
@@ -87,7 +90,8 @@ class VirtualAudio:
         (self.folder / "asound.conf").write_text("\n".join(lines) + "\n")
         self._daemon = subprocess.Popen(
             [
-                "pulseaudio", "-n", "-F", str(self.folder / "default.pa"), "--daemonize=no", "--exit-idle-time=-1",
+                *PROMPT, "pulseaudio", "-n",
+                "-F", str(self.folder / "default.pa"), "--daemonize=no", "--exit-idle-time=-1",
                 "--disallow-exit=1", "--use-pid-file=no", "--disable-shm=yes", "--realtime=no", "--high-priority=no",
                 f"--log-target=file:{self.folder / 'pulse.log'}", "--fail=1",
             ],
@@ -116,7 +120,7 @@ class VirtualAudio:
         """Play a block to its end."""
         path = self.folder / f"{sink}.wav"
         soundfile.write(path, x, rate, subtype="PCM_16")
-        subprocess.run(["paplay", f"--device={sink}", str(path)], env=self.env, check=True, timeout=60)
+        subprocess.run([*PROMPT, "paplay", f"--device={sink}", str(path)], env=self.env, check=True, timeout=60)
 
     def record(self, source: str, channels: int = 1) -> Recording:
         """Record a source from now on."""
