@@ -8,7 +8,7 @@ from menura.dsp.resample import Resampler
 from menura.dsp.ring import Overflow, Ring
 from menura.units import frames_to_ms
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "ExchangePort"]
 
 RING_S = 1.0
 """Longest stall of the reading thread that loses nothing."""
@@ -153,3 +153,41 @@ class Exchange:
 
     def _at_rate(self, device_frames: int) -> int:
         return device_frames * self.rate // self.device_rate
+
+
+class ExchangePort:
+    """What every port has of its exchange."""
+
+    _exchange: Exchange
+
+    @property
+    def error(self) -> BaseException | None:
+        """What went wrong inside the callback."""
+        return self._exchange.error
+
+    @property
+    def latency_ms(self) -> float:
+        """From the microphone's converter to the loudspeaker's, by the times the device tells."""
+        return self._exchange.latency_ms
+
+    @property
+    def queued(self) -> int:
+        """Frames written and not yet given to the device."""
+        return self._exchange.queued
+
+    @property
+    def headroom(self) -> int:
+        """Fewest frames left after a callback since last asked."""
+        return self._exchange.headroom
+
+    def read(self) -> Samples:
+        """Everything captured since."""
+        return self._exchange.read()
+
+    def write(self, x: Samples) -> None:
+        """Play a block next."""
+        self._exchange.write(x)
+
+    def stats(self) -> PortStats:
+        """Counters so far."""
+        return self._exchange.stats()

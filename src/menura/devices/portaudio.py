@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from menura.audio.block import Samples
 from menura.audio.format import check_rate
-from menura.devices.exchange import Exchange
-from menura.devices.port import DeviceInfo, PortStats, Signal
+from menura.devices.exchange import Exchange, ExchangePort
+from menura.devices.port import DeviceInfo, Signal
 from menura.errors import ConfigError, DeviceError
 
 __all__ = ["PortAudioDuplex", "find_device", "list_devices", "open_duplex"]
@@ -154,7 +154,7 @@ def open_duplex(
     raise DeviceError(f"{UNAVAILABLE}: {source.name!r} with {sink.name!r} does not open: {reason.args[0]}") from reason
 
 
-class PortAudioDuplex:
+class PortAudioDuplex(ExchangePort):
     """A :class:`~menura.devices.port.DuplexPort` on real devices; made by :func:`open_duplex`."""
 
     def __init__(
@@ -206,26 +206,6 @@ class PortAudioDuplex:
         """Whether the devices run."""
         return self._running and bool(self._stream.active)
 
-    @property
-    def error(self) -> BaseException | None:
-        """What went wrong inside the callback."""
-        return self._exchange.error
-
-    @property
-    def latency_ms(self) -> float:
-        """From the microphone's converter to the loudspeaker's, by the times PortAudio tells."""
-        return self._exchange.latency_ms
-
-    @property
-    def queued(self) -> int:
-        """Frames written and not yet given to the device."""
-        return self._exchange.queued
-
-    @property
-    def headroom(self) -> int:
-        """Fewest frames left after a callback since last asked."""
-        return self._exchange.headroom
-
     def start(self, signal: Signal | None = None) -> None:
         """Start both devices.
 
@@ -259,15 +239,3 @@ class PortAudioDuplex:
             self._stream.abort()
             self._stream.close()
             _open.discard(self)
-
-    def read(self) -> Samples:
-        """Everything captured since."""
-        return self._exchange.read()
-
-    def write(self, x: Samples) -> None:
-        """Play a block next."""
-        self._exchange.write(x)
-
-    def stats(self) -> PortStats:
-        """Counters so far."""
-        return self._exchange.stats()

@@ -4,14 +4,14 @@ import numpy as np
 
 from menura.audio.block import Samples, as_block, silence
 from menura.clock import VirtualClock
-from menura.devices.exchange import Exchange
-from menura.devices.port import PortStats, Signal
+from menura.devices.exchange import Exchange, ExchangePort
+from menura.devices.port import Signal
 from menura.errors import DeviceError, StateError
 
 __all__ = ["SyntheticDuplex"]
 
 
-class SyntheticDuplex:
+class SyntheticDuplex(ExchangePort):
     """A :class:`~menura.devices.port.DuplexPort` for tests and for machines without sound.
 
     Nothing happens by itself: :meth:`feed` says what the microphone will hear, :meth:`pump` lets so many frames pass
@@ -90,26 +90,6 @@ class SyntheticDuplex:
         """Everything the loudspeaker has played, ``[n, channels]`` at the device's rate."""
         return np.concatenate([silence(0, self.channels), *self._played])
 
-    @property
-    def error(self) -> BaseException | None:
-        """What went wrong inside the callback."""
-        return self._exchange.error
-
-    @property
-    def latency_ms(self) -> float:
-        """From microphone to loudspeaker."""
-        return self._exchange.latency_ms
-
-    @property
-    def queued(self) -> int:
-        """Frames written and not yet given to the device."""
-        return self._exchange.queued
-
-    @property
-    def headroom(self) -> int:
-        """Fewest frames left after a callback since last asked."""
-        return self._exchange.headroom
-
     def start(self, signal: Signal | None = None) -> None:
         """Let it run.
 
@@ -130,15 +110,3 @@ class SyntheticDuplex:
         """Stop for good."""
         self.alive = False
         self.closed = True
-
-    def read(self) -> Samples:
-        """Everything captured since."""
-        return self._exchange.read()
-
-    def write(self, x: Samples) -> None:
-        """Play a block next."""
-        self._exchange.write(x)
-
-    def stats(self) -> PortStats:
-        """Counters so far."""
-        return self._exchange.stats()
