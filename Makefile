@@ -21,8 +21,8 @@ check: setup ## formatting, types, layers: the fences, in seconds
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## every benchmark beside its peers, with the error beside the speed
-	scripts/bench.sh
+bench: setup ## every benchmark beside its peers (half an hour; ARGS="--quick shifter" for a part)
+	scripts/bench.sh $(ARGS)
 
 setup: $(VENV)/.ready
 

@@ -1,4 +1,4 @@
-"""The control protocol's document has three tests; they pass as written there."""
+"""The control protocol's document has three tests; they pass as written there. One more: a broken voice."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 
 from menura import create_app
 from menura.voices.builtin import builtin_voices
+from menura.voices.voice import Category, StageSpec, Voice
 
 
 @pytest.fixture
@@ -36,3 +37,20 @@ def test_select_voice(client: TestClient) -> None:
         websocket.send_json({"action": "selectVoice", "voiceId": builtin_voices()[0].id})
         data = websocket.receive_json()
         assert data["type"] == "voiceSelected"
+
+
+def test_voice_that_cannot_be_built_says_model_loading_failed() -> None:
+    broken = Voice("broken", "Broken", Category.CUSTOM, "", (StageSpec("teleport"),))
+    with (
+        TestClient(create_app([broken])) as client,
+        client.websocket_connect("/ws/realtime-control") as websocket,
+    ):
+        websocket.receive_json()
+        websocket.send_json({"action": "selectVoice", "voiceId": "broken"})
+        assert websocket.receive_json()["type"] == "voiceSelected"
+        websocket.send_json({"action": "start", "audio": {"source": "client"}})
+        reply = websocket.receive_json()
+        assert (reply["error"], reply["code"]) == ("Model loading failed", "model_loading_failed")
+        assert "teleport" in reply["reason"]
+        websocket.send_json({"action": "getStatus"})
+        assert websocket.receive_json()["status"]["processing"] is False
