@@ -62,15 +62,29 @@ def test_switch_arrives_at_what_the_new_voice_alone_gives() -> None:
     assert np.abs(y[late:n] - alone[late:n]).max() < 0.05
 
 
-def test_two_switches_within_one_fade_end_at_the_last() -> None:
+def test_many_switches_at_once_end_at_the_last_and_run_no_more_than_two_voices() -> None:
+    session = session_of("robot")
+    session.process(X[:480])
+    for start in range(480, 680):
+        session.switch(make_stage(find_voice(("giant", "cartoon")[start % 2]), RATE))
+        session.process(X[start : start + 1])
+    session.switch(make_stage(find_voice("helium"), RATE))
+    running = [session.process(X[start : start + 240]) for start in range(680, 5000, 240)]
+    assert session.stage.voice.id == "helium"
+    assert all(len(y) == 240 for y in running)
+
+
+def test_parameters_reach_a_voice_that_still_waits() -> None:
     session = session_of("robot")
     session.process(X[:480])
     session.switch(make_stage(find_voice("giant"), RATE))
     session.process(X[480:500])
     session.switch(make_stage(find_voice("helium"), RATE))
-    session.process(X[500:5000])
+    session.set(VoiceParameters(pitch_st=4.0))
+    for start in range(500, 5000, 240):
+        session.process(X[start : start + 240])
     assert session.stage.voice.id == "helium"
-    assert len(session.process(X[5000:6000])) == 1000
+    assert session.stage.parameters.pitch_st == 4.0
 
 
 def test_parameters_turn_without_a_click() -> None:

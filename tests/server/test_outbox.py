@@ -38,3 +38,18 @@ def test_get_waits_for_a_message() -> None:
         assert await getting == "late"
 
     asyncio.run(scene())
+
+
+def test_nobody_waits_for_room_once_closed() -> None:
+    async def scene() -> None:
+        outbox = Outbox(max_audio_bytes=10, max_texts=1)
+        outbox.put_text("a")
+        waiting = asyncio.create_task(outbox.room())
+        await asyncio.sleep(0)
+        outbox.close()
+        await waiting
+        outbox.put_text("b")
+        outbox.put_audio(b"c")
+        await outbox.room()
+
+    asyncio.run(scene())

@@ -1,7 +1,6 @@
 """A session: one voice at a time, its settings and its meters. All audio work of it happens in ``process``."""
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +53,8 @@ class VoiceSession:
     """Audio through a voice that may be changed at any moment.
 
     ``process`` and ``finish`` belong to one thread; ``switch`` and ``set`` may be called from any, and take effect at
-    the next block.
+    the next block. Of several the last counts, and a switch waits for the one before it to end: never more than two
+    voices run, however often they are changed.
 
     Args:
         stage: The voice to begin with.
@@ -64,8 +64,9 @@ class VoiceSession:
     def __init__(self, stage: VoiceStage, clock: Clock = monotonic_s) -> None:
         self.rate, self.channels = stage.rate_in, stage.channels
         self._stage = stage
-        self._switches: list[_Switch] = []
-        self._changes: deque[Callable[[], None]] = deque()
+        self._switch: _Switch | None = None
+        self._next_stage: deque[VoiceStage] = deque(maxlen=1)  # one slot each, atomic between threads
+        self._next_parameters: deque[VoiceParameters] = deque(maxlen=1)
         self._clock = clock
         window = ms_to_frames(METER_MS, self.rate)
         self._input, self._output = Meter(window), Meter(window)
@@ -76,8 +77,8 @@ class VoiceSession:
 
     @property
     def stage(self) -> VoiceStage:
-        """The voice now selected."""
-        return self._switches[-1].stage if self._switches else self._stage
+        """The voice heard, or fading in."""
+        return self._switch.stage if self._switch else self._stage
 
     @property
     def latency(self) -> int:
@@ -86,32 +87,39 @@ class VoiceSession:
 
     def switch(self, stage: VoiceStage) -> None:
         """Crossfade to another voice, built for the same rate and channels."""
-        self._changes.append(lambda: self._begin(stage))
+        self._next_stage.append(stage)
 
     def set(self, parameters: VoiceParameters) -> None:
         """Turn the settings."""
-        self._changes.append(lambda: self.stage.set(parameters))
+        self._next_parameters.append(parameters)
 
     def _begin(self, stage: VoiceStage) -> None:
         if known := self.stage.speaker_hz:
             stage.seed_speaker(known)
         if len(self._history):
             stage.process(self._history.peek())
-            self._switches.append(_Switch(stage))
+            self._switch = _Switch(stage)
         else:
             self._stage = stage
+
+    def _turn(self, parameters: VoiceParameters) -> None:
+        """Set the voice heard, the one fading in, and the one that waits."""
+        for stage in (self._stage, self.stage, *self._next_stage.copy()):
+            stage.set(parameters)
 
     def process(self, x: Samples) -> Samples:
         """Change the next block, ``[n, c]`` → ``[n, c]``, late by ``latency`` frames."""
         start = self._clock()
-        while self._changes:
-            self._changes.popleft()()
+        if self._next_stage and self._switch is None:
+            self._begin(self._next_stage.popleft())
+        if self._next_parameters:
+            self._turn(self._next_parameters.popleft())
         self._input.push(x)
         y = self._stage.process(x)
-        for switch in self._switches:
+        if switch := self._switch:
             y = switch.mix(y, switch.stage.process(x), self._fade)
-        while self._switches and self._switches[0].done >= self._fade:
-            self._stage = self._switches.pop(0).stage
+            if switch.done >= self._fade:
+                self._stage, self._switch = switch.stage, None
         self._history.write(x)
         self._output.push(y)
         self._frames += len(x)
@@ -123,7 +131,7 @@ class VoiceSession:
         """Return the ``latency`` frames still held; then the session is at its start, with its voice and settings."""
         stage = self.stage
         tail = stage.flush()
-        self._stage, self._switches = stage, []
+        self._stage, self._switch = stage, None
         self._history.clear()
         self._input.reset()
         self._output.reset()

@@ -24,9 +24,18 @@ class Outbox:
         self._audio_bytes = self._texts = 0
         self._filled, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
+        self._closed = False
+
+    def close(self) -> None:
+        """Nobody takes messages any more: drop them from now on."""
+        self._closed = True
+        self._items.clear()
+        self._room.set()
 
     def put_text(self, text: str) -> None:
         """Queue a reply."""
+        if self._closed:
+            return
         self._items.append(text)
         self._texts += 1
         self._filled.set()
@@ -35,6 +44,8 @@ class Outbox:
 
     def put_audio(self, data: bytes) -> None:
         """Queue audio; the oldest audio makes way if there is too much."""
+        if self._closed:
+            return
         self._items.append(data)
         self._audio_bytes += len(data)
         self._filled.set()

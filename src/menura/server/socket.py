@@ -79,7 +79,7 @@ class ControlSocket:
                 else:
                     await self._socket.send_text(item)
         except (WebSocketDisconnect, RuntimeError):
-            return  # the client left: receiving notices, too, and ends the session
+            self._outbox.close()  # the client left: receiving notices too, unless it waits for room
 
     async def _receive_all(self) -> None:
         while True:
