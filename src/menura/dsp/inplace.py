@@ -1,5 +1,7 @@
 """Base of stages whose output is as long as their input."""
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from menura.audio.block import Samples, finite, silence
@@ -8,7 +10,7 @@ from menura.audio.format import check_channels, check_rate
 __all__ = ["InPlace"]
 
 
-class InPlace:
+class InPlace(ABC):
     """n frames in, n frames out, at one rate: a subclass overwrites the block it is given.
 
     A subclass with a latency sets ``latency`` before its first ``reset``. What is not a number, which a recursion would
@@ -29,9 +31,9 @@ class InPlace:
         self._at += len(y)
         return y
 
+    @abstractmethod
     def _run(self, y: Samples) -> None:
         """Overwrite the block that begins ``self._at`` frames after the start."""
-        raise NotImplementedError
 
     def flush(self) -> Samples:
         """Return the ``latency`` frames still held, and be as new."""
