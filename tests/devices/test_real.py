@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,9 @@ class Program:
 
     def result(self, *, ask=True):
         if ask:
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
+            with suppress(BrokenPipeError):  # it may have ended by itself
+                self._process.stdin.write("\n")
+                self._process.stdin.flush()
         assert self._process.wait(20) == 0
         return json.loads(self._process.stdout.read())
 
@@ -158,7 +160,7 @@ def test_latency_is_what_the_port_reports(virtual_audio, run, rate):
 
 
 def test_an_unplugged_speaker_does_not_hang(virtual_audio, run):
-    """PulseAudio moves the stream to the default sink, and audio goes on there."""
+    """PulseAudio moves the stream to the default sink, where audio goes on; or the stream breaks, and is reported."""
     index = virtual_audio.load("module-null-sink", "sink_name=vc_extra", "rate=48000", "norewinds=1")
     program = run("vc_mic", "vc_extra")
     virtual_audio.play("vc_virtmic", speech()[:24_000])
@@ -166,8 +168,11 @@ def test_an_unplugged_speaker_does_not_hang(virtual_audio, run):
     recording = virtual_audio.record("vc_speaker.monitor")
     virtual_audio.play("vc_virtmic", speech()[:72_000])
     heard = recording.stop()
-    assert program.result()["errors"] == []
-    assert np.abs(heard).max() > 0.05
+    errors = program.result()["errors"]
+    if errors:
+        assert errors[0].startswith("DeviceError: Audio device not available: ")
+    else:
+        assert np.abs(heard).max() > 0.05
 
 
 def test_a_lost_device_is_reported_in_time():
