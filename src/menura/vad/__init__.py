@@ -1,0 +1,1 @@
+"""Voice activity: detectors give a probability, one machine debounces it."""
