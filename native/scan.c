@@ -4,10 +4,10 @@
  * sum of 2^31 samples still fits 62 bits.
  */
 #include "export.h"
+#include <math.h>
 #include <string.h>
 
-MN_API void mn_scan_pcm16(const void *data, int64_t n, int32_t clip, double *out) {
-    const uint8_t *bytes = data;
+static void scan(const uint8_t *bytes, int64_t n, int32_t clip, double *out) {
     int64_t squares = 0, total = 0, clipped = 0;
     int32_t high = 0, low = 0;
     while (n > 0) {
@@ -38,4 +38,19 @@ MN_API void mn_scan_pcm16(const void *data, int64_t n, int32_t clip, double *out
     out[1] = (double)total;
     out[2] = (double)(high > -low ? high : -low);
     out[3] = (double)clipped;
+}
+
+MN_API void mn_scan_pcm16(const void *data, int64_t n, int32_t clip, double *out) { scan(data, n, clip, out); }
+
+/* The same, with RMS (out[4]) and mean (out[5]) in -1..1, and what is remarkable about it. limits: magnitude from which
+ * a sample is clipped, share of clipped samples, least offset, least offset relative to the level, least peak. */
+MN_API int32_t mn_inspect_pcm16(const void *data, int64_t n, const double *limits, double *out) {
+    scan(data, n, (int32_t)limits[0], out);
+    double level = sqrt(out[0] / (double)n) / 32768.0, mean = out[1] / (double)n / 32768.0;
+    out[4] = level;
+    out[5] = mean;
+    if (out[3] > limits[1] * (double)n && out[3] > 2.0) return 1;
+    if (fabs(mean) >= limits[2] && fabs(mean) >= limits[3] * level) return 2;
+    if (out[2] < limits[4]) return 3;
+    return 0;
 }

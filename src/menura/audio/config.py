@@ -8,6 +8,7 @@ from menura.errors import ConfigError
 __all__ = ["AudioConfig"]
 
 CHUNK_MS = (1, 10_000)
+MAX_CALL_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class AudioConfig:
         bit_depth: Bits of a linear sample: 16, or 32 with ``PCM_F32``. G.711 stands for 16 bits in 8.
         format: Encoding of the bytes.
         chunk_duration_ms: Length of a chunk where a call names none.
+        max_chunk_ms: Longest audio that one call may bring.
         min_amplitude: Peak below which a chunk is silence, 0…1.
         max_amplitude: Peak from which a sample counts as clipped, 0…1.
         use_numpy: Accepted and without effect: without numpy everything here would be ten times slower.
@@ -41,6 +43,7 @@ class AudioConfig:
     max_amplitude: float = 0.95
     use_numpy: bool = True
     pre_allocate_buffers: bool = True
+    max_chunk_ms: int = 60_000
 
     def __post_init__(self) -> None:
         check_rate(self.sample_rate)
@@ -54,6 +57,8 @@ class AudioConfig:
             raise ConfigError(f"bit_depth of {self.format} is {depth}, not {self.bit_depth!r}")
         if not CHUNK_MS[0] <= self.chunk_duration_ms <= CHUNK_MS[1]:
             raise ConfigError(f"chunk_duration_ms must be {CHUNK_MS[0]} to {CHUNK_MS[1]}, not {self.chunk_duration_ms}")
+        if not CHUNK_MS[0] <= self.max_chunk_ms <= MAX_CALL_MS:
+            raise ConfigError(f"max_chunk_ms must be {CHUNK_MS[0]} to {MAX_CALL_MS}, not {self.max_chunk_ms}")
         if not 0.0 <= self.min_amplitude < self.max_amplitude <= 1.0:
             raise ConfigError(
                 "amplitudes must keep 0 <= min_amplitude < max_amplitude <= 1: "
