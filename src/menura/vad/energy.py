@@ -10,14 +10,14 @@ from menura.dsp.native import declare, pointer
 from menura.units import ms_to_frames
 from menura.vad.detector import Probabilities
 
-__all__ = ["AdaptiveEnergy", "Energy"]
+__all__ = ["AdaptiveEnergy", "Energy", "scan_pcm16"]
 
 _size = declare("mn_vad_size", [], c_int64)
 _init = declare("mn_vad_init", [c_void_p, c_int32, c_int32, c_int32, c_void_p])
 _reset = declare("mn_vad_reset", [c_void_p])
 _figures = declare("mn_vad_figures", [c_void_p, c_void_p])
 _float = declare("mn_vad_float", [c_void_p, c_void_p, c_int64, c_void_p], c_int32)
-_pcm16 = declare("mn_vad_pcm16", [c_void_p, c_char_p, c_int64, c_void_p], c_int32)
+scan_pcm16 = declare("mn_vad_pcm16", [c_void_p, c_char_p, c_int64, c_void_p], c_int32)
 
 HOP_MS = 20.0
 """Longer than the period of the lowest voice, so that the level does not follow the single pulses."""

@@ -1,0 +1,120 @@
+"""The last bytes of a stream, and which of them a forwarder of speech has not sent yet."""
+
+from menura.vad.config import VADState
+
+__all__ = ["ByteRing", "PreBuffer"]
+
+_SILENCE, _STARTING = VADState.SILENCE, VADState.SPEECH_STARTING
+_SPEECH, _ENDING = VADState.SPEECH, VADState.SPEECH_ENDING
+
+
+class ByteRing:
+    """Keeps the last ``capacity`` bytes written.
+
+    Attributes:
+        written: Bytes written ever.
+
+    >>> ring = ByteRing(4)
+    >>> ring.write(b"abcdef")
+    >>> ring.last(3), ring.last(9)
+    (b'def', b'cdef')
+    """
+
+    __slots__ = ("_at", "_data", "capacity", "written")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all bytes."""
+        self._data = bytearray(self.capacity)
+        self._at = 0
+        self.written = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes."""
+        size = len(data)
+        self.written += size
+        end = self._at + size
+        if end < self.capacity:
+            self._data[self._at : end] = data
+            self._at = end
+        elif size < self.capacity:
+            first = self.capacity - self._at
+            self._data[self._at :] = data[:first]
+            self._data[: size - first] = data[first:]
+            self._at = size - first
+        else:
+            self._data[:] = data[size - self.capacity :]
+            self._at = 0
+
+    def last(self, count: int) -> bytes:
+        """Copy of the last ``count`` bytes, fewer if fewer are held."""
+        count = max(0, min(count, self.capacity, self.written))
+        start = self._at - count
+        if start >= 0:
+            return bytes(self._data[start : self._at])
+        return bytes(self._data[start:] + self._data[: self._at])
+
+    def grow(self, capacity: int) -> None:
+        """Keep more from now on."""
+        held, written = self.last(self.capacity), self.written
+        self.capacity = capacity
+        self.clear()
+        self.write(held)
+        self.written = written
+
+
+class PreBuffer:
+    """What came before the chunks that are now forwarded, byte for byte; see ``FastVADDetector.get_pre_buffer``.
+
+    Chunks of one reported state make a run. When a run begins, the bytes before it that belong to it are set aside, so
+    that they can be asked for at any time while it lasts.
+
+    Args:
+        before_start: Most bytes wanted before the first chunk of ``SPEECH_STARTING``.
+        before_speech: Most bytes wanted before the first chunk of ``SPEECH``.
+        ending: Most bytes of a pause within speech; a chunk more of it is kept.
+    """
+
+    __slots__ = ("_before_speech", "_before_start", "_ending", "_longest", "_marks", "_reported", "ring", "taken")
+
+    def __init__(self, before_start: int, before_speech: int, ending: int) -> None:
+        self._before_start = before_start
+        self._before_speech = before_speech
+        self._ending = ending
+        self._longest = 0
+        self.ring = ByteRing(max(before_start, before_speech, ending, 1))
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all bytes."""
+        self.ring.clear()
+        self._reported = _SILENCE
+        self._marks = dict.fromkeys(VADState, 0)  # end of the last chunk reported in this state
+        self.taken: bytes | None = None
+
+    def turn(self, state: VADState) -> None:
+        """The chunk about to be written is the first of a run of ``state``."""
+        here, old = self.ring.written, self._reported
+        self._marks[old] = here
+        self._reported = state
+        utterance = max(self._marks[_SPEECH], self._marks[_ENDING])
+        if state is _SILENCE or (state is _ENDING and old is _SPEECH):
+            since, most = here, 0
+        elif state is _STARTING:
+            since, most = max(utterance, self._marks[_STARTING]), self._before_start
+        elif old is _ENDING:
+            since, most = self._marks[_SPEECH], self.ring.capacity
+        else:
+            since, most = utterance, self._before_speech
+        self.taken = self.ring.last(min(most, here - since)) or None
+
+    def expect(self, size: int) -> None:
+        """Make room for chunks of this size: a pause is held from the start of the chunk it begins in."""
+        if size > self._longest:
+            self._longest = size
+            need = self._ending + size
+            if need > self.ring.capacity:
+                self.ring.grow(need)
