@@ -1,11 +1,13 @@
 """Optional packages, through one function."""
 
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 from menura.errors import MissingExtraError
 
-__all__ = ["need"]
+__all__ = ["find", "need"]
 
 
 def need(package: str, extra: str) -> ModuleType:
@@ -22,3 +24,15 @@ def need(package: str, extra: str) -> ModuleType:
         return import_module(package)
     except ImportError as error:
         raise MissingExtraError(f"this needs {package}: pip install 'menura[{extra}]'") from error
+
+
+def find(package: str, extra: str) -> Path:
+    """Directory of an optional package, without importing it: for what lies in it beside its modules.
+
+    Raises:
+        MissingExtraError: It is not installed; the text says how to install it.
+    """
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError(f"this needs {package}: pip install 'menura[{extra}]'")
+    return Path(spec.submodule_search_locations[0])
