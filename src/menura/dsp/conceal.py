@@ -1,0 +1,227 @@
+"""Packet-loss concealment: a gap in speech is filled with what the voice would have gone on saying."""
+
+from ctypes import c_double, c_int, c_int64, c_uint32, c_void_p
+
+import numpy as np
+
+from menura.audio.block import Samples, finite, silence
+from menura.audio.format import check_channels, check_rate
+from menura.dsp.native import declare, pointer
+from menura.dsp.period import LONGEST_MS, blend, find_period, mono
+from menura.dsp.stage import read_only
+from menura.errors import ConfigError
+from menura.units import ms_to_frames
+
+__all__ = ["Concealer"]
+
+_conceal = declare(
+    "mn_conceal",
+    [
+        c_void_p, c_int64, c_int, c_int, c_int, c_double, c_double, c_uint32, c_int64, c_int64,
+        c_void_p, c_void_p, c_int64,
+    ],
+)  # fmt: skip
+
+HISTORY_MS = 65.0
+"""Three periods of 50 Hz and the filter's own memory."""
+WINDOW_MS = 20.0
+"""What must repeat: at least one period of the lowest voice."""
+HOLD_MS, FADE_MS = 20.0, 80.0
+END_MS = 5.0
+MERGE_MS, MERGE_MOST_MS = 5.0, 12.0
+"""Cross-fade into good audio; it grows by a quarter of the gap."""
+UNVOICED, VOICED = 0.35, 0.75
+"""Correlation up to which there is only noise, from which there is only repetition."""
+WARP = 0.25
+"""How far, as a share of the cross-fade, the filling may be hurried or held back to meet the good audio in phase."""
+
+
+def _share(score: float) -> float:
+    t = min(1.0, max(0.0, (score - UNVOICED) / (VOICED - UNVOICED)))
+    return t * t * (3.0 - 2.0 * t)
+
+
+def _warped(plan: Samples, place: Samples) -> Samples:
+    """Values of a plan between its frames, linear; ``place`` is ``[n]``."""
+    place = np.clip(place, 0.0, len(plan) - 1.001)
+    whole = place.astype(np.int64)
+    rest = (place - whole).astype(np.float32)[:, None]
+    return np.asarray(plan[whole] * (1.0 - rest) + plan[whole + 1] * rest, np.float32)
+
+
+class Concealer:
+    """Fills gaps in a stream, and joins the audio after a gap to the filling; adds no delay.
+
+    Feed every block that is there through ``good`` and ask ``conceal`` for every one that is not. The filling goes on
+    from the last frame without a seam, repeats the last pitch periods (noise of the same colour where there is no
+    pitch), stays for 20 ms and is silent after 100. It is never louder than what it follows.
+
+    Args:
+        rate: Hz.
+        channels: Of every block; all share one pitch period.
+        seed: Of the noise.
+
+    Source:
+        Waveform substitution: Goodman et al., IEEE Trans. ASSP 34 (1986); ITU-T G.711 Appendix I (1999).
+    """
+
+    def __init__(self, rate: int, channels: int = 1, *, seed: int = 1) -> None:
+        self.rate = check_rate(rate)
+        self.channels = check_channels(channels)
+        self._keep = ms_to_frames(HISTORY_MS, rate)
+        self._hold, self._fade = ms_to_frames(HOLD_MS, rate), ms_to_frames(FADE_MS, rate)
+        self._order = min(32, 8 + rate // 1000)
+        self._first_seed = seed
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all audio."""
+        self._history = silence(self._keep, self.channels)
+        self._plan: Samples | None = None
+        self._at = 0  # frames of the plan used
+        self._merge = (0, 0, 0.0)  # frames faded, of how many, and by how many the plan is shifted at their end
+        self._seed = self._first_seed
+        self.lag = 0
+
+    @property
+    def history(self) -> Samples:
+        """The last 65 ms given, filling included."""
+        return read_only(self._history)
+
+    @property
+    def joining(self) -> bool:
+        """Whether a gap is going on, or the cross-fade out of one."""
+        return self._plan is not None
+
+    @property
+    def concealing(self) -> bool:
+        """Whether the last frame given was a filling."""
+        return self._plan is not None and not self._merge[1]
+
+    @property
+    def silent(self) -> bool:
+        """Whether a gap has lasted so long that its filling is silence."""
+        return self.concealing and self._at >= self._hold + self._fade
+
+    @property
+    def left(self) -> int:
+        """Frames of filling until a gap, going on or beginning now, is silent."""
+        return max(0, self._hold + self._fade - (self._at if self.concealing else 0))
+
+    def seam(self) -> None:
+        """The next good block does not follow the last one: cross-fade into it."""
+        if not self.concealing:
+            self._begin()
+
+    def end(self) -> None:
+        """The audio ends here: what ``conceal`` gives next fades within 5 ms, whatever the last frame was."""
+        self.seam()
+        assert self._plan is not None
+        frames = ms_to_frames(END_MS, self.rate)
+        t = (np.arange(frames, dtype=np.float32) + 1.0) / (frames + 1.0)
+        self._plan[self._at + frames :] = 0.0
+        self._plan[self._at : self._at + frames] *= (np.cos(0.5 * np.pi * t) ** 2)[: len(self._plan) - self._at, None]
+
+    def conceal(self, frames: int) -> Samples:
+        """What a gap is filled with, ``[frames, channels]``; a longer gap asks again."""
+        if frames < 0:
+            raise ConfigError(f"a gap has no negative length: {frames} frames")
+        if not self.concealing:
+            self._begin()
+        assert self._plan is not None
+        y = silence(frames, self.channels)
+        piece = self._plan[self._at : min(self._at + frames, self._hold + self._fade)]
+        y[: len(piece)] = piece
+        self._at += frames
+        self._remember(y)
+        return y
+
+    def good(self, x: Samples) -> Samples:
+        """The next block that is there, ``[n, channels]``; after a gap, its beginning is faded into."""
+        y = finite(x)
+        if self._plan is not None and len(y):
+            y = self._join(y)
+        self._remember(y)
+        return y
+
+    def bridge(self, frames: int, future: Samples) -> Samples:
+        """Fill a gap whose other side is known already: from both sides, cross-faded.
+
+        Args:
+            future: What follows the gap, ``[n, channels]``; 40 ms of it are enough.
+        """
+        if len(future) < 2 * self._order or frames < 1:
+            return self.conceal(frames)
+        if not self.concealing:
+            self._begin()
+        assert self._plan is not None
+        back = self._extend(np.ascontiguousarray(finite(future)[: self._keep][::-1]), frames, self.lag)[::-1]
+        t = ((np.arange(frames, dtype=np.float32) + 1.0) / (frames + 1.0))[:, None]
+        width = frames // 2
+        middle = slice(frames // 4, frames // 4 + width)
+        shift = self._best_shift(self._at + frames // 4, back[middle], int(WARP * width))
+        place = self._at + np.arange(frames) + 2.0 * shift * t[:, 0]
+        y = blend(_warped(self._plan, place), back, t)
+        self._plan, self._at = None, 0
+        self._remember(y)
+        return y
+
+    def _begin(self) -> None:
+        """Plan the filling of a gap that begins here, and what a cross-fade out of it needs."""
+        spare = ms_to_frames(2.0 * MERGE_MOST_MS, self.rate) + 2
+        frames = self._hold + self._fade + spare
+        self._plan = self._extend(self._history, frames) if self._history.any() else silence(frames, self.channels)
+        self._at, self._merge = 0, (0, 0, 0.0)
+
+    def _extend(self, history: Samples, frames: int, lag: int = 0) -> Samples:
+        window = ms_to_frames(WINDOW_MS, self.rate)
+        if len(history) < window + lag + self.rate // 100:
+            window = len(history) // 2
+        lag, score = find_period(history, self.rate, window)
+        self.lag = lag
+        self._seed = (self._seed * 69069 + 1) & 0xFFFFFFFF
+        work = np.empty(2 * len(history) + 32 + frames, np.float32)
+        out = np.empty((frames, self.channels), np.float32)
+        _conceal(
+            pointer(history), len(history), self.channels, self._order, lag, _share(score), self.rate, self._seed,
+            self._hold, self._fade, pointer(work), pointer(out), frames,
+        )  # fmt: skip
+        return out
+
+    def _best_shift(self, at: int, target: Samples, most: int) -> int:
+        """By how many frames the plan, read from ``at``, is to be read later to resemble ``target`` best."""
+        assert self._plan is not None
+        most = min(most, at, int(LONGEST_MS * self.rate / 2000.0))
+        region = mono(self._plan[at - most : at + most + len(target)])
+        want = mono(target)
+        count = len(region) - len(want) + 1
+        if count < 2 or not np.any(want) or not np.any(region):
+            return 0
+        score = np.correlate(region, want, "valid")
+        energy = np.convolve(region * region, np.ones(len(want), np.float32), "valid")
+        score = score / np.sqrt(energy + 1e-9)
+        best = int(np.argmax(score))
+        return best - most if score[best] > 1.05 * score[min(most, count - 1)] else 0
+
+    def _join(self, x: Samples) -> Samples:
+        done, length, shift = self._merge
+        if not length:
+            length = ms_to_frames(min(MERGE_MOST_MS, MERGE_MS + 250.0 * self._at / self.rate), self.rate)
+            if len(x) >= length and self._at < self._hold + self._fade:
+                shift = float(self._best_shift(self._at, x[:length], int(WARP * length)))
+        assert self._plan is not None
+        n = min(len(x), length - done)
+        t = ((done + np.arange(n, dtype=np.float32) + 1.0) / (length + 1.0))[:, None]
+        old = _warped(self._plan, self._at + done + np.arange(n) + shift * np.minimum(1.0, 2.0 * t[:, 0]))
+        y = x.copy()
+        y[:n] = blend(old, x[:n], t)
+        self._merge = (done + n, length, shift)
+        if done + n >= length:
+            self._plan, self._at, self._merge = None, 0, (0, 0, 0.0)
+        return y
+
+    def _remember(self, y: Samples) -> None:
+        if len(y) >= self._keep:
+            self._history = np.ascontiguousarray(y[-self._keep :])
+        elif len(y):
+            self._history = np.concatenate([self._history[len(y) :], y])
