@@ -1,5 +1,6 @@
 """Speech by energy: against a fixed level, or against the noise as it is."""
 
+import math
 from ctypes import c_char_p, c_double, c_int32, c_int64, c_void_p
 
 import numpy as np
@@ -140,3 +141,9 @@ class AdaptiveEnergy(Energy):
 
     def __init__(self, rate: int, hop: int | None = None) -> None:
         super().__init__(rate, 0.0, hop)
+
+    @staticmethod
+    def evidence_db(probability: float) -> float:
+        """Mean decibels above the noise that a probability stands for."""
+        chance = min(max(probability, 1e-12), 1.0 - 1e-12)
+        return MIDDLE_DB + math.log(chance / (1.0 - chance)) / SLOPE_PER_DB
