@@ -1,5 +1,6 @@
 """What a chunk of 16-bit bytes contains, in one pass and without making an array of it."""
 
+import math
 from ctypes import Structure, addressof, c_char_p, c_double, c_int32, c_int64, c_void_p, memset, sizeof
 
 import numpy as np
@@ -51,22 +52,22 @@ class Scanner:
         else:
             view = np.frombuffer(data, np.uint8)
             _scan_at(pointer(view), count, self._clip, self._address)
-        return (self._sums.squares / count) ** 0.5 / 32768.0
+        return math.sqrt(self._sums.squares / count) / 32768.0
 
     @property
     def level(self) -> float:
         """RMS, 0…1."""
-        return (self._sums.squares / self.count) ** 0.5 / 32768.0 if self.count else 0.0
+        return math.sqrt(self._sums.squares / self.count) / 32768.0 if self.count else 0.0
 
     @property
     def peak(self) -> float:
         """Largest magnitude, 0…1."""
-        return self._sums.peak / 32768.0
+        return float(self._sums.peak) / 32768.0
 
     @property
     def mean(self) -> float:
         """Constant offset, −1…1."""
-        return self._sums.total / self.count / 32768.0 if self.count else 0.0
+        return float(self._sums.total) / self.count / 32768.0 if self.count else 0.0
 
     @property
     def clipped(self) -> int:

@@ -57,6 +57,13 @@ class Histogram:
         if duration_s > self.max_s:  # noqa: PLR1730 - max() is three times slower
             self.max_s = duration_s
 
+    def merge(self, other: "Histogram") -> None:
+        """Add the observations of another."""
+        self._counts = [a + b for a, b in zip(self._counts, other._counts, strict=True)]
+        self.count += other.count
+        self.total_s += other.total_s
+        self.max_s = max(self.max_s, other.max_s)
+
     @property
     def mean_s(self) -> float:
         """Mean duration; 0 without observations."""

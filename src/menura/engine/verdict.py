@@ -12,7 +12,7 @@ from menura.audio.format import AudioFormat
 from menura.audio.pcm import float_to_int16
 from menura.dsp.native import declare, pointer
 
-__all__ = ["Inspector", "Verdict"]
+__all__ = ["ACCEPTED", "Inspector", "Verdict"]
 
 _PROTOTYPE = [c_int64, c_void_p, c_void_p]
 _inspect_bytes = declare("mn_inspect_pcm16", [c_char_p, *_PROTOTYPE], c_int32)
@@ -25,7 +25,7 @@ OFFSET, OFFSET_TO_LEVEL = 0.03, 0.3
 
 
 class Verdict(StrEnum):
-    """What was found. The first five are refused; the last three are accepted and worth knowing."""
+    """What was found. ``CLIPPED``, ``DC_OFFSET`` and ``SILENCE`` are sound worth knowing of; ``OPUS`` is no samples."""
 
     OK = "ok"
     WRONG_TYPE = "wrong_type"
@@ -37,15 +37,18 @@ class Verdict(StrEnum):
     CLIPPED = "clipped"
     DC_OFFSET = "dc_offset"
     SILENCE = "silence"
+    OPUS = "opus"
 
     @property
     def accepted(self) -> bool:
-        """Whether it is audio of the right shape."""
-        return self in _ACCEPTED
+        """Whether it is samples of the right shape."""
+        return self in ACCEPTED
 
 
-_ACCEPTED = frozenset({Verdict.OK, Verdict.CLIPPED, Verdict.DC_OFFSET, Verdict.SILENCE})
-_REMARKS = (Verdict.OK, Verdict.CLIPPED, Verdict.DC_OFFSET, Verdict.SILENCE)
+ACCEPTED = frozenset({Verdict.OK, Verdict.CLIPPED, Verdict.DC_OFFSET, Verdict.SILENCE})
+"""Samples of the right shape."""
+_REMARKS = (Verdict.OK, Verdict.CLIPPED, Verdict.DC_OFFSET, Verdict.SILENCE, Verdict.OPUS)
+_OGG = b"OggS\0"
 _INT16 = {AudioFormat.G711_ULAW: g711.decode_ulaw, AudioFormat.G711_ALAW: g711.decode_alaw}
 
 
@@ -65,7 +68,7 @@ class Inspector:
         self.max_bytes = config.max_chunk_ms * config.sample_rate // 1000 * self._frame
         clip = max(1, int(config.max_amplitude * 32768))
         self._limits = (c_double * 5)(clip, CLIPPED_SHARE, OFFSET, OFFSET_TO_LEVEL, config.min_amplitude * 32768)
-        self._figures = (c_double * 6)()
+        self._figures = (c_double * 7)()
         self._limits_at, self._figures_at = addressof(self._limits), addressof(self._figures)
 
     @property
@@ -105,6 +108,8 @@ class Inspector:
         size = len(data)
         if not size:
             return Verdict.EMPTY
+        if size >= 28 and bytes(data[:5]) == _OGG:
+            return Verdict.OPUS
         if size % self._width:
             return Verdict.ODD_BYTES
         if size % self._frame:
@@ -143,5 +148,6 @@ class Inspector:
             Verdict.NOT_FINITE: "not finite: samples are NaN or infinite",
             Verdict.CLIPPED: f"clipped: {self.clipped} samples at or above {config.max_amplitude:g} of full scale",
             Verdict.DC_OFFSET: f"DC offset: the mean is {self.mean:+.3f} of full scale",
+            Verdict.OPUS: "Ogg Opus: decode it with prepare_for_playback or queue_playback",
             Verdict.SILENCE: f"silence: the peak is {self.peak:.4f}, below {config.min_amplitude:g}",
         }[verdict]

@@ -8,11 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from menura import __version__
 from menura.live.lanes import DEVICE_RATE, OpenPort
+from menura.server.metrics import make_registry
 from menura.server.socket import ControlSocket, Services
 from menura.voices.builtin import builtin_voices
 from menura.voices.voice import Voice
@@ -42,7 +45,10 @@ def _same_origin(websocket: WebSocket) -> bool:
 
 
 def create_app(voices: Sequence[Voice] | None = None, open_port: OpenPort = _machine_devices) -> FastAPI:
-    """Build the application: the control socket at ``/ws/realtime-control``, the page at ``/``.
+    """Build the application: the control socket at ``/ws/realtime-control``, the page at ``/``, ``/metrics``.
+
+    Engines that your own routes use are counted once ``app.state.engines.watch(engine)`` was called, and until
+    ``forget``.
 
     Args:
         voices: On offer; the built-in ones by default.
@@ -50,6 +56,7 @@ def create_app(voices: Sequence[Voice] | None = None, open_port: OpenPort = _mac
     """
     pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="menura-voice")
     offered = builtin_voices() if voices is None else voices
+    registry, engines = make_registry()
     services = Services({voice.id: voice for voice in offered}, pool, open_port)
 
     @asynccontextmanager
@@ -58,6 +65,7 @@ def create_app(voices: Sequence[Voice] | None = None, open_port: OpenPort = _mac
         pool.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(title="menura", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.engines = engines
 
     @app.middleware("http")
     async def secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -77,6 +85,12 @@ def create_app(voices: Sequence[Voice] | None = None, open_port: OpenPort = _mac
     async def health() -> dict[str, str]:
         """Whether the server is up."""
         return {"status": "ok", "version": __version__}
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        """All figures in Prometheus' text format; gathered beside the event loop, as engines hold locks."""
+        text = await run_in_threadpool(generate_latest, registry)
+        return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     @app.get("/", include_in_schema=False)
     async def index() -> FileResponse:

@@ -1,0 +1,165 @@
+"""The way down: a provider's audio to the listener."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from menura.audio.block import Samples, remix, silence
+from menura.audio.config import AudioConfig
+from menura.audio.format import StreamFormat
+from menura.audio.opus import OggOpusDecoder, OpusDecoder
+from menura.audio.pcm import decode, encode
+from menura.dsp.resample import Resampler
+from menura.engine.playback import Playback, PlaybackEvent, PlaybackPosition
+from menura.engine.verdict import Inspector, Verdict
+from menura.errors import ConfigError, FormatError
+
+__all__ = ["Downlink"]
+
+Data = bytes | bytearray | memoryview
+OPUS = "opus"
+"""Raw Opus packets, one a call: their bytes do not tell them from samples. Ogg Opus is recognised by itself."""
+
+
+class _Incoming:
+    """Bytes of a provider as blocks: samples in the format of the configuration, Ogg Opus, or Opus packets."""
+
+    def __init__(self, config: AudioConfig) -> None:
+        self.config = config
+        self.form = config.stream_format
+        self.inspector = Inspector(config)
+        self.refused: dict[str, int] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        self._ogg: OggOpusDecoder | None = None
+        self._packets: OpusDecoder | None = None
+
+    def encoded(self, audio: Any, encoding: str | None) -> bool:
+        """Whether this belongs to an Opus stream: said so, recognised, or the next piece of one."""
+        if encoding not in (None, OPUS, self.config.format):
+            raise ConfigError(f"format of a provider's audio is {self.config.format} or {OPUS}, not {encoding!r}")
+        return encoding == OPUS or (
+            encoding is None and (self._ogg is not None or self.inspector.inspect(audio) is Verdict.OPUS)
+        )
+
+    def decode(self, audio: Any, encoding: str | None) -> Samples | None:
+        """A block at the configuration's rate; ``None`` if it was refused, which is counted."""
+        if self.encoded(audio, encoding):
+            return self._decode_opus(audio)
+        verdict = self.inspector.inspect(audio)
+        if not verdict.accepted:
+            self.refuse(verdict)
+            return None
+        return decode(audio, self.form)
+
+    def _decode_opus(self, audio: Any) -> Samples | None:
+        if not isinstance(audio, bytes | bytearray | memoryview):
+            self.refuse(Verdict.WRONG_TYPE)
+            return None
+        rate, channels = self.form.rate, self.form.channels
+        try:
+            if self._ogg is None and bytes(audio[:4]) != b"OggS":
+                self._packets = self._packets or OpusDecoder(rate, channels)
+                return self._packets.decode(bytes(audio))
+            self._ogg = self._ogg or OggOpusDecoder(rate, channels)
+            return self._ogg.decode(bytes(audio))
+        except FormatError:
+            self.refuse(Verdict.OPUS)
+            return None
+
+    def rest(self) -> Samples:
+        """What decoders still hold; the next audio begins a new stream."""
+        decoders = [decoder for decoder in (self._ogg, self._packets) if decoder is not None]
+        self.reset()
+        return np.concatenate([silence(0, self.form.channels), *(decoder.flush() for decoder in decoders)])
+
+    def refuse(self, verdict: Verdict) -> None:
+        self.refused[verdict] = self.refused.get(verdict, 0) + 1
+
+
+class Downlink:
+    """A provider's audio, prepared for the client or queued for a listener whose position is known.
+
+    Args:
+        config: What the provider sends: samples in this format, or Opus.
+        client: What the client is sent.
+    """
+
+    def __init__(self, config: AudioConfig, client: StreamFormat) -> None:
+        self.config, self.client = config, client
+        self.playback = Playback(config)
+        self._prepared, self._queued = _Incoming(config), _Incoming(config)
+        self._passes = config.stream_format == client
+        self._to_client = self._converter()
+        self._from_queue = self._converter()
+        self._tail = False
+
+    def _converter(self) -> Resampler:
+        return Resampler(self.config.sample_rate, self.client.rate, self.client.channels)
+
+    def _encode(self, x: Samples, converter: Resampler) -> bytes:
+        return encode(converter.process(remix(x, self.client.channels)), self.client)
+
+    def prepare(self, audio: Any, encoding: str | None = None) -> bytes:
+        """Audio of the provider as the client wants it, at once; ``b""`` for what is refused."""
+        if self._passes and type(audio) is bytes and not self._prepared.encoded(audio, encoding):
+            verdict = self._prepared.inspector.inspect(audio)
+            if verdict.accepted:
+                return audio
+        x = self._prepared.decode(audio, encoding)
+        return b"" if x is None else self._encode(x, self._to_client)
+
+    def queue(self, audio: Any, item_id: str | None = None, encoding: str | None = None) -> Samples | None:
+        """Queue audio of the provider; returns it as a block, ``None`` if it was refused.
+
+        Raises:
+            LimitError: More than ten minutes wait already; nothing was queued.
+        """
+        x = self.decode(audio, encoding)
+        if x is not None:
+            self.playback.queue(x, item_id)
+        return x
+
+    def decode(self, audio: Any, encoding: str | None = None) -> Samples | None:
+        """Audio of the provider as a block, for another queue than this; ``None`` if it was refused."""
+        return self._queued.decode(audio, encoding)
+
+    def rest(self) -> Samples:
+        """What a decoder still holds at the end of a reply."""
+        return self._queued.rest()
+
+    def complete(self) -> None:
+        """No more comes."""
+        rest = self.rest()
+        if len(rest):
+            self.playback.queue(rest)
+        self.playback.complete()
+
+    def interrupt(self, force: bool) -> PlaybackPosition:
+        """Stop what is heard; see :meth:`Playback.interrupt`."""
+        self._queued.reset()
+        return self.playback.interrupt(force)
+
+    def read(self, frames: int) -> bytes:
+        """The next of the queue, at most so many frames of the configuration, in the client's format."""
+        x = self.playback.read(frames, pad=False)
+        if len(x):
+            self._tail = True
+            return self._encode(x, self._from_queue)
+        if not self._tail:
+            return b""
+        self._tail = False  # the queue ran dry: what rate conversion still holds is heard as well
+        return encode(self._from_queue.flush(), self.client)
+
+    def events(self) -> list[PlaybackEvent]:
+        """What the listener has heard begin and end."""
+        return self.playback.events()
+
+    def figures(self) -> dict[str, Any]:
+        """For ``get_metrics``."""
+        refused = {**self._prepared.refused}
+        for verdict, count in self._queued.refused.items():
+            refused[verdict] = refused.get(verdict, 0) + count
+        return asdict(self.playback.stats()) | {"refused": refused}

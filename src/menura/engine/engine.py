@@ -1,0 +1,482 @@
+"""The engine of one session, without devices, sockets or threads: bytes in, bytes and values out."""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from menura.audio.config import AudioConfig
+from menura.audio.format import StreamFormat
+from menura.audio.pcm import decode, encode
+from menura.clock import Clock, monotonic_s
+from menura.dsp.fade import crossfade
+from menura.engine.buffer import AudioStreamBuffer
+from menura.engine.config import BufferConfig, ProcessingMode
+from menura.engine.downlink import Downlink
+from menura.engine.metrics import AudioMetrics
+from menura.engine.pipeline import Pipeline, Plan
+from menura.engine.playback import PlaybackEvent, PlaybackPosition
+from menura.engine.pool import BufferPool
+from menura.engine.processor import AudioProcessor
+from menura.engine.report import performance_report
+from menura.engine.totals import (
+    Totals,
+    buffer_totals,
+    governor_totals,
+    metrics_totals,
+    playback_totals,
+    vad_totals,
+)
+from menura.engine.verdict import ACCEPTED, Inspector, Verdict
+from menura.log import get_logger
+from menura.units import ms_to_frames
+from menura.vad.config import VADConfig, VADState
+from menura.vad.fast import FastVADDetector
+
+__all__ = ["Engine"]
+
+Data = bytes | bytearray | memoryview
+HISTORY_MS, HISTORY_CHUNKS = 300.0, 30
+"""Audio run through new stages before they are heard, so that they do not begin with silence."""
+SWITCH_MS = 10.0
+_NOTHING = object()
+
+
+class Engine:
+    """Audio of one session: checked, processed, watched for speech, buffered and counted.
+
+    One thread drives it. Where others read meanwhile, take :class:`menura.AudioEngine`, which has a lock.
+
+    Args:
+        mode: What is done to audio; may be changed at any moment.
+        config: Of the audio that comes out, and of the voice detection.
+        buffer_config: Of the stream buffer.
+        logger: Where refusals and changes are told, at debug and info level.
+        source: What ``process_audio`` is given, where it is not what ``config`` says: a browser's 48 kHz, a telephone's
+            G.711 at 8 kHz.
+        latency_target_ms: For ``BALANCED``: what fits into this latency is done.
+        clock: For durations.
+    """
+
+    _make_lock: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """What each call holds."""
+
+    def __init__(
+        self,
+        mode: ProcessingMode = ProcessingMode.BALANCED,
+        config: AudioConfig | None = None,
+        buffer_config: BufferConfig | None = None,
+        logger: logging.Logger | None = None,
+        *,
+        source: StreamFormat | None = None,
+        latency_target_ms: float | None = None,
+        clock: Clock = monotonic_s,
+    ) -> None:
+        self.config = config or AudioConfig()
+        self.buffer_config = buffer_config or BufferConfig()
+        self.logger = logger or get_logger("menura.engine")
+        self.target = self.config.stream_format
+        self.source = source or self.target
+        self.latency_target_ms = latency_target_ms
+        self.metrics = AudioMetrics()
+        self.buffer_pool = BufferPool(16, self.config.bytes_for_ms(1000)) if self.config.pre_allocate_buffers else None
+        self._clock = clock
+        self._lock = self._make_lock()
+        self._processor = AudioProcessor(self.config, mode, self.logger)
+        self._inspector = Inspector(self._source_config())
+        self._stream_buffer: AudioStreamBuffer | None = None
+        self._history: deque[Data] = deque(maxlen=HISTORY_CHUNKS)
+        self._history_bytes = ms_to_frames(HISTORY_MS, self.source.rate) * self.source.frame_bytes
+        self._ms_per_byte = 1000.0 / (self.source.rate * self.source.frame_bytes)
+        self._vad: FastVADDetector | None = None
+        self._seen: object = _NOTHING  # the last chunk validated, and what was said of it
+        self._seen_verdict = Verdict.EMPTY
+        self._past = Totals()
+        self._downlink = Downlink(self.config, self.source)
+        self._fading: Pipeline | None = None
+        self._echo, self._enhance = False, True
+        self._pipeline = self._make_pipeline(ProcessingMode(mode))
+        self._passes = self._pipeline.transparent
+
+    def _source_config(self) -> AudioConfig:
+        return replace(
+            self.config,
+            sample_rate=self.source.rate,
+            channels=self.source.channels,
+            format=self.source.encoding,
+            bit_depth=8 * max(2, self.source.encoding.width),
+        )
+
+    def _make_pipeline(self, mode: ProcessingMode) -> Pipeline:
+        plan = Plan(mode, self.latency_target_ms, echo=self._echo, enhance=self._enhance)
+        return Pipeline(plan, self.source, self.target, clock=self._clock)
+
+    # ---- the way up: from the client
+
+    def validate_audio(self, audio_bytes: Any) -> bool:
+        """Whether a chunk is audio of the right shape, or Ogg Opus. Never raises; ``explain`` says why not."""
+        begun = self._clock()
+        with self._lock:
+            verdict = self._inspect(audio_bytes)
+            self.metrics.validate.observe(self._clock() - begun)
+        return verdict in ACCEPTED or verdict is Verdict.OPUS
+
+    def explain(self, audio_bytes: Any) -> str | None:
+        """What is wrong with a chunk, or remarkable about it; ``None`` if there is nothing to tell."""
+        with self._lock:
+            return self._inspector.explain(self._inspect(audio_bytes), audio_bytes)
+
+    def _inspect(self, audio: Any) -> Verdict:
+        if audio is self._seen:
+            return self._seen_verdict
+        verdict = self._inspector.inspect(audio)
+        # bytes cannot change behind our back: the same object is the same audio
+        self._seen, self._seen_verdict = (audio if type(audio) is bytes else _NOTHING), verdict
+        return verdict
+
+    def process_audio(self, audio_bytes: Data) -> bytes:
+        """Process a chunk from the client.
+
+        Args:
+            audio_bytes: Any number of whole frames in the source's format.
+
+        Returns:
+            As much audio in the format of ``config``, late by ``latency_ms``: 20 ms give 20 ms. In ``REALTIME`` without
+            conversion it is the very object given. What is invalid gives ``b""`` and is counted by reason.
+        """
+        begun = self._clock()
+        with self._lock:
+            metrics = self.metrics
+            verdict = self._inspect(audio_bytes)
+            if verdict not in ACCEPTED:
+                return self._refuse(audio_bytes, verdict)
+            if verdict is not Verdict.OK:
+                metrics.remark(verdict)
+            size = len(audio_bytes)
+            self._history.append(audio_bytes if size <= self._history_bytes else audio_bytes[-self._history_bytes :])
+            out = audio_bytes if self._passes else self._run(audio_bytes)
+            metrics.chunks += 1
+            metrics.bytes_in += size
+            metrics.bytes_out += len(out)
+            metrics.audio_ms += size * self._ms_per_byte
+            metrics.process.observe(self._clock() - begun)
+            return out if type(out) is bytes else bytes(out)
+
+    def _refuse(self, audio: Any, verdict: Verdict) -> bytes:
+        size = len(audio) if verdict is not Verdict.WRONG_TYPE else 0
+        self.metrics.bytes_in += size
+        self.metrics.drop(verdict, size)
+        self.logger.debug("audio refused: %s", self._inspector.explain(verdict, audio))
+        return b""
+
+    def _run(self, audio: Data) -> bytes:
+        x = decode(audio, self.source)
+        y = self._pipeline.process(x, self.metrics)
+        if self._fading is not None:
+            old, self._fading = self._fading.process(x), None
+            n = min(len(y), len(old), ms_to_frames(SWITCH_MS, self.target.rate))
+            y = np.concatenate([crossfade(old[:n], y[:n]), y[n:]])
+            self._passes = self._pipeline.transparent
+        return encode(y, self.target)
+
+    def flush(self) -> bytes:
+        """What the stages still hold: the end of the stream. The engine is as new then, apart from its counters."""
+        with self._lock:
+            rest = self._pipeline.flush()
+            self._history.clear()
+            self._fading = None
+            self._passes = self._pipeline.transparent
+            out = encode(rest, self.target)
+            self.metrics.bytes_out += len(out)
+            return out
+
+    def add_echo_reference(self, audio: Data) -> bool:
+        """Tell what is being played to the client, for echo cancellation in ``QUALITY``.
+
+        Args:
+            audio: In the format of ``config``, at the pace at which it is played.
+
+        Returns:
+            Whether it is valid audio.
+        """
+        with self._lock:
+            if not self._processor.inspect(audio).accepted:
+                return False
+            if self.mode is ProcessingMode.QUALITY and not self._echo:
+                self._echo = True
+                self._replace(self.mode)
+            self._pipeline.reference(decode(audio, self.target))
+            return True
+
+    def chunk_audio_generator(self, audio: Data, chunk_ms: int | None = None) -> Iterator[bytes]:
+        """Cut audio in the format of ``config`` into chunks; the last may be shorter.
+
+        Raises:
+            FormatError: ``audio`` is no whole frames.
+            ConfigError: The duration is shorter than a frame.
+        """
+        yield from self._processor.chunk_audio(audio, chunk_ms)
+
+    # ---- the way down: to the listener
+
+    def prepare_for_playback(self, audio: Data, encoding: str | None = None) -> bytes:
+        """A provider's audio as the client wants it, at once.
+
+        Args:
+            audio: In the format of ``config``, or Ogg Opus cut anywhere.
+            encoding: ``"opus"`` for bare Opus packets, one a call, which cannot be told from samples.
+
+        Returns:
+            Audio in the format of ``source``; the very object given where nothing is to be done. What is invalid gives
+            ``b""`` and is counted.
+        """
+        begun = self._clock()
+        with self._lock:
+            out = self._downlink.prepare(audio, encoding)
+            self.metrics.stage("prepare").observe(self._clock() - begun)
+            return out
+
+    def queue_playback(self, audio: Data, item_id: str | None = None, encoding: str | None = None) -> None:
+        """Queue a provider's audio for the listener, who is sent it with ``read_playback``.
+
+        Args:
+            audio: As for ``prepare_for_playback``; what is invalid is counted and left out.
+            item_id: Of the provider's reply that it belongs to.
+            encoding: As for ``prepare_for_playback``.
+
+        Raises:
+            LimitError: More than ten minutes wait already; nothing was queued.
+        """
+        with self._lock:
+            self._downlink.queue(audio, item_id, encoding)
+
+    def mark_playback_complete(self) -> None:
+        """Tell that the reply has ended: no more audio comes for it."""
+        with self._lock:
+            self._downlink.complete()
+
+    def interrupt_playback(self, force: bool = True) -> None:
+        """Stop what is heard, with a fade; what was queued is discarded. ``playback_position`` tells what was heard.
+
+        Args:
+            force: At once, rather than at the end of the current chunk.
+        """
+        with self._lock:
+            self._downlink.interrupt(force)
+
+    def read_playback(self, duration_ms: float | None = None) -> bytes:
+        """The next audio for the listener, in the format of ``source``; ``b""`` if nothing waits.
+
+        Call it at the pace at which it is heard; what was read counts as heard, unless ``report_played`` says what
+        really was.
+
+        Args:
+            duration_ms: At most; a chunk by default.
+        """
+        duration_ms = self.config.chunk_duration_ms if duration_ms is None else duration_ms
+        with self._lock:
+            return self._downlink.read(ms_to_frames(duration_ms, self.target.rate))
+
+    def set_playback_latency(self, latency_ms: float) -> None:
+        """Say how long after ``read_playback`` the audio is heard: network, and the client's buffer."""
+        with self._lock:
+            self._downlink.playback.set_output_latency(ms_to_frames(latency_ms, self.target.rate))
+
+    def report_played(self, played_ms: float, item_id: str | None = None) -> bool:
+        """Take the client's word for what it has played; see :meth:`Playback.report_played`."""
+        with self._lock:
+            return self._downlink.playback.report_played(played_ms, item_id)
+
+    def playback_position(self, item_id: str | None = None) -> PlaybackPosition:
+        """What was heard of an item, the current one by default: where to truncate a reply that was interrupted."""
+        with self._lock:
+            return self._downlink.playback.position(item_id)
+
+    def playback_events(self) -> list[PlaybackEvent]:
+        """What began and ended for the listener since last asked."""
+        with self._lock:
+            return self._downlink.events()
+
+    # ---- speech
+
+    def configure_vad(self, vad_config: VADConfig | None = None) -> None:
+        """Choose how speech is detected; detection starts anew.
+
+        Raises:
+            MissingExtraError: The detector needs a package that is not installed.
+        """
+        vad = FastVADDetector(vad_config, self.config)
+        with self._lock:
+            if self._vad is not None:
+                self._past.add([vad_totals(self._vad.stats())])
+            self._vad = vad
+
+    def process_vad_chunk(self, audio_chunk: Data) -> VADState:
+        """Watch a processed chunk for speech.
+
+        Args:
+            audio_chunk: In the format of ``config``, each chunk once and in order.
+
+        Returns:
+            Where in an utterance the stream is; equal to ``"silence"``, ``"speech_starting"``, ``"speech"`` or
+            ``"speech_ending"``. Without ``configure_vad`` the default detector is used.
+        """
+        begun = self._clock()
+        if self._vad is None:
+            self.configure_vad()
+        with self._lock:
+            assert self._vad is not None
+            state = self._vad.process_chunk(audio_chunk)
+            self.metrics.vad.observe(self._clock() - begun)
+            return state
+
+    def get_pre_buffer(self) -> bytes | None:
+        """The bytes that came before speech; see :meth:`FastVADDetector.get_pre_buffer`."""
+        with self._lock:
+            return None if self._vad is None else self._vad.get_pre_buffer()
+
+    # ---- buffering
+
+    @property
+    def stream_buffer(self) -> AudioStreamBuffer:
+        """The stream buffer, made on first use: audio of the source, not yet processed."""
+        if self._stream_buffer is None:
+            self._stream_buffer = AudioStreamBuffer(
+                self.buffer_config, self._inspector.config, self._pipeline.mode, lock=self._lock
+            )
+        return self._stream_buffer
+
+    def add_to_stream_buffer(self, audio: Data) -> bytes | None:
+        """Collect audio from the client until there is a chunk of it.
+
+        Args:
+            audio: Any length; what is invalid is refused and counted as in ``process_audio``.
+
+        Returns:
+            All whole chunks of ``config.chunk_duration_ms`` now complete, processed; ``None`` if there are none.
+        """
+        with self._lock:
+            verdict = self._inspect(audio)
+        if verdict not in ACCEPTED:
+            self._refuse(audio, verdict)
+            return None
+        buffer = self.stream_buffer
+        buffer.add_audio(audio)
+        size = self._inspector.config.bytes_for_ms(self.config.chunk_duration_ms)
+        whole = buffer.get_available_bytes() // size * size
+        chunk = buffer.get_chunk(whole) if whole else None
+        return self.process_audio(chunk) if chunk else None
+
+    # ---- modes
+
+    @property
+    def mode(self) -> ProcessingMode:
+        """What is done to audio."""
+        return self._pipeline.mode
+
+    @mode.setter
+    def mode(self, mode: ProcessingMode) -> None:
+        with self._lock:
+            self._switch(ProcessingMode(mode))
+
+    @property
+    def enhance(self) -> bool:
+        """Whether ``QUALITY`` suppresses noise."""
+        return self._enhance
+
+    @enhance.setter
+    def enhance(self, on: bool) -> None:
+        with self._lock:
+            if on is not self._enhance:
+                self._enhance = on
+                self._replace(self.mode)
+
+    @property
+    def latency_ms(self) -> float:
+        """By how much ``process_audio`` delays the signal, beside the time that it takes."""
+        return self._pipeline.latency_ms
+
+    def optimize_for_latency(self) -> None:
+        """Change to ``REALTIME``: no latency of its own. What earlier stages held back is left out, faded over."""
+        self.mode = ProcessingMode.REALTIME
+
+    def optimize_for_quality(self) -> None:
+        """Change to ``QUALITY``. As its stages look back, a few tens of milliseconds are heard again, faded over."""
+        self.mode = ProcessingMode.QUALITY
+
+    def _switch(self, mode: ProcessingMode) -> None:
+        if mode is self._pipeline.mode:
+            return
+        self._replace(mode)
+
+    def _replace(self, mode: ProcessingMode) -> None:
+        """Change to new stages, which have heard the last 300 ms."""
+        new = self._make_pipeline(mode)
+        if self._pipeline.governor is not None:
+            self._past.add([governor_totals(self._pipeline.governor.stats())])
+        if self._history:
+            new.process(decode(b"".join(self._history)[-self._history_bytes :], self.source))
+            self._fading = self._pipeline
+        self.logger.info("audio engine: %s, %.1f ms", mode.value, new.latency_ms)
+        self._pipeline = new
+        self._passes = new.transparent and self._fading is None
+        self._processor.mode = mode
+
+    # ---- figures
+
+    def get_metrics(self) -> dict[str, Any]:
+        """All figures at one moment: those of :class:`AudioMetrics`, and of each part that is in use."""
+        with self._lock:
+            figures = self.metrics.to_dict() | {
+                "mode": self.mode.value,
+                "latency_ms": self.latency_ms,
+                "pipeline": list(self._pipeline.stages),
+                "shed": list(self._pipeline.shed),
+                "playback": self._downlink.figures(),
+                "vad": self._vad.get_metrics() if self._vad else {},
+            }
+            if self._pipeline.governor is not None:
+                figures["load_shedding"] = asdict(self._pipeline.governor.stats())
+            if self.buffer_pool is not None:
+                figures["buffer_pool"] = self.buffer_pool.stats()
+        if self._stream_buffer is not None:
+            figures["stream_buffer"] = self._stream_buffer.get_stats()
+        return figures
+
+    def get_performance_report(self) -> dict[str, Any]:
+        """Whether the engine keeps up, how far it is from its limits, and what to do about it."""
+        return performance_report(self.get_metrics(), self.config.chunk_duration_ms)
+
+    def reset_metrics(self) -> None:
+        """Start to count anew; ``totals`` go on."""
+        with self._lock:
+            self._past.add([metrics_totals(self.metrics)])
+            self.metrics.reset()
+
+    def totals(self) -> Totals:
+        """Counters since the engine was made, for export: they never go down."""
+        with self._lock:
+            parts = [self._past, metrics_totals(self.metrics), playback_totals(self._downlink.playback.stats())]
+            if self._vad is not None:
+                parts.append(vad_totals(self._vad.stats()))
+            if self._pipeline.governor is not None:
+                parts.append(governor_totals(self._pipeline.governor.stats()))
+        if self._stream_buffer is not None:
+            parts.append(buffer_totals(self._stream_buffer.stats()))
+        return Totals().add(parts)
+
+    def gauges(self) -> dict[str, float]:
+        """Figures of this moment, for export; seconds, or shares of 1."""
+        with self._lock:
+            governor = self._pipeline.governor
+            buffer = self._stream_buffer
+            return {
+                "latency_seconds": self.latency_ms / 1000.0,
+                "load": self.metrics.load if governor is None else governor.stats().load,
+                "shed_stages": float(0 if governor is None else governor.level),
+                "buffer_seconds": 0.0 if buffer is None else buffer.get_duration_ms() / 1000.0,
+            }

@@ -1,0 +1,87 @@
+"""Figures of all engines, as Prometheus reads them."""
+
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from menura.audio.config import AudioConfig
+from menura.engine.config import ProcessingMode
+from menura.engine.engine import Engine
+from menura.server.app import create_app
+from menura.server.metrics import make_registry
+from menura.vad.config import VADConfig
+
+LOUD = b"\x00\x20\x00\xe0" * 240
+
+
+def engine() -> Engine:
+    engine = Engine(ProcessingMode.REALTIME, AudioConfig(chunk_duration_ms=20))
+    for _ in range(10):
+        engine.process_audio(LOUD)
+        engine.process_vad_chunk(LOUD)
+    engine.process_audio(b"odd")
+    return engine
+
+
+def test_engines_are_added_up_and_stay_counted_when_they_end() -> None:
+    registry, engines = make_registry()
+    first, second = engine(), engine()
+    engines.watch(first)
+    engines.watch(first)
+    engines.watch(second)
+    value = registry.get_sample_value
+    assert value("menura_engine_sessions") == 2
+    assert value("menura_engine_chunks_total") == 20
+    assert value("menura_engine_refused_chunks_total", {"reason": "odd_bytes"}) == 2
+    assert value("menura_engine_dropped_bytes_total", {"reason": "odd_bytes"}) == 6
+    assert value("menura_engine_stage_seconds_count", {"stage": "process"}) == 20
+    assert value("menura_engine_vad_transitions_total", {"from": "silence", "to": "speech_starting"}) == 2
+    engines.forget(second)
+    engines.forget(second)
+    assert value("menura_engine_sessions") == 1
+    assert value("menura_engine_chunks_total") == 20
+
+
+def test_counters_never_go_down() -> None:
+    registry, engines = make_registry()
+    watched = engine()
+    engines.watch(watched)
+    names = [
+        ("menura_engine_chunks_total", {}),
+        ("menura_engine_vad_transitions_total", {"from": "silence", "to": "speech_starting"}),
+        ("menura_engine_stage_seconds_count", {"stage": "vad"}),
+    ]
+    before = [registry.get_sample_value(name, labels) for name, labels in names]
+    watched.reset_metrics()
+    watched.configure_vad(VADConfig())
+    watched.optimize_for_quality()
+    assert [registry.get_sample_value(name, labels) for name, labels in names] == before
+    assert None not in before
+
+
+def test_buckets_are_cumulative() -> None:
+    registry, engines = make_registry()
+    engines.watch(engine())
+    (family,) = [f for f in registry.collect() if f.name == "menura_engine_stage_seconds"]
+    buckets = [s.value for s in family.samples if s.name.endswith("_bucket") and s.labels["stage"] == "process"]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == 10
+
+
+def test_the_server_tells_them_in_prometheus_format() -> None:
+    app = create_app()
+    app.state.engines.watch(engine())
+    response = TestClient(app).get("/metrics")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/plain")
+    families = {family.name: family for family in text_string_to_metric_families(response.text)}
+    assert families["menura_engine_chunks"].samples[0].value == 10
+    assert families["menura_engine_load"].type == "gauge"
+    assert "process_resident_memory_bytes" in families
+    assert all(family.documentation for family in families.values())
+
+
+def test_two_servers_in_one_process_count_apart() -> None:
+    first, second = create_app(), create_app()
+    first.state.engines.watch(engine())
+    assert "menura_engine_sessions 1.0" in TestClient(first).get("/metrics").text
+    assert "menura_engine_sessions 0.0" in TestClient(second).get("/metrics").text
