@@ -14,15 +14,12 @@ SURE, SURE_NOT = 0.9, 0.1
 """The model is sure of speech from here, of its absence below."""
 TWICE = 2
 """It must have said so this often in a row before its silence is taken for consent."""
-CLEAR_DB = 0.5
+CLEAR_DB = 1.0
 """Evidence up to which there is nothing to hear, so that the model is not asked at all."""
 SAME, RISE_DB = 0.5, 2.0
 """Speech goes on while the evidence is above this share of its mean so far; noise, while below its mean plus this."""
-TRUST_SPEECH, TRUST_NOISE = 8, 2
-"""Windows after which the model is asked all the same: 256 ms into clear speech, 64 ms into sound that is none."""
-STALE = 8
-"""Windows left out after which the model's state is worthless: it begins anew, with this many to warm up on: """
-WARM = 3
+TRUST_SPEECH, TRUST_NOISE = 16, 2
+"""Windows after which the model is asked all the same: half a second into clear speech, 64 ms into sound that is none."""
 FOLLOW = 0.1
 """Weight of a window in the mean evidence."""
 
@@ -31,9 +28,10 @@ class Cascade:
     """Detector that asks the model of :class:`~menura.vad.silero.Silero` only when adaptive energy leaves a doubt.
 
     Nothing above the noise after the model has denied speech: it is not asked until something is. Steady speech that it
-    has affirmed: it is asked four times a second, and at once when the level falls. Sound that it has denied: it is
-    asked for every third window, and at once when the level rises. In between it is asked for every window. After a
-    short omission its state is kept as it was; after a long one it begins anew on the windows just before.
+    has affirmed: it is asked twice a second, and at once when the level falls. Sound that it has denied: it is asked for
+    every third window, and at once when the level rises. In between it is asked for every window. Its state is kept over
+    what it does not hear, as if that had been cut out: beginning anew there, or making good what was left out, was
+    measured to be no better.
 
     Args:
         rate: Hz.
@@ -47,7 +45,7 @@ class Cascade:
 
     def __init__(self, rate: int) -> None:
         self._model = SileroModel()
-        self._feed = WindowFeed(rate, keep=WARM)
+        self._feed = WindowFeed(rate)
         self.rate = rate
         self.hop = self._feed.hop
         self.lag = self._feed.latency + ms_to_frames(TRAIL_MS, rate)
@@ -61,7 +59,7 @@ class Cascade:
         self._energy.reset()
         self._last = 0.0  # the model's last word
         self._sure = TWICE  # how often in a row it was sure of it
-        self._skipped = STALE  # windows since
+        self._skipped = 0  # windows since
         self._usual_db = 0.0  # mean evidence since it changed its mind
 
     @property
@@ -96,7 +94,8 @@ class Cascade:
             self._usual_db += FOLLOW * (evidence_db - self._usual_db)
             return self._last if self._last >= SURE else SURE_NOT * chance
         before = self._last
-        self._last = self._ask(hop)
+        self._skipped = 0
+        self._last = self._model.ask(self._feed.windows(hop, hop)[0])
         sure = self._last >= SURE or self._last < SURE_NOT
         same = (self._last >= 0.5) == (before >= 0.5)
         self._sure = self._sure + 1 if sure and same else int(sure)
@@ -111,11 +110,3 @@ class Cascade:
         if evidence_db <= CLEAR_DB:
             return True
         return self._skipped < TRUST_NOISE and evidence_db < self._usual_db + RISE_DB
-
-    def _ask(self, hop: int) -> float:
-        skipped, self._skipped = self._skipped, 0
-        if skipped < STALE:
-            return self._model.ask(self._feed.windows(hop, hop)[0])
-        self._model.forget()
-        first = max(0, hop - WARM)
-        return float(self._model.catch_up(self._feed.windows(first, hop))[-1])

@@ -91,14 +91,6 @@ class SileroModel:
             self.forget()
         return probability
 
-    def catch_up(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of successive windows, ``[n, 64 + 512]``, in one run: much cheaper for each than alone."""
-        probabilities, self._state[0], self._state[1] = self._session.run(
-            None, {"input": windows, "h": self._state[0], "c": self._state[1]}
-        )
-        self.runs += len(windows)
-        return np.asarray(probabilities)
-
 
 class WindowFeed:
     """Cuts a stream of any rate into the model's windows, one for each hop of 32 ms, and converts only what is asked for.
@@ -108,7 +100,6 @@ class WindowFeed:
 
     Args:
         rate: Hz.
-        keep: Windows before the newest that can still be asked for.
 
     Attributes:
         hop: Frames at ``rate``.
@@ -116,13 +107,12 @@ class WindowFeed:
         hops: Whole hops taken so far.
     """
 
-    def __init__(self, rate: int, keep: int = 0) -> None:
+    def __init__(self, rate: int) -> None:
         self.rate = check_rate(rate)
         self.hop = ms_to_frames(1000.0 * WINDOW / MODEL_RATE, rate)
         self._resampler = Resampler(rate, MODEL_RATE)
         self.latency = -(-self._resampler.latency * rate // MODEL_RATE)
         self._lead = ms_to_frames(LEAD_MS, rate)
-        self._keep = keep
         self.reset()
 
     def reset(self) -> None:
@@ -140,7 +130,7 @@ class WindowFeed:
 
     def push(self, x: Samples) -> range:
         """Add a block, ``[n, 1]``; returns the numbers of the hops that it completes."""
-        oldest = (self.hops - self._keep) * self.hop - self._lead
+        oldest = self.hops * self.hop - self._lead
         drop = max(0, oldest - self._raw_at)
         self._raw = np.concatenate([self._raw[drop:], x])
         self._raw_at += drop
