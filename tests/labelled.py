@@ -14,6 +14,7 @@ a converter does.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def active_db(x: Mono, rate: int = RATE) -> float:
 def runs(mask: Labels) -> list[tuple[int, int, bool]]:
     """Start, end and value of each run."""
     edges = [0, *(np.flatnonzero(np.diff(mask)) + 1).tolist(), len(mask)]
-    return [(a, b, bool(mask[a])) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    return [(a, b, bool(mask[a])) for a, b in pairwise(edges) if b > a]
 
 
 def labels_of(x: Mono, rate: int = RATE) -> Labels:

@@ -6,7 +6,7 @@ from menura.audio.block import Samples, finite
 from menura.units import ms_to_frames
 from menura.vad.detector import Probabilities
 from menura.vad.energy import AdaptiveEnergy
-from menura.vad.silero import TRAIL_MS, SileroModel, WindowFeed
+from menura.vad.silero import TRAIL_MS, SileroModel, model_feed
 
 __all__ = ["Cascade"]
 
@@ -19,7 +19,7 @@ CLEAR_DB = 1.0
 SAME, RISE_DB = 0.5, 2.0
 """Speech goes on while the evidence is above this share of its mean so far; noise, while below its mean plus this."""
 TRUST_SPEECH, TRUST_NOISE = 16, 2
-"""Windows after which the model is asked all the same: half a second into clear speech, 64 ms into sound that is none."""
+"""Windows after which the model is asked all the same: half a second into speech, 64 ms into sound that is none."""
 FOLLOW = 0.1
 """Weight of a window in the mean evidence."""
 
@@ -28,9 +28,9 @@ class Cascade:
     """Detector that asks the model of :class:`~menura.vad.silero.Silero` only when adaptive energy leaves a doubt.
 
     Nothing above the noise after the model has denied speech: it is not asked until something is. Steady speech that it
-    has affirmed: it is asked twice a second, and at once when the level falls. Sound that it has denied: it is asked for
-    every third window, and at once when the level rises. In between it is asked for every window. Its state is kept over
-    what it does not hear, as if that had been cut out: beginning anew there, or making good what was left out, was
+    has affirmed: it is asked twice a second, and at once when the level falls. Sound that it has denied: it is asked
+    for every third window, and at once when the level rises. In between it is asked for every window. Its state is kept
+    over what it does not hear, as if that had been cut out: beginning anew there, or making good what was left out, was
     measured to be no better.
 
     Args:
@@ -45,7 +45,7 @@ class Cascade:
 
     def __init__(self, rate: int) -> None:
         self._model = SileroModel()
-        self._feed = WindowFeed(rate)
+        self._feed = model_feed(rate)
         self.rate = rate
         self.hop = self._feed.hop
         self.lag = self._feed.latency + ms_to_frames(TRAIL_MS, rate)

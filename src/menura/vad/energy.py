@@ -1,7 +1,7 @@
 """Speech by energy: against a fixed level, or against the noise as it is."""
 
 import math
-from ctypes import c_char_p, c_double, c_int32, c_int64, c_void_p
+from ctypes import addressof, c_char_p, c_double, c_int32, c_int64, c_void_p
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class _Kernel:
         self._figures = np.zeros(3)
         self.out = (c_double * BATCH)()
         self.address = c_void_p(pointer(self._memory))
-        self.out_address = c_void_p(pointer(np.frombuffer(self.out)))
+        self.out_address = c_void_p(addressof(self.out))
         self.hop = hop
         _init(self.address, rate, hop, adaptive, pointer(settings))
 

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from menura.audio.block import Samples, finite, silence
-from menura.audio.format import check_rate
-from menura.dsp.resample import Resampler
+from menura.audio.block import Samples, finite
 from menura.extras import need
 from menura.units import ms_to_frames
 from menura.vad.detector import Probabilities
+from menura.vad.windows import WindowFeed
 
-__all__ = ["MODEL_RATE", "WINDOW", "Silero", "SileroModel", "WindowFeed"]
+__all__ = ["MODEL_RATE", "WINDOW", "Silero", "SileroModel", "model_feed"]
 
 MODEL = Path(__file__).with_name("models") / "silero_vad_16k_sequence.onnx"
 MODEL_RATE = 16_000
@@ -25,8 +24,6 @@ TRAIL_MS = 30.0
 QUIET, QUIET_WINDOWS, FRESH_WINDOWS = 0.1, 5, 250
 """Minutes of sound that is no speech numb the model: onsets after it are found up to 100 ms late. So its state is begun
 anew every 8 s, in the midst of 160 ms that are clearly no speech."""
-LEAD_MS = 14.0
-"""Audio before a window that it needs: the model's context, the resampler's delay and half its filter."""
 
 
 @lru_cache(maxsize=1)
@@ -92,73 +89,9 @@ class SileroModel:
         return probability
 
 
-class WindowFeed:
-    """Cuts a stream of any rate into the model's windows, one for each hop of 32 ms, and converts only what is asked for.
-
-    Where 32 ms are no whole number of frames, windows overlap or miss by one frame of 16 kHz now and then, so that the
-    hop is constant.
-
-    Args:
-        rate: Hz.
-
-    Attributes:
-        hop: Frames at ``rate``.
-        latency: Frames at ``rate`` by which the windows lag.
-        hops: Whole hops taken so far.
-    """
-
-    def __init__(self, rate: int) -> None:
-        self.rate = check_rate(rate)
-        self.hop = ms_to_frames(1000.0 * WINDOW / MODEL_RATE, rate)
-        self._resampler = Resampler(rate, MODEL_RATE)
-        self.latency = -(-self._resampler.latency * rate // MODEL_RATE)
-        self._lead = ms_to_frames(LEAD_MS, rate)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget all audio."""
-        self._raw = silence(self._lead)
-        self._raw_at = -self._lead  # frame of the first in it
-        self.hops = 0
-        self._restart(-self._lead)
-
-    def _restart(self, frame: int) -> None:
-        self._resampler.reset()
-        self._start = self._fed = frame
-        self._made = np.zeros(0, np.float32)
-        self._made_at = 0  # number of its first since the start, at 16 kHz
-
-    def push(self, x: Samples) -> range:
-        """Add a block, ``[n, 1]``; returns the numbers of the hops that it completes."""
-        oldest = self.hops * self.hop - self._lead
-        drop = max(0, oldest - self._raw_at)
-        self._raw = np.concatenate([self._raw[drop:], x])
-        self._raw_at += drop
-        first, self.hops = self.hops, (self._raw_at + len(self._raw)) // self.hop
-        return range(first, self.hops)
-
-    def windows(self, first: int, last: int) -> NDArray[np.float32]:
-        """The windows that end with these hops, the last included, each with the context before it.
-
-        Successive calls go forwards; what they leave out between is never converted.
-
-        Shape:
-            ``[last − first + 1, 64 + 512]``; silence before the start of the stream.
-        """
-        begin, end = first * self.hop - self._lead, (last + 1) * self.hop
-        if begin > self._fed:
-            self._restart(max(begin, self._raw_at))
-        fresh = self._resampler.process(self._raw[self._fed - self._raw_at : end - self._raw_at])[:, 0]
-        self._fed = end
-        needed = self._count(first) - WINDOW - CONTEXT
-        drop = max(0, min(needed - self._made_at, len(self._made)))
-        self._made = np.concatenate([self._made[drop:], fresh])
-        self._made_at += drop
-        ends = [self._count(hop) - self._made_at for hop in range(first, last + 1)]
-        return np.stack([self._made[at - WINDOW - CONTEXT : at] for at in ends])
-
-    def _count(self, hop: int) -> int:
-        return ((hop + 1) * self.hop - self._start) * MODEL_RATE // self.rate
+def model_feed(rate: int) -> WindowFeed:
+    """The model's windows of a stream."""
+    return WindowFeed(rate, MODEL_RATE, WINDOW, CONTEXT)
 
 
 class Silero:
@@ -177,7 +110,7 @@ class Silero:
 
     def __init__(self, rate: int) -> None:
         self._model = SileroModel()
-        self._feed = WindowFeed(rate)
+        self._feed = model_feed(rate)
         self.rate = rate
         self.hop = self._feed.hop
         self.lag = self._feed.latency + ms_to_frames(TRAIL_MS, rate)
