@@ -2,12 +2,14 @@
 
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from menura.audio.config import AudioConfig
 from menura.audio.format import AudioFormat
+from menura.clock import VirtualClock
 from menura.engine.buffer import AudioStreamBuffer
 from menura.engine.config import BufferConfig
 from menura.errors import ConfigError, LimitError
@@ -169,3 +171,27 @@ def test_bytes_in_are_bytes_out_and_dropped_and_held_in_any_order_of_calls(
         stats = buffer.stats()
         assert stats.available_bytes == 2 * len(model) <= stats.capacity_bytes
         assert stats.total_added == stats.total_consumed + stats.dropped_bytes + stats.available_bytes
+
+
+def test_jitter_mode_smooths_conceals_and_keeps_the_account() -> None:
+    clock = VirtualClock()
+    buffer = AudioStreamBuffer(BufferConfig(jitter=True), AudioConfig(chunk_duration_ms=20), clock=clock)
+    assert buffer.get_chunk() is None
+    t = np.arange(24_000) / 24_000
+    audio = np.round(8000 * np.sin(2 * np.pi * 200 * t)).astype("<i2").tobytes()
+    out = []
+    for i in range(50):
+        clock.advance(0.02)
+        if i % 5 == 0:  # five packets at once, and now and then none at all
+            for k in range(i, i + 5):
+                if k != 23:
+                    assert buffer.add_audio(audio[960 * k : 960 * (k + 1)], sequence=k)
+        out.append(buffer.get_chunk() or b"")
+    stats = buffer.get_stats()
+    assert [len(chunk) for chunk in out] == [960] * 50
+    assert stats["padded_bytes"] > 0
+    assert stats["jitter"]["lost"] == 1
+    assert stats["total_added"] == stats["total_consumed"] + stats["dropped_bytes"] + stats["available_bytes"]
+    assert not buffer.add_audio(b"1")
+    buffer.clear()
+    assert buffer.get_available_bytes() < 200  # what fades out

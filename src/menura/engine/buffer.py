@@ -7,8 +7,11 @@ from typing import Any
 
 from menura.audio.config import AudioConfig
 from menura.audio.format import AudioFormat
+from menura.audio.pcm import encode
+from menura.clock import Clock, monotonic_s
 from menura.dsp.ring import Overflow
 from menura.engine.config import BufferConfig, ProcessingMode, Underflow
+from menura.engine.jitter import JitterBuffer, JitterConfig
 from menura.errors import ConfigError, LimitError
 
 __all__ = ["AudioStreamBuffer", "BufferStats"]
@@ -61,11 +64,16 @@ class AudioStreamBuffer:
 
     It keeps the very objects it is given, and gives a chunk out as the object that came in where the sizes agree.
 
+    With ``BufferConfig(jitter=True)`` it is a jitter buffer for a reader that takes chunks at an even pace: it waits
+    for as long as the network makes it, fills gaps with what the voice would have gone on with, and follows the
+    sender's clock. ``jitter`` is that buffer then, and the underflow policy has no say.
+
     Args:
         config: Bounds and policies; the tighter of the bounds in bytes and in time counts.
         audio_config: Of the audio; decides what a whole frame is.
         mode: Told in ``get_stats``.
         lock: Held during each call; with a ``threading.Lock`` one thread may add while another takes.
+        clock: When packets come; for the jitter mode.
 
     >>> buffer = AudioStreamBuffer()
     >>> buffer.add_audio(bytes(960)), buffer.get_duration_ms()
@@ -79,6 +87,7 @@ class AudioStreamBuffer:
         mode: ProcessingMode = ProcessingMode.BALANCED,
         *,
         lock: AbstractContextManager[Any] | None = None,
+        clock: Clock = monotonic_s,
     ) -> None:
         self.config = config or BufferConfig()
         self.audio_config = audio = audio_config or AudioConfig()
@@ -101,11 +110,21 @@ class AudioStreamBuffer:
         self._primed = False
         self._added = self._consumed = self._oldest = self._newest = self._cleared = 0
         self._padded = self._overflows = self._underflows = self._malformed = 0
+        self.jitter: JitterBuffer | None = None
+        if self.config.jitter:
+            limits = JitterConfig(
+                max_duration_ms=self.config.max_duration_ms,
+                max_size_bytes=self.config.max_size_bytes,
+                overflow=self._overflow,
+            )
+            self.jitter = JitterBuffer(audio, jitter=limits, clock=clock, lock=self._lock)
 
-    def add_audio(self, audio: Data) -> bool:
+    def add_audio(self, audio: Data, *, sequence: int | None = None, timestamp_frames: int | None = None) -> bool:
         """Append audio.
 
         Args:
+            sequence: Number of the packet, in the jitter mode; see :meth:`JitterBuffer.put`.
+            timestamp_frames: Sender's time of its first frame, in the jitter mode.
             audio: Whole frames. Other bytes are refused and counted, and nothing of them is kept: half a sample would
                 turn all that follows into noise.
 
@@ -117,10 +136,14 @@ class AudioStreamBuffer:
             LimitError: It does not fit and the policy is ``error``; nothing was added.
         """
         size = len(audio)
+        if size % self._frame:
+            self._malformed += 1
+            return False
+        if self.jitter is not None:
+            before = self.jitter.stats().dropped_frames
+            self.jitter.put(audio, sequence=sequence, timestamp_frames=timestamp_frames)
+            return self.jitter.stats().dropped_frames == before
         with self._lock:
-            if size % self._frame:
-                self._malformed += 1
-                return False
             lost = 0
             if size > self.capacity - self._held:
                 audio = self._make_room(audio, size)
@@ -175,14 +198,24 @@ class AudioStreamBuffer:
             ConfigError: ``chunk_size`` is no whole frames, or none.
         """
         size = self._chunk_size(chunk_size)
+        if self.jitter is not None:
+            return self._even(self.jitter, size)
         with self._lock:
             if self._held < size:
                 return self._underrun(size)
             return self._take(size)
 
+    def _even(self, jitter: JitterBuffer, size: int) -> bytes | None:
+        if not jitter.stats().received_packets:
+            return None
+        return encode(jitter.get(size // self._frame), self.audio_config.stream_format)
+
     def view_chunk(self, chunk_size: int | None = None) -> memoryview | None:
         """As ``get_chunk``, as a view: nothing is copied where the chunk lies within one piece as it was added."""
         size = self._chunk_size(chunk_size)
+        if self.jitter is not None:
+            even = self._even(self.jitter, size)
+            return None if even is None else memoryview(even)
         with self._lock:
             if self._held < size or not self.config.zero_copy:
                 chunk = self._underrun(size) if self._held < size else self._take(size)
@@ -234,14 +267,16 @@ class AudioStreamBuffer:
 
     def get_available_bytes(self) -> int:
         """Bytes held."""
-        return self._held
+        return self._held if self.jitter is None else self.jitter.held_frames * self._frame
 
     def get_duration_ms(self) -> float:
         """Duration of the audio held, ms."""
-        return self.audio_config.duration_ms(self._held)
+        return self.audio_config.duration_ms(self.get_available_bytes())
 
     def clear(self) -> None:
         """Throw away what is held; counters stay."""
+        if self.jitter is not None:
+            self.jitter.clear()
         with self._lock:
             self._pieces.clear()
             self._cleared += self._held
@@ -250,6 +285,8 @@ class AudioStreamBuffer:
 
     def stats(self) -> BufferStats:
         """Counters at one moment."""
+        if self.jitter is not None:
+            return self._jitter_stats(self.jitter)
         with self._lock:
             return BufferStats(
                 available_bytes=self._held,
@@ -268,6 +305,28 @@ class AudioStreamBuffer:
                 capacity_bytes=self.capacity,
             )
 
+    def _jitter_stats(self, jitter: JitterBuffer) -> BufferStats:
+        stats, frame = jitter.stats(), self._frame
+        lost = stats.dropped_frames + stats.late_frames + stats.duplicate_frames
+        held = min(stats.held_frames, stats.received_frames - lost)
+        return BufferStats(
+            available_bytes=held * frame,
+            duration_ms=stats.held_ms,
+            total_added=stats.received_frames * frame,
+            total_consumed=(stats.received_frames - lost - held) * frame,
+            dropped_bytes=lost * frame,
+            dropped_oldest=stats.dropped_frames * frame,
+            dropped_newest=(stats.late_frames + stats.duplicate_frames) * frame,
+            cleared_bytes=0,
+            padded_bytes=(stats.concealed_frames + stats.silent_frames) * frame,
+            overflow_count=stats.overflows,
+            underflow_count=stats.underflows,
+            malformed=self._malformed,
+            utilization=held * frame / self.capacity,
+            capacity_bytes=self.capacity,
+        )
+
     def get_stats(self) -> dict[str, Any]:
-        """The counters as a dictionary, with ``mode`` and ``is_circular``."""
-        return asdict(self.stats()) | {"mode": self.mode.value, "is_circular": True}
+        """The counters as a dictionary, with ``mode``, ``is_circular`` and, in the jitter mode, ``jitter``."""
+        figures = asdict(self.stats()) | {"mode": self.mode.value, "is_circular": True}
+        return figures if self.jitter is None else figures | {"jitter": asdict(self.jitter.stats())}

@@ -17,6 +17,8 @@ from menura.dsp.fade import crossfade
 from menura.engine.buffer import AudioStreamBuffer
 from menura.engine.config import BufferConfig, ProcessingMode
 from menura.engine.downlink import Downlink
+from menura.engine.feed import Feed
+from menura.engine.gauges import gauges
 from menura.engine.metrics import AudioMetrics
 from menura.engine.pipeline import Pipeline, Plan
 from menura.engine.playback import PlaybackEvent, PlaybackPosition
@@ -88,7 +90,7 @@ class Engine:
         self._lock = self._make_lock()
         self._processor = AudioProcessor(self.config, mode, self.logger)
         self._inspector = Inspector(self._source_config())
-        self._stream_buffer: AudioStreamBuffer | None = None
+        self._feed: Feed | None = None
         self._history: deque[Data] = deque(maxlen=HISTORY_CHUNKS)
         self._history_bytes = ms_to_frames(HISTORY_MS, self.source.rate) * self.source.frame_bytes
         self._ms_per_byte = 1000.0 / (self.source.rate * self.source.frame_bytes)
@@ -343,32 +345,51 @@ class Engine:
 
     @property
     def stream_buffer(self) -> AudioStreamBuffer:
-        """The stream buffer, made on first use: audio of the source, not yet processed."""
-        if self._stream_buffer is None:
-            self._stream_buffer = AudioStreamBuffer(
-                self.buffer_config, self._inspector.config, self._pipeline.mode, lock=self._lock
-            )
-        return self._stream_buffer
+        """The stream buffer, made on first use: audio of the client, not yet processed."""
+        return self._feed_in_use().buffer
+
+    def _feed_in_use(self) -> Feed:
+        if self._feed is None:
+            self._feed = Feed(self.buffer_config, self._inspector.config, self.mode, lock=self._lock, clock=self._clock)
+        return self._feed
 
     def add_to_stream_buffer(self, audio: Data) -> bytes | None:
         """Collect audio from the client until there is a chunk of it.
+
+        With ``BufferConfig(jitter=True)`` what comes back is what is due by the clock since the first call, smoothed,
+        and at most a second of it: so the pace is even although the calls come when the network lets them. Whoever has
+        a timer takes it with ``read_stream_buffer`` instead, and this returns ``None`` from then on.
 
         Args:
             audio: Any length; what is invalid is refused and counted as in ``process_audio``.
 
         Returns:
             All whole chunks of ``config.chunk_duration_ms`` now complete, processed; ``None`` if there are none.
+
+        Raises:
+            LimitError: It does not fit, and the overflow policy is ``error``.
         """
         with self._lock:
             verdict = self._inspect(audio)
-        if verdict not in ACCEPTED:
-            self._refuse(audio, verdict)
-            return None
-        buffer = self.stream_buffer
-        buffer.add_audio(audio)
-        size = self._inspector.config.bytes_for_ms(self.config.chunk_duration_ms)
-        whole = buffer.get_available_bytes() // size * size
-        chunk = buffer.get_chunk(whole) if whole else None
+            if verdict not in ACCEPTED:
+                self._refuse(audio, verdict)
+                return None
+        chunk = self._feed_in_use().add(audio)
+        return self.process_audio(chunk) if chunk else None
+
+    def read_stream_buffer(self, duration_ms: float | None = None) -> bytes | None:
+        """Take the next audio from the stream buffer, processed: for a reader with an even pace of its own.
+
+        Args:
+            duration_ms: How much; a chunk by default.
+
+        Returns:
+            Exactly so much, padded or concealed where there is too little; ``None`` before the first audio.
+
+        Raises:
+            LimitError: Too little is held, and the underflow policy is ``error``.
+        """
+        chunk = self._feed_in_use().read(duration_ms)
         return self.process_audio(chunk) if chunk else None
 
     # ---- modes
@@ -443,8 +464,8 @@ class Engine:
                 figures["load_shedding"] = asdict(self._pipeline.governor.stats())
             if self.buffer_pool is not None:
                 figures["buffer_pool"] = self.buffer_pool.stats()
-        if self._stream_buffer is not None:
-            figures["stream_buffer"] = self._stream_buffer.get_stats()
+        if self._feed is not None:
+            figures["stream_buffer"] = self._feed.buffer.get_stats()
         return figures
 
     def get_performance_report(self) -> dict[str, Any]:
@@ -465,18 +486,10 @@ class Engine:
                 parts.append(vad_totals(self._vad.stats()))
             if self._pipeline.governor is not None:
                 parts.append(governor_totals(self._pipeline.governor.stats()))
-        if self._stream_buffer is not None:
-            parts.append(buffer_totals(self._stream_buffer.stats()))
+        if self._feed is not None:
+            parts.append(buffer_totals(self._feed.buffer, self.source.rate))
         return Totals().add(parts)
 
     def gauges(self) -> dict[str, float]:
         """Figures of this moment, for export; seconds, or shares of 1."""
-        with self._lock:
-            governor = self._pipeline.governor
-            buffer = self._stream_buffer
-            return {
-                "latency_seconds": self.latency_ms / 1000.0,
-                "load": self.metrics.load if governor is None else governor.stats().load,
-                "shed_stages": float(0 if governor is None else governor.level),
-                "buffer_seconds": 0.0 if buffer is None else buffer.get_duration_ms() / 1000.0,
-            }
+        return gauges(self._pipeline, self.metrics, None if self._feed is None else self._feed.buffer)

@@ -3,13 +3,21 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from menura.engine.buffer import BufferStats
+from menura.engine.buffer import AudioStreamBuffer
 from menura.engine.governor import GovernorStats
 from menura.engine.metrics import AudioMetrics, Histogram
 from menura.engine.position import PlaybackStats
 from menura.vad.fast import VADStats
 
-__all__ = ["Key", "Totals", "buffer_totals", "governor_totals", "metrics_totals", "playback_totals", "vad_totals"]
+__all__ = [
+    "Key",
+    "Totals",
+    "buffer_totals",
+    "governor_totals",
+    "metrics_totals",
+    "playback_totals",
+    "vad_totals",
+]
 
 Key = tuple[str, tuple[tuple[str, str], ...]]
 """Name of a counter and its labels."""
@@ -75,14 +83,24 @@ def vad_totals(stats: VADStats) -> Totals:
     return totals
 
 
-def buffer_totals(stats: BufferStats) -> Totals:
-    """Of a stream buffer."""
-    totals = Totals()
+def buffer_totals(buffer: AudioStreamBuffer, rate: int) -> Totals:
+    """Of a stream buffer, and of its jitter mode."""
+    totals, stats = Totals(), buffer.stats()
     totals.count("buffer_overflows", stats.overflow_count)
     totals.count("buffer_underflows", stats.underflow_count)
-    totals.count("dropped_bytes", stats.dropped_oldest, reason="buffer_oldest")
-    totals.count("dropped_bytes", stats.dropped_newest, reason="buffer_newest")
     totals.count("padded_bytes", stats.padded_bytes)
+    totals.count("dropped_bytes", stats.dropped_oldest, reason="buffer_oldest")
+    if buffer.jitter is None:
+        totals.count("dropped_bytes", stats.dropped_newest, reason="buffer_newest")
+        return totals
+    jitter = buffer.jitter.stats()
+    totals.count("dropped_bytes", stats.dropped_newest, reason="late")
+    totals.count("jitter_concealed_seconds", jitter.concealed_frames / rate)
+    totals.count("jitter_accelerated_seconds", jitter.accelerated_frames / rate)
+    totals.count("jitter_expanded_seconds", jitter.expanded_frames / rate)
+    totals.count("jitter_late", jitter.late)
+    totals.count("jitter_lost", jitter.lost)
+    totals.count("jitter_duplicate", jitter.duplicate)
     return totals
 
 
