@@ -218,7 +218,8 @@ class FastVADDetector:
         - ``SPEECH`` after ``SPEECH_STARTING``: reaches ``pre_buffer_ms`` before the onset (what the debounce and the
           detector's lag took is added), but not into chunks reported as ``SPEECH`` or ``SPEECH_ENDING`` before.
         - ``SPEECH_STARTING``: reaches ``pre_buffer_ms`` before the onset, but into no chunk that was reported as
-          anything but ``SILENCE``. Who forwards from here on asks here, and not again at ``SPEECH``.
+          anything but ``SILENCE``. Who forwards from here on asks here, and not again at ``SPEECH``; should the start
+          come to nothing, what was forwarded of it is not given again.
         - ``SPEECH`` after ``SPEECH_ENDING``: the chunks of that pause. Who forwards those too does not ask again; who
           forwards ``SPEECH`` alone gets them here.
         - ``SPEECH_ENDING``: ``None``; in a chunk so long that a whole utterance began in it, as for ``SPEECH``.
@@ -229,7 +230,7 @@ class FastVADDetector:
         Returns:
             Whole frames, or ``None`` if there are none.
         """
-        return self._before.taken
+        return self._before.ask()
 
     def stats(self) -> VADStats:
         """Figures so far."""
@@ -254,7 +255,7 @@ class FastVADDetector:
             utterance_ms=frames_to_ms(machine.utterance, rate),
             model_runs=detector.model_runs,
             lag_ms=frames_to_ms(detector.lag, rate),
-            pre_buffer_bytes=len(self._before.taken or b""),
+            pre_buffer_bytes=len(self._before),
         )
 
     def get_metrics(self) -> dict[str, Any]:

@@ -78,7 +78,8 @@ class PreBuffer:
         ending: Most bytes of a pause within speech; a chunk more of it is kept.
     """
 
-    __slots__ = ("_before_speech", "_before_start", "_ending", "_longest", "_marks", "_reported", "ring", "taken")
+    __slots__ = ("_asked", "_before_speech", "_before_start", "_ending", "_longest", "_marks", "_reported", "_sent",
+                 "_taken", "ring")  # fmt: skip
 
     def __init__(self, before_start: int, before_speech: int, ending: int) -> None:
         self._before_start = before_start
@@ -93,23 +94,29 @@ class PreBuffer:
         self.ring.clear()
         self._reported = _SILENCE
         self._marks = dict.fromkeys(VADState, 0)  # end of the last chunk reported in this state
-        self.taken: bytes | None = None
+        self._sent = 0  # end of the last start that was forwarded and came to nothing
+        self._asked = False
+        self._taken: bytes | None = None
 
     def turn(self, state: VADState) -> None:
         """The chunk about to be written is the first of a run of ``state``."""
         here, old = self.ring.written, self._reported
         self._marks[old] = here
+        if self._asked:  # who asked while speech was starting has forwarded since
+            self._sent, self._asked = here, False
         self._reported = state
-        utterance = max(self._marks[_SPEECH], self._marks[_ENDING])
+        utterance = max(self._marks[_SPEECH], self._marks[_ENDING], self._sent)
         if state is _SILENCE or (state is _ENDING and old is _SPEECH):
             since, most = here, 0
         elif state is _STARTING:
             since, most = max(utterance, self._marks[_STARTING]), self._before_start
         elif old is _ENDING:
-            since, most = self._marks[_SPEECH], self.ring.capacity
+            since, most = max(self._marks[_SPEECH], self._sent), self.ring.capacity
+        elif old is _STARTING:
+            since, most = max(self._marks[_SPEECH], self._marks[_ENDING]), self._before_speech
         else:
             since, most = utterance, self._before_speech
-        self.taken = self.ring.last(min(most, here - since)) or None
+        self._taken = self.ring.last(min(most, here - since)) or None
 
     def expect(self, size: int) -> None:
         """Make room for chunks of this size: a pause is held from the start of the chunk it begins in."""
@@ -118,3 +125,11 @@ class PreBuffer:
             need = self._ending + size
             if need > self.ring.capacity:
                 self.ring.grow(need)
+
+    def ask(self) -> bytes | None:
+        """What was set aside when the present run began."""
+        self._asked = self._asked or self._reported is _STARTING
+        return self._taken
+
+    def __len__(self) -> int:
+        return len(self._taken or b"")
