@@ -62,6 +62,10 @@ class _Kernel:
         _figures(self.address, pointer(self._figures))
         return float(self._figures[0]), float(self._figures[1])
 
+    def take(self, data: bytes) -> int:
+        """Mono 16-bit bytes, of fewer than ``BATCH`` hops; returns how many probabilities now are in ``out``."""
+        return int(scan_pcm16(self.address, data, len(data) >> 1, self.out_address))
+
     def process(self, x: Samples) -> Probabilities:
         x = np.ascontiguousarray(finite(x), np.float32)
         batch = self.hop * (BATCH - 1)
