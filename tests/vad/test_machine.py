@@ -1,5 +1,7 @@
 """The debounce: legal moves only, and each of them for its reason."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest import mark, raises
@@ -49,7 +51,7 @@ def test_starts_and_ends_alternate_and_lie_in_order(timing: Timing, values: list
     assert machine.segments == sum(kinds)
     for event in events:
         assert 0 <= event.position <= event.decided
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in pairwise(events):
         assert before.decided <= after.decided
         assert before.position <= after.position
 

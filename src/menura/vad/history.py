@@ -20,7 +20,7 @@ class ByteRing:
     (b'def', b'cdef')
     """
 
-    __slots__ = ("_at", "_data", "capacity", "written")
+    __slots__ = ("_at", "_data", "_oldest", "capacity", "written")
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -30,6 +30,7 @@ class ByteRing:
         """Forget all bytes."""
         self._data = bytearray(self.capacity)
         self._at = 0
+        self._oldest = 0  # bytes written before the first that there was room to keep
         self.written = 0
 
     def write(self, data: bytes | memoryview) -> None:
@@ -51,7 +52,7 @@ class ByteRing:
 
     def last(self, count: int) -> bytes:
         """Copy of the last ``count`` bytes, fewer if fewer are held."""
-        count = max(0, min(count, self.capacity, self.written))
+        count = max(0, min(count, self.capacity, self.written - self._oldest))
         start = self._at - count
         if start >= 0:
             return bytes(self._data[start : self._at])
@@ -64,6 +65,7 @@ class ByteRing:
         self.clear()
         self.write(held)
         self.written = written
+        self._oldest = written - len(held)
 
 
 class PreBuffer:
