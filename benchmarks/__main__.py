@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-NAMES = ("validate", "shifter", "voices", "resample", "server")
-QUICK = {"validate", "shifter", "voices", "server"}
+NAMES = ("validate", "shifter", "voices", "resample", "enhance", "server")
+QUICK = {"validate", "shifter", "voices", "enhance", "server"}
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -17,7 +18,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from benchmarks.measures import Mono
+if TYPE_CHECKING:
+    from benchmarks.measures import Mono
 
 HERE = Path(__file__).parent
 FIXTURES = HERE.parent / "tests" / "fixtures" / "speech"

@@ -9,12 +9,16 @@ import pytest
 
 import menura.dsp
 import menura.voices
+from menura.dsp.autogain import AutoGain
 from menura.dsp.blend import Blend
 from menura.dsp.chain import Chain
 from menura.dsp.delay import Chorus, Echo, Vibrato
+from menura.dsp.denoise import Denoiser
 from menura.dsp.drive import Drive
 from menura.dsp.dynamics import Compressor, Gain, Gate, Limiter
 from menura.dsp.filter import Band, BandKind, Equalizer
+from menura.dsp.frontend import Frontend
+from menura.dsp.loudness import LoudnessNormalizer
 from menura.dsp.modulate import RingModulator, Tremolo
 from menura.dsp.noise import Hiss
 from menura.dsp.resample import Resampler
@@ -68,6 +72,21 @@ CASES = (
     Case("Chain of none", lambda: Chain([])),
     Case("PitchShift", lambda: PitchShift(KHZ, pitch_st=4.0), clear=lambda: PitchShift(KHZ)),
     Case("PitchShift stereo", lambda: PitchShift(KHZ, 2, pitch_st=-3.0), clear=lambda: PitchShift(KHZ, 2), channels=2),
+    Case("Frontend echo", lambda: Frontend(16_000, echo=True)),
+    Case("Frontend noise", lambda: Frontend(KHZ, noise=True)),
+    Case("Frontend noise at 24 kHz", lambda: Frontend(24_000, noise=True)),
+    # 44.1 kHz and back by 48 leaves a part of a frame, and the parts' filters move what is high by another
+    Case("Frontend whole", lambda: Frontend(44_100, echo=True, noise=True, gain=True), pulses=True, lag_ms=0.05),
+    Case("Frontend whole stereo", lambda: Frontend(16_000, 2, echo=True, noise=True, gain=True), channels=2),
+    Case("Frontend of none", lambda: Frontend(24_000, 2), channels=2),
+    Case("AutoGain", lambda: AutoGain(24_000)),
+    Case("AutoGain stereo", lambda: AutoGain(KHZ, 2), channels=2),
+    Case("Denoiser", lambda: Denoiser(KHZ)),
+    Case("Denoiser at 16 kHz", lambda: Denoiser(16_000)),
+    Case("Denoiser stereo", lambda: Denoiser(KHZ, 2), channels=2),
+    Case("Denoiser half", lambda: Denoiser(24_000, mix=0.5)),
+    Case("LoudnessNormalizer", lambda: LoudnessNormalizer(24_000)),
+    Case("LoudnessNormalizer stereo", lambda: LoudnessNormalizer(KHZ, 2), channels=2),
     Case("VoiceStage", lambda: VoiceStage(find_voice("robot"), KHZ), pulses=True, lag_ms=1.0),
     Case("VoiceStage at 8 kHz", lambda: VoiceStage(find_voice("radio"), 8000), pulses=True, lag_ms=0.5),
 )

@@ -14,6 +14,7 @@ from menura.units import db_to_gain, gain_to_db
 __all__ = ["AutoGain"]
 
 DETECTOR_RATE = 16_000
+DETECTOR_HALF_WIDTH_MS = 1.5
 HOP_HZ = 100
 CREST_LU = 13.7
 """By how much AGC2's speech ends quieter, in LUFS, than the headroom it is told to keep below full scale."""
@@ -65,7 +66,7 @@ class AutoGain(InPlace):
         self._settings = (max_gain_db, -target_lufs - CREST_LU, pace_db_s)
         self._limiter = Limiter(rate, channels, ceiling_db=CEILING_DB)
         self.latency = self._limiter.latency
-        self._resampler = Resampler(rate, DETECTOR_RATE)
+        self._resampler = Resampler(rate, DETECTOR_RATE, half_width_ms=DETECTOR_HALF_WIDTH_MS)
         self._framer = Framer(DETECTOR_RATE // HOP_HZ)
         self._hop = rate // HOP_HZ
         self._along = ((np.arange(self._hop) + 1.0) / self._hop).astype(np.float32)[:, None]
@@ -128,5 +129,4 @@ class AutoGain(InPlace):
         room = CEILING_DB - PEAK_MARGIN_DB - gain_to_db(self._peak)
         self._peak *= db_to_gain(-FORGET_DB_S / HOP_HZ)
         wanted = max(0.0, min(self._wanted_db, room))
-        pace = self._settings[2]
-        return float(np.clip(wanted, self.gain_db - FALL_DB_S / HOP_HZ, self.gain_db + pace / HOP_HZ))
+        return max(self.gain_db - FALL_DB_S / HOP_HZ, min(wanted, self.gain_db + self._settings[2] / HOP_HZ))

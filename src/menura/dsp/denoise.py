@@ -50,7 +50,7 @@ class _Network:
         self.rate_in = self.rate_out = check_rate(rate)
         self.channels = check_channels(channels)
         self._library = _library()
-        self._framed = Framed(rate, RATE, (channels, channels), DELAY, step)
+        self._framed = Framed(rate, RATE, (channels, channels), DELAY, step=step)
         self.latency = self._framed.latency
         self.reset()
 

@@ -10,16 +10,16 @@ from menura.audio.format import check_channels, check_rate
 from menura.clock import Clock
 from menura.dsp.autogain import AutoGain
 from menura.dsp.bypass import Bypass
-from menura.dsp.framed import Framed
 from menura.dsp.ring import Ring
-from menura.dsp.webrtc import EchoCanceller, NoiseSuppressor, native_rate
+from menura.dsp.split import Split
+from menura.dsp.webrtc import RATE, EchoCanceller, NoiseSuppressor
 from menura.errors import ConfigError
 from menura.units import ms_to_frames
 
 __all__ = ["Frontend", "FrontendConfig"]
 
 FADE_MS = 10.0
-MAX_ECHO_CHANNELS = 4
+MAX_CHANNELS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class FrontendConfig:
         ConfigError: A value it cannot have.
     """
 
-    noise_level: int = 2
+    noise_level: int = 1
     echo_delay_ms: float = 0.0
     reference_ms: float = 1000.0
     target_lufs: float = -20.0
@@ -61,9 +61,9 @@ class Frontend:
     (``frontend.noise = False``): it fades within 10 ms and then costs nothing; it keeps what it has learned, and comes
     back after its own delay. Switched off, the signal passes unchanged.
 
-    Echo and noise wait for one frame of 10 ms, once; the gain alone waits for none. At 16, 32 and 48 kHz the library
-    works on the signal as it is, at other rates between two resamplers. At 48 kHz its three-band filters ripple by
-    0.5 dB and fold 7 to 9 kHz onto each other at −22 dB; its two bands at 32 kHz, which serve 24 kHz too, lose nothing.
+    Echo and noise are found below 8 kHz, at 16 kHz: the library's own bands at 32 and 48 kHz delay and colour speech.
+    What is above is turned down as the top of the band below is. Both wait for one frame of 10 ms, once; the gain
+    alone waits for none.
 
     Args:
         echo: Whether it cancels echo of what ``reference`` is given, and with it what is below 100 Hz.
@@ -96,20 +96,19 @@ class Frontend:
         self.channels = check_channels(channels)
         self.config = config = config or FrontendConfig()
         self._clock = clock
-        if echo and channels > MAX_ECHO_CHANNELS:
-            raise ConfigError(f"echo is cancelled in at most {MAX_ECHO_CHANNELS} channels, not {channels}: mix them down")
-        inner = native_rate(rate)
-        self._canceller = EchoCanceller(inner, channels, config.echo_delay_ms) if echo else None
-        self._suppressor = NoiseSuppressor(inner, channels, config.noise_level) if noise else None
+        if (echo or noise) and channels > MAX_CHANNELS:
+            raise ConfigError(f"at most {MAX_CHANNELS} channels are cleaned together, not {channels}: mix them down")
+        self._canceller = EchoCanceller(channels, config.echo_delay_ms) if echo else None
+        self._suppressor = NoiseSuppressor(channels, config.noise_level) if noise else None
         self._gain: AutoGain | None = None
         self._switches: dict[str, Bypass] = {}
         delay = 0
         for name, part in (("echo", self._canceller), ("noise", self._suppressor)):
             if part:
-                self._switches[name] = _bypass(inner, channels, part.delay, inner // 100)
+                self._switches[name] = _bypass(RATE, channels, part.delay, RATE // 100)
                 delay += part.delay
-        self._framed = Framed(rate, inner, (channels * (2 if echo else 1), channels), delay, config.step)
-        self.latency = self._framed.latency if self._switches else 0
+        self._split = Split(rate, RATE, (channels * (2 if echo else 1), channels), delay, config.step)
+        self.latency = self._split.latency if self._switches else 0
         self._around = _bypass(rate, channels, self.latency, config.step)
         if gain:
             self._gain = AutoGain(rate, channels, target_lufs=config.target_lufs, max_gain_db=config.max_gain_db)
@@ -122,7 +121,7 @@ class Frontend:
         self._rewind()
 
     def _rewind(self) -> None:
-        self._framed.reset()
+        self._split.reset()
         self._around.on = self.echo or self.noise
         for switch in (self._around, *self._switches.values()):
             switch.rewind()
@@ -228,7 +227,7 @@ class Frontend:
         y = x = finite(x)
         if self._canceller or self._suppressor:
             taken = np.concatenate([x, self._take(len(x))], axis=1) if self._far is not None else x
-            y = self._around.mix(x, lambda start, stop: self._framed.run(taken[start:stop], self._clean))
+            y = self._around.mix(x, lambda start, stop: self._split.run(taken[start:stop], self._clean))
         if gain := self._gain:
             lifted = y
             y = self._switches["gain"].mix(y, lambda start, stop: self._timed("gain", gain.process, lifted[start:stop]))
