@@ -9,16 +9,43 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "AudioConfig": "menura.audio.config",
+    "AudioEngine": "menura.live.engine",
     "AudioFormat": "menura.audio.format",
+    "AudioMetadata": "menura.engine.metadata",
+    "AudioMetrics": "menura.engine.metrics",
+    "AudioProcessor": "menura.engine.processor",
     "AudioStream": "menura.audio.stream",
+    "AudioStreamBuffer": "menura.engine.buffer",
+    "BufferConfig": "menura.engine.config",
+    "BufferPool": "menura.engine.pool",
+    "BufferedAudioPlayer": "menura.live.player",
     "Chain": "menura.dsp.chain",
+    "Denoiser": "menura.dsp.denoise",
+    "DirectAudioCapture": "menura.live.capture",
+    "FastVADDetector": "menura.vad.fast",
+    "Frontend": "menura.dsp.frontend",
+    "JitterBuffer": "menura.engine.jitter",
+    "JitterConfig": "menura.engine.jitter_config",
+    "LoudnessMeter": "menura.dsp.loudness",
+    "LoudnessNormalizer": "menura.dsp.loudness",
     "MenuraError": "menura.errors",
     "PitchShift": "menura.dsp.shift",
+    "PlaybackPosition": "menura.engine.position",
+    "ProcessingMode": "menura.engine.config",
     "Stage": "menura.dsp.stage",
+    "StreamFormat": "menura.audio.format",
+    "VADConfig": "menura.vad.config",
+    "VADState": "menura.vad.config",
+    "VADType": "menura.vad.config",
+    "Verdict": "menura.engine.verdict",
     "Voice": "menura.voices.voice",
     "builtin_voices": "menura.voices.builtin",
     "convert": "menura.live.convert",
+    "create_adaptive_engine": "menura.live.engine",
     "create_app": "menura.server.app",
+    "create_big_lane_engine": "menura.live.engine",
+    "create_fast_lane_engine": "menura.live.engine",
     "find_voice": "menura.voices.builtin",
     "make_stage": "menura.voices.build",
     "read_audio": "menura.audio.files",
@@ -26,30 +53,76 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
+    from menura.audio.config import AudioConfig
     from menura.audio.files import read_audio, write_audio
-    from menura.audio.format import AudioFormat
+    from menura.audio.format import AudioFormat, StreamFormat
     from menura.audio.stream import AudioStream
     from menura.dsp.chain import Chain
+    from menura.dsp.denoise import Denoiser
+    from menura.dsp.frontend import Frontend
+    from menura.dsp.loudness import LoudnessMeter, LoudnessNormalizer
     from menura.dsp.shift import PitchShift
     from menura.dsp.stage import Stage
+    from menura.engine.buffer import AudioStreamBuffer
+    from menura.engine.config import BufferConfig, ProcessingMode
+    from menura.engine.jitter import JitterBuffer
+    from menura.engine.jitter_config import JitterConfig
+    from menura.engine.metadata import AudioMetadata
+    from menura.engine.metrics import AudioMetrics
+    from menura.engine.pool import BufferPool
+    from menura.engine.position import PlaybackPosition
+    from menura.engine.processor import AudioProcessor
+    from menura.engine.verdict import Verdict
     from menura.errors import MenuraError
+    from menura.live.capture import DirectAudioCapture
     from menura.live.convert import convert
+    from menura.live.engine import AudioEngine, create_adaptive_engine, create_big_lane_engine, create_fast_lane_engine
+    from menura.live.player import BufferedAudioPlayer
     from menura.server.app import create_app
+    from menura.vad.config import VADConfig, VADState, VADType
+    from menura.vad.fast import FastVADDetector
     from menura.voices.build import make_stage
     from menura.voices.builtin import builtin_voices, find_voice
     from menura.voices.voice import Voice
 
 __all__ = [
+    "AudioConfig",
+    "AudioEngine",
     "AudioFormat",
+    "AudioMetadata",
+    "AudioMetrics",
+    "AudioProcessor",
     "AudioStream",
+    "AudioStreamBuffer",
+    "BufferConfig",
+    "BufferPool",
+    "BufferedAudioPlayer",
     "Chain",
+    "Denoiser",
+    "DirectAudioCapture",
+    "FastVADDetector",
+    "Frontend",
+    "JitterBuffer",
+    "JitterConfig",
+    "LoudnessMeter",
+    "LoudnessNormalizer",
     "MenuraError",
     "PitchShift",
+    "PlaybackPosition",
+    "ProcessingMode",
     "Stage",
+    "StreamFormat",
+    "VADConfig",
+    "VADState",
+    "VADType",
+    "Verdict",
     "Voice",
     "builtin_voices",
     "convert",
+    "create_adaptive_engine",
     "create_app",
+    "create_big_lane_engine",
+    "create_fast_lane_engine",
     "find_voice",
     "make_stage",
     "read_audio",

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import AsyncIterator, Callable, Generator
+from dataclasses import asdict
 from threading import Lock
 from typing import Any
 
@@ -21,7 +22,7 @@ from menura.vad.config import VADConfig
 
 __all__ = [
     "AudioEngine",
-    "CaptureStream",
+    "MicrophoneStream",
     "create_adaptive_engine",
     "create_big_lane_engine",
     "create_fast_lane_engine",
@@ -31,17 +32,17 @@ ENABLE = "ENABLE_LOCAL_TESTING"
 Device = int | str | None
 
 
-class CaptureStream(AsyncIterator[bytes]):
+class MicrophoneStream(AsyncIterator[bytes]):
     """Chunks from the microphone. It may be awaited, which gives the stream itself, or iterated at once."""
 
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self._chunks = chunks
 
-    def __await__(self) -> Generator[None, None, "CaptureStream"]:
+    def __await__(self) -> Generator[None, None, "MicrophoneStream"]:
         return self
         yield  # makes this a generator: there is nothing to wait for
 
-    def __aiter__(self) -> "CaptureStream":
+    def __aiter__(self) -> "MicrophoneStream":
         return self
 
     async def __anext__(self) -> bytes:
@@ -117,7 +118,7 @@ class AudioEngine(Engine):
 
     # ---- this machine's devices
 
-    def start_capture_stream(self) -> CaptureStream:
+    def start_capture_stream(self) -> MicrophoneStream:
         """Open the microphone: chunks of ``chunk_duration_ms`` from this moment on, as if a client had sent them.
 
         Returns:
@@ -134,7 +135,7 @@ class AudioEngine(Engine):
         capture = self.make_capture(self._inspector.config, self._input)
         capture.start()
         self._capture = capture
-        return CaptureStream(capture.stream())
+        return MicrophoneStream(capture.stream())
 
     def stop_capture_stream(self) -> Any:
         """Close the microphone; the stream ends after what was queued. May be awaited; twice is fine."""
@@ -206,7 +207,7 @@ class AudioEngine(Engine):
         """All figures at one moment, those of the devices included where they are open."""
         figures = super().get_metrics()
         if self._capture is not None:
-            figures["capture"] = self._capture.get_metrics()
+            figures["capture"] = asdict(self._capture.stats())
         if self._player is not None:
             figures["player"] = self._player.get_metrics()
         return figures

@@ -1,0 +1,115 @@
+"""A provider's audio, PCM or Opus, to the client and to the listener."""
+
+import numpy as np
+import pytest
+
+from menura.audio.config import AudioConfig
+from menura.audio.files import read_audio
+from menura.audio.format import AudioFormat, StreamFormat
+from menura.audio.opus import OggOpusEncoder, OpusEncoder
+from menura.engine.config import ProcessingMode
+from menura.engine.engine import Engine
+from menura.errors import ConfigError
+from tests.listen import lag_frames
+
+FAST = AudioConfig(chunk_duration_ms=20)
+
+
+def speech() -> np.ndarray:
+    x, _ = read_audio("tests/fixtures/speech/am_michael_u1.flac")
+    return x
+
+
+def pcm(x: np.ndarray) -> bytes:
+    return np.round(np.clip(x, -1, 32767 / 32768) * 32768).astype("<i2").tobytes()
+
+
+def floats(audio: bytes) -> np.ndarray:
+    return (np.frombuffer(audio, "<i2") / 32768).astype(np.float32)[:, None]
+
+
+def ogg() -> bytes:
+    encoder = OggOpusEncoder(24_000, 1, 64_000, application="audio")
+    return encoder.encode(speech()) + encoder.flush()
+
+
+def test_pcm_of_the_same_format_passes_as_the_object_it_is() -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST)
+    chunk = pcm(speech()[:480])
+    assert engine.prepare_for_playback(chunk) is chunk
+    assert engine.prepare_for_playback(b"1") == b""
+    assert engine.get_metrics()["playback"]["refused"] == {"odd_bytes": 1}
+
+
+@pytest.mark.parametrize("size", [100, 999, 100_000])
+def test_ogg_opus_cut_anywhere_becomes_pcm(size: int) -> None:
+    engine, data = Engine(ProcessingMode.REALTIME, FAST), ogg()
+    assert engine.validate_audio(data)
+    parts = [engine.prepare_for_playback(data[i : i + size]) for i in range(0, len(data), size)]
+    y = floats(b"".join(parts))
+    x = speech()[: len(y)]
+    assert len(y) > 0.95 * len(speech())
+    assert abs(lag_frames(x, y)) <= 24
+    assert np.corrcoef(x[:, 0], y[:, 0])[0, 1] > 0.98
+
+
+def test_opus_packets_are_decoded_where_they_are_named() -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST)
+    encoder = OpusEncoder(24_000)
+    packets = encoder.encode(speech())
+    for packet in packets:
+        engine.queue_playback(packet, "item", encoding="opus")
+    engine.mark_playback_complete()
+    position = engine.playback_position("item")
+    assert position.queued_ms == pytest.approx(20.0 * len(packets), abs=45.0)
+    with pytest.raises(ConfigError, match="pcm16 or opus"):
+        engine.queue_playback(b"", encoding="mp3")
+
+
+def test_a_telephone_is_sent_g711() -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST, source=StreamFormat(AudioFormat.G711_ULAW, 8000))
+    out = [engine.prepare_for_playback(pcm(speech()[i : i + 480])) for i in range(0, 24_000, 480)]
+    assert {len(part) for part in out} == {160}
+
+
+def test_everything_queued_is_read_in_the_clients_format() -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST, source=StreamFormat(AudioFormat.PCM16, 48_000))
+    x = speech()[:24_000]
+    engine.queue_playback(pcm(x))
+    engine.mark_playback_complete()
+    got = b""
+    while part := engine.read_playback(20):
+        got += part
+    assert len(got) / 96 == pytest.approx(1000.0, abs=5.0)
+    assert engine.playback_position().played_ms == 1000.0
+    assert engine.read_playback() == b""
+
+
+def test_positions_are_those_of_what_was_heard() -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST)
+    engine.set_playback_latency(60.0)
+    engine.queue_playback(pcm(speech()[:24_000]), "reply")
+    for _ in range(10):
+        engine.read_playback(20)
+    assert engine.playback_position("reply").played_ms == pytest.approx(140.0)
+    engine.interrupt_playback(force=True)
+    position = engine.playback_position("reply")
+    assert position.interrupted
+    assert position.end_ms == pytest.approx(205.0, abs=1.0)
+    assert engine.report_played(205.0, "reply")
+    assert not engine.report_played(1.0, "another")
+    assert next(event.kind for event in engine.playback_events()) == "item_started"
+
+
+def test_broken_opus_is_counted_and_the_next_stream_is_heard() -> None:
+    engine, data = Engine(ProcessingMode.REALTIME, FAST), ogg()
+    broken = bytearray(data)
+    broken[len(data) // 2] ^= 0xFF
+    engine.queue_playback(bytes(broken))
+    engine.mark_playback_complete()
+    first = engine.playback_position().queued_ms
+    assert first > 1000.0
+    engine.queue_playback(b"\x03" * 50, encoding="opus")
+    engine.queue_playback(data)
+    engine.mark_playback_complete()
+    assert sum(engine.get_metrics()["playback"]["refused"].values()) <= 1
