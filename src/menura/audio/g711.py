@@ -54,27 +54,27 @@ def _alaw_encode_table() -> NDArray[np.uint8]:
     return (np.where(negative, code, code | 0x80) ^ 0x55).astype(np.uint8)
 
 
-_ULAW_TO_INT16 = _ulaw_decode_table()
-_ALAW_TO_INT16 = _alaw_decode_table()
+_ULAW_TO_INT16 = _ulaw_decode_table().astype("<i2")
+_ALAW_TO_INT16 = _alaw_decode_table().astype("<i2")
 _INT16_TO_ULAW = _ulaw_encode_table()
 _INT16_TO_ALAW = _alaw_encode_table()
 
 
 def decode_ulaw(data: Data) -> NDArray[np.int16]:
     """µ-law bytes to 16-bit samples, ``[n]``."""
-    return _ULAW_TO_INT16[np.frombuffer(data, np.uint8)]
+    return _ULAW_TO_INT16.take(np.frombuffer(data, np.uint8))
 
 
 def decode_alaw(data: Data) -> NDArray[np.int16]:
     """A-law bytes to 16-bit samples, ``[n]``."""
-    return _ALAW_TO_INT16[np.frombuffer(data, np.uint8)]
+    return _ALAW_TO_INT16.take(np.frombuffer(data, np.uint8))
 
 
 def encode_ulaw(x: NDArray[np.int16]) -> bytes:
     """16-bit samples to µ-law bytes."""
-    return _INT16_TO_ULAW[np.ascontiguousarray(x).view(np.uint16)].tobytes()
+    return _INT16_TO_ULAW.take(x.view(np.uint16)).tobytes()
 
 
 def encode_alaw(x: NDArray[np.int16]) -> bytes:
     """16-bit samples to A-law bytes."""
-    return _INT16_TO_ALAW[np.ascontiguousarray(x).view(np.uint16)].tobytes()
+    return _INT16_TO_ALAW.take(x.view(np.uint16)).tobytes()

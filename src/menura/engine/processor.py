@@ -1,9 +1,11 @@
 """Checks and conversions of stretches of audio, each call for itself."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from menura.audio import g711
 from menura.audio.block import Samples, remix
@@ -16,7 +18,7 @@ from menura.dsp.stage import process_whole
 from menura.engine.cleaning import clean_whole, integrated_lufs
 from menura.engine.config import ProcessingMode
 from menura.engine.metadata import AudioMetadata, estimate_snr_db, speech_share
-from menura.engine.verdict import Inspector, Verdict
+from menura.engine.verdict import ACCEPTED, Inspector, Verdict
 from menura.errors import ConfigError, FormatError
 from menura.log import get_logger
 
@@ -50,14 +52,16 @@ class AudioProcessor:
         self.config = config or AudioConfig()
         self.mode = ProcessingMode(mode)
         self.logger = logger or get_logger(__name__)
-        self._inspectors = {self.config.format: Inspector(self.config)}
+        self._own = Inspector(self.config)
+        self._inspectors = {self.config.format: self._own}
 
     def _inspector(self, encoding: AudioFormat | str | None) -> Inspector:
-        try:
-            wanted = self.config.format if encoding is None else AudioFormat(encoding)
-        except ValueError as error:
-            raise ConfigError(f"format must be one of {', '.join(AudioFormat)}, not {encoding!r}") from error
-        return self._inspectors.setdefault(wanted, Inspector(self.config, wanted))
+        if encoding is None:
+            return self._own
+        wanted = _encoding(encoding)
+        if wanted not in self._inspectors:
+            self._inspectors[wanted] = Inspector(self.config, wanted)
+        return self._inspectors[wanted]
 
     def inspect(self, audio: Any, expected: AudioFormat | None = None) -> Verdict:
         """What is right or wrong with a chunk, as a value."""
@@ -75,9 +79,11 @@ class AudioProcessor:
             long, not finite. ``(True, remark)`` for audio that is clipped, has a DC offset or is silent: a muted
             microphone is not an error. ``(True, None)`` for the rest.
         """
-        inspector = self._inspector(expected)
+        inspector = self._own if expected is None else self._inspector(expected)
         verdict = inspector.inspect(audio)
-        return verdict.accepted, inspector.explain(verdict, audio)
+        if verdict is Verdict.OK:
+            return True, None
+        return verdict in ACCEPTED, inspector.explain(verdict, audio)
 
     def process_realtime(self, audio: Data) -> bytes:
         """The fast lane: the chunk itself if it is valid, nothing (``b""``) if it is not."""
@@ -164,16 +170,12 @@ class AudioProcessor:
             FormatError: An odd number of bytes.
             ConfigError: No such encoding.
         """
-        samples = _samples(pcm)
-        match _encoding(format):
-            case AudioFormat.G711_ULAW:
-                return g711.encode_ulaw(samples)
-            case AudioFormat.G711_ALAW:
-                return g711.encode_alaw(samples)
-            case AudioFormat.PCM_F32:
-                return int16_to_float(samples).astype("<f4", copy=False).tobytes()
-            case _:
-                return bytes(pcm)
+        encoder = _ENCODERS.get(format)
+        if encoder is None:
+            _encoding(format)
+        if len(pcm) & 1:
+            raise FormatError(f"{len(pcm)} bytes are no whole 16-bit samples: one byte is left over")
+        return bytes(pcm) if encoder is None else encoder(np.frombuffer(pcm, "<i2"))
 
     def decode(self, data: Data, format: AudioFormat) -> bytes:  # noqa: A002
         """Another encoding to 16-bit PCM, the inverse of ``encode``.
@@ -182,17 +184,12 @@ class AudioProcessor:
             FormatError: ``data`` ends within a sample.
             ConfigError: No such encoding.
         """
-        match _encoding(format):
-            case AudioFormat.G711_ULAW:
-                return g711.decode_ulaw(data).astype("<i2", copy=False).tobytes()
-            case AudioFormat.G711_ALAW:
-                return g711.decode_alaw(data).astype("<i2", copy=False).tobytes()
-            case AudioFormat.PCM_F32:
-                flat = decode(data, StreamFormat(AudioFormat.PCM_F32))
-                return float_to_int16(flat).astype("<i2", copy=False).tobytes()
-            case _:
-                _samples(data)
-                return bytes(data)
+        decoder = _DECODERS.get(format)
+        if decoder is not None:
+            return decoder(data)
+        form = StreamFormat(_encoding(format))
+        form.frames_in(data)
+        return bytes(data)
 
     def analyze_audio(self, audio: Data, detailed: bool = False) -> AudioMetadata:
         """Properties of audio: size, duration, level and verdict, at a look.
@@ -242,7 +239,21 @@ def _encoding(value: AudioFormat | str) -> AudioFormat:
         raise ConfigError(f"format must be one of {', '.join(AudioFormat)}, not {value!r}") from error
 
 
-def _samples(pcm: Data) -> Any:
-    if len(pcm) % 2:
-        raise FormatError(f"{len(pcm)} bytes are no whole 16-bit samples: one byte is left over")
-    return np.frombuffer(pcm, "<i2")
+def _floats(pcm: NDArray[np.int16]) -> bytes:
+    return int16_to_float(pcm).astype("<f4", copy=False).tobytes()
+
+
+def _from_floats(data: Data) -> bytes:
+    return float_to_int16(decode(data, StreamFormat(AudioFormat.PCM_F32))).astype("<i2", copy=False).tobytes()
+
+
+_ENCODERS: dict[str, Callable[[NDArray[np.int16]], bytes]] = {
+    AudioFormat.G711_ULAW: g711.encode_ulaw,
+    AudioFormat.G711_ALAW: g711.encode_alaw,
+    AudioFormat.PCM_F32: _floats,
+}
+_DECODERS: dict[str, Callable[[Data], bytes]] = {
+    AudioFormat.G711_ULAW: lambda data: g711.decode_ulaw(data).tobytes(),
+    AudioFormat.G711_ALAW: lambda data: g711.decode_alaw(data).tobytes(),
+    AudioFormat.PCM_F32: _from_floats,
+}
