@@ -5,7 +5,7 @@ from typing import Protocol
 
 from menura.audio.block import Samples
 
-__all__ = ["DeviceInfo", "DuplexPort", "PortStats", "Signal"]
+__all__ = ["DeviceInfo", "DuplexPort", "InputPort", "OutputPort", "Port", "PortStats", "Signal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,94 @@ class Signal(Protocol):
 
     def release(self) -> None:
         """Let the waiting side go on; never blocks."""
+
+
+class Port(Protocol):
+    """What every port has. ``close`` ends it for good."""
+
+    @property
+    def rate(self) -> int:
+        """Frames per second of what is read or written, Hz."""
+
+    @property
+    def block(self) -> int:
+        """Frames that come or go with one callback, about."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the device runs."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """What went wrong inside the callback, which then stopped."""
+
+    @property
+    def latency_ms(self) -> float:
+        """What the port adds to the delay, as it is now: device, ring and rate conversion."""
+
+    def start(self, signal: Signal | None = None) -> None:
+        """Start the device; each callback releases ``signal``.
+
+        Raises:
+            DeviceError: The device does not start, or was closed.
+        """
+
+    def stop(self) -> None:
+        """Stop the device once it has played what it holds; it can be started again."""
+
+    def close(self) -> None:
+        """Stop at once and give the device back. Twice is fine."""
+
+    def stats(self) -> PortStats:
+        """Counters so far."""
+
+
+class InputPort(Port, Protocol):
+    """A microphone. The callback and one other thread, to whom ``read`` belongs, may use it at the same time."""
+
+    @property
+    def channels(self) -> int:
+        """Of what is read."""
+
+    @property
+    def now_s(self) -> float:
+        """The device's clock."""
+
+    @property
+    def next_s(self) -> float:
+        """When the frame that is read next was captured, by the device's clock."""
+
+    def read(self) -> Samples:
+        """Everything captured since, ``[n, channels]``; ``n`` may be 0."""
+
+
+class OutputPort(Port, Protocol):
+    """A loudspeaker. The callback and one other thread, to whom all but ``start`` belongs, may use it together."""
+
+    @property
+    def channels(self) -> int:
+        """Of the device."""
+
+    @property
+    def queued(self) -> int:
+        """Frames written and not yet given to the device."""
+
+    @property
+    def played(self) -> int:
+        """Frames written that have been heard by now, by the times the device tells; those cut out do not count."""
+
+    def write(self, x: Samples) -> None:
+        """Play a block next, ``[n, 1]`` or ``[n, channels]``.
+
+        Raises:
+            FormatError: It has other channels.
+        """
+
+    def cut(self) -> None:
+        """Drop what waits, fading out; before the next ``write``, ``settle`` must have told what was dropped."""
+
+    def settle(self) -> int | None:
+        """Frames the cut has dropped, once; 0 if there was none, None until the device's next callback."""
 
 
 class DuplexPort(Protocol):

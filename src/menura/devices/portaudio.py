@@ -1,16 +1,19 @@
 """The machine's own sound devices, through PortAudio."""
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
 
 from menura.audio.block import Samples
 from menura.audio.format import check_rate
 from menura.devices.exchange import Exchange, ExchangePort
+from menura.devices.oneway import Intake, Outlet
 from menura.devices.port import DeviceInfo, Signal
 from menura.errors import ConfigError, DeviceError
 
 __all__ = ["PortAudioDuplex", "find_device", "list_devices", "open_duplex"]
 
 Kind = Literal["input", "output"]
+Opened = TypeVar("Opened")
 UNAVAILABLE = "Audio device not available"
 INSTALL = "install PortAudio (Debian, Ubuntu: apt-get install libportaudio2; Fedora: dnf install portaudio)"
 INVALID_SAMPLE_RATE = -9997
@@ -18,10 +21,15 @@ INVALID_SAMPLE_RATE = -9997
 LONGEST_DELAY_S = 5.0
 """A converter further away is a driver that does not tell its times."""
 
-_open: set["PortAudioDuplex"] = set()
+_open: set["PortAudioStream"] = set()
 
 
-def _load() -> Any:
+def load() -> Any:
+    """The sounddevice module.
+
+    Raises:
+        DeviceError: PortAudio is missing or does not start.
+    """
     try:
         import sounddevice
     except OSError as error:
@@ -41,7 +49,7 @@ def list_devices(*, refresh: bool = False) -> list[DeviceInfo]:
     Raises:
         DeviceError: PortAudio is not installed.
     """
-    sd = _load()
+    sd = load()
     if refresh and not _open:
         sd._terminate()
         sd._initialize()
@@ -143,18 +151,100 @@ def open_duplex(
         raise ConfigError(f"block must be at least 1 frame and latency_s in 0…2, not {block} and {latency_s}")
     devices = list_devices(refresh=refresh)
     source, sink = find_device(input, "input", devices), find_device(output, "output", devices)
-    sd = _load()
-    for device_rate in dict.fromkeys([rate, sink.default_rate, source.default_rate, 48_000, 44_100]):
+    sd = load()
+    return first_rate(
+        sd,
+        (rate, sink.default_rate, source.default_rate, 48_000, 44_100),
+        lambda device_rate: PortAudioDuplex(sd, source, sink, rate, device_rate, block, latency_s),
+        f"{source.name!r} with {sink.name!r}",
+    )
+
+
+def first_rate(sd: Any, rates: tuple[int, ...], make: Callable[[int], Opened], name: str) -> Opened:
+    """What ``make`` opens at the first of these rates that the device can run at.
+
+    Raises:
+        DeviceError: None does.
+    """
+    reason: Exception | None = None
+    for rate in dict.fromkeys(rates):
         try:
-            return PortAudioDuplex(sd, source, sink, rate, device_rate, block, latency_s)
+            return make(rate)
         except (sd.PortAudioError, ValueError) as error:
             reason = error
             if INVALID_SAMPLE_RATE not in error.args:
                 break
-    raise DeviceError(f"{UNAVAILABLE}: {source.name!r} with {sink.name!r} does not open: {reason.args[0]}") from reason
+    raise DeviceError(f"{UNAVAILABLE}: {name} does not open: {reason.args[0] if reason else ''}") from reason
 
 
-class PortAudioDuplex(ExchangePort):
+class PortAudioStream:
+    """A stream of PortAudio from its opening to its end, whatever its direction.
+
+    Args:
+        sd: The sounddevice module.
+        stream: Opened, not started.
+        name: Of the device, for errors.
+    """
+
+    _side: Intake | Outlet | Exchange
+
+    def __init__(self, sd: Any, stream: Any, name: str) -> None:
+        self._stream, self._name = stream, name
+        self._abort = sd.CallbackAbort
+        self._fault = sd.PortAudioError
+        self._running = self._closed = False
+        latency = stream.latency
+        self._declared_s = float(sum(latency) if isinstance(latency, tuple) else latency)
+        _open.add(self)
+
+    def _finished(self) -> None:
+        self._running = False
+        self._side.wake()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the device runs."""
+        return self._running and bool(self._stream.active)
+
+    @property
+    def now_s(self) -> float:
+        """The device's clock."""
+        return float(self._stream.time)
+
+    def start(self, signal: Signal | None = None) -> None:
+        """Start the device.
+
+        Raises:
+            DeviceError: It does not start.
+        """
+        if self._closed:
+            raise DeviceError(f"{UNAVAILABLE}: the port was closed")
+        self._side.signal = signal
+        self._running = True
+        try:
+            self._stream.start()
+        except self._fault as error:
+            self._running = False
+            raise DeviceError(f"{UNAVAILABLE}: {self._name} does not start: {error.args[0]}") from error
+
+    def stop(self) -> None:
+        """Play what the device holds, and stop."""
+        if not self._closed:
+            self._running = False
+            self._stream.stop()
+            self._side.forget()
+
+    def close(self) -> None:
+        """Stop at once and give the device back."""
+        if not self._closed:
+            self._closed = True
+            self._running = False
+            self._stream.abort()
+            self._stream.close()
+            _open.discard(self)
+
+
+class PortAudioDuplex(PortAudioStream, ExchangePort):
     """A :class:`~menura.devices.port.DuplexPort` on real devices; made by :func:`open_duplex`."""
 
     def __init__(
@@ -170,11 +260,8 @@ class PortAudioDuplex(ExchangePort):
         self.input, self.output = source, sink
         self.rate, self.device_rate, self.block = rate, device_rate, block
         self.channels = min(2, sink.outputs)
-        self._exchange = Exchange(rate, device_rate, self.channels)
-        self._abort = sd.CallbackAbort
-        self._fault = sd.PortAudioError
-        self._running = False
-        self._stream = sd.Stream(
+        self._side = self._exchange = Exchange(rate, device_rate, self.channels)
+        stream = sd.Stream(
             samplerate=device_rate,
             blocksize=round(block * device_rate / rate),
             device=(source.index, sink.index),
@@ -184,9 +271,7 @@ class PortAudioDuplex(ExchangePort):
             callback=self._callback,
             finished_callback=self._finished,
         )
-        self._declared_s = float(sum(self._stream.latency))
-        self._closed = False
-        _open.add(self)
+        super().__init__(sd, stream, f"{source.name!r} with {sink.name!r}")
 
     def _callback(self, captured: Samples, playing: Samples, _: int, time: Any, status: Any) -> None:
         device_s = time.outputBufferDacTime - time.inputBufferAdcTime
@@ -196,46 +281,3 @@ class PortAudioDuplex(ExchangePort):
             captured, playing, device_s, bool(status.input_overflow), bool(status.output_underflow)
         ):
             raise self._abort
-
-    def _finished(self) -> None:
-        self._running = False
-        self._exchange.wake()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the devices run."""
-        return self._running and bool(self._stream.active)
-
-    def start(self, signal: Signal | None = None) -> None:
-        """Start both devices.
-
-        Raises:
-            DeviceError: They do not start.
-        """
-        if self._closed:
-            raise DeviceError(f"{UNAVAILABLE}: the port was closed")
-        self._exchange.signal = signal
-        self._running = True
-        try:
-            self._stream.start()
-        except self._fault as error:
-            self._running = False
-            raise DeviceError(
-                f"{UNAVAILABLE}: {self.input.name!r} with {self.output.name!r} does not start: {error.args[0]}"
-            ) from error
-
-    def stop(self) -> None:
-        """Play what the device holds, and stop."""
-        if not self._closed:
-            self._running = False
-            self._stream.stop()
-            self._exchange.forget()
-
-    def close(self) -> None:
-        """Stop at once and give the devices back."""
-        if not self._closed:
-            self._closed = True
-            self._running = False
-            self._stream.abort()
-            self._stream.close()
-            _open.discard(self)

@@ -23,6 +23,11 @@ class Framer:
             raise ConfigError(f"need 1 <= hop <= size, got hop {self.hop}, size {size}")
         self._held = silence(0, channels)
 
+    @property
+    def held(self) -> int:
+        """Frames held that are not yet a whole frame's."""
+        return len(self._held)
+
     def push(self, x: Samples) -> list[Samples]:
         """Add a block, ``[n, c]``, and return each frame now complete, ``[size, c]``."""
         held = np.concatenate([self._held, x])

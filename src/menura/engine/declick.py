@@ -1,7 +1,5 @@
 """Stopping and going on without a click."""
 
-import numpy as np
-
 from menura.audio.block import Samples, silence
 from menura.dsp.fade import fade_in_curve
 
@@ -13,9 +11,13 @@ class Declick:
 
     def __init__(self, fade: int, channels: int) -> None:
         self._curve = fade_in_curve(fade)
-        self._fade = fade
-        self._risen = self._fallen = fade  # frames since each fade began
-        self._last = self._from = silence(1, channels)
+        self._fade, self._channels = fade, channels
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin from silence."""
+        self._risen = self._fallen = self._fade  # frames since each fade began
+        self._last = self._from = silence(1, self._channels)
 
     def rise(self) -> None:
         """Let what comes next fade in."""
@@ -32,10 +34,10 @@ class Declick:
 
     def silence(self, frames: int) -> Samples:
         """Silence, into which the last sample of the audio before fades."""
-        x = np.zeros((frames, self._last.shape[1]), np.float32)
+        x = silence(frames, self._channels)
         if self._last.any():
             self._from, self._fallen = self._last, 0
-            self._last = np.zeros_like(self._last)
+            self._last = silence(1, self._channels)
         self._decay(x)
         return x
 

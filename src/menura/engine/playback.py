@@ -150,6 +150,8 @@ class Playback:
         self._discard_beyond(self._ending or 0)
         if not self._ending:
             self._end()
+        if not fade:
+            self._declick.reset()
         items = self._ledger.items
         for item in items:
             item.interrupted = item.complete = True
@@ -294,6 +296,7 @@ class Playback:
         Returns:
             Frames taken back, silence included.
         """
+        self._declick.reset()
         return self._ledger.retract(frames)
 
     def position(self, item_id: str | None = None) -> PlaybackPosition:

@@ -9,7 +9,8 @@ from menura.audio.block import Samples, silence
 from menura.clock import Clock, monotonic_s
 from menura.devices.port import DuplexPort, PortStats
 from menura.dsp.meter import rms
-from menura.errors import DeviceError, FormatError, StateError
+from menura.errors import FormatError, StateError
+from menura.live.watch import WAITS, PortWatch
 from menura.log import get_logger
 from menura.units import db_to_gain
 
@@ -24,8 +25,6 @@ LIMIT_BLOCKS = 8
 TRIM_EVERY_S = 2.0
 QUIET = db_to_gain(-50.0)
 """RMS below which frames can go without being missed."""
-WAITS = 4
-"""So many waits in a row without a callback make a lost device; one alone may be a process that was suspended."""
 JOIN_S = 5.0
 SMOOTHING = 0.05
 """Weight of the newest block in ``processing_ms``."""
@@ -97,10 +96,8 @@ class DuplexRunner:
         self._on_error = on_error
         self._prefill = PREFILL_BLOCKS * port.block if prefill is None else prefill
         self._limit = self._prefill + (LIMIT_BLOCKS - PREFILL_BLOCKS) * port.block
-        self._wait_s = lost_after_s / WAITS
+        self._watch = PortWatch(port, lost_after_s)
         self._clock = clock
-        self._signal = threading.Lock()
-        self._signal.acquire()
         self._guard = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -133,7 +130,7 @@ class DuplexRunner:
                 return
             try:
                 self.port.write(silence(self._prefill))
-                self.port.start(self._signal)
+                self.port.start(self._watch.signal)
             except BaseException:
                 self._stopping = True
                 self.port.close()
@@ -205,23 +202,9 @@ class DuplexRunner:
                 logger.exception("on_error of the audio thread failed")
 
     def _loop(self) -> None:
-        waits = 0
-        callbacks = -1
         while not self._stopping:
-            self._signal.acquire(timeout=self._wait_s)
-            now = self.port.stats().callbacks
-            waits = waits + 1 if now == callbacks else 0
-            callbacks = now
-            self._check(waits)
+            self._watch.wait()
             self._work()
-
-    def _check(self, waits: int) -> None:
-        if self.port.error is not None:
-            raise DeviceError("Audio device not available: its callback failed") from self.port.error
-        if not self.port.alive:
-            raise DeviceError("Audio device not available: it has stopped or was unplugged")
-        if waits >= WAITS:
-            raise DeviceError(f"Audio device not available: silent for {WAITS * self._wait_s:g} s")
 
     def _work(self) -> None:
         """Process what was captured."""
@@ -262,5 +245,5 @@ class DuplexRunner:
         for _ in range(WAITS * (2 + self.port.queued // self.port.block)):
             if not self.port.queued or not self.port.alive:
                 break
-            self._signal.acquire(timeout=self.port.block / self.port.rate)
+            self._watch.signal.acquire(timeout=self.port.block / self.port.rate)
         self.port.stop()
