@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from menura.audio.config import AudioConfig
 from menura.audio.format import AudioFormat, StreamFormat
 from menura.audio.pcm import encode
+from menura.dsp.scan import Scanner
 from menura.vad.config import VADConfig, VADState, VADType
 from menura.vad.fast import FastVADDetector
 from menura.vad.history import ByteRing
@@ -101,6 +102,23 @@ def test_every_format_is_heard(form: AudioFormat, channels: int, adaptive: bool)
     assert states[0] is SILENCE
     assert SPEECH in states
     assert detector.stats().malformed_chunks == 0
+
+
+@given(patterns, cuts, st.booleans(), st.booleans())
+@settings(deadline=None)
+def test_a_known_level_gives_the_same(
+    pattern: list[tuple[bool, int]], sizes: list[int], adaptive: bool, shift: bool
+) -> None:
+    config = VADConfig(speech_start_ms=60, speech_end_ms=100, adaptive=adaptive)
+    detector, plain = FastVADDetector(config, AUDIO), FastVADDetector(config, AUDIO)
+    scanner = Scanner()
+    for chunk in chunks_of(stream_of(pattern), [HOP_BYTES] * 9 + sizes if shift else [HOP_BYTES]):
+        assert detector.process_level(chunk, scanner.scan(chunk)) is plain.process_chunk(chunk)
+        assert detector.get_pre_buffer() == plain.get_pre_buffer()
+    one, other = detector.get_metrics(), plain.get_metrics()
+    for name in ("probability", "energy", "level", "noise_floor"):
+        assert one.pop(name) == pytest.approx(other.pop(name))
+    assert one == other
 
 
 # ---- pre-buffer ----
@@ -247,7 +265,8 @@ def test_a_callback_that_raises_is_logged_and_detection_goes_on(caplog: pytest.L
 
 
 def test_a_callback_may_reset() -> None:
-    detector = FastVADDetector(VADConfig(), AUDIO, lambda: detector.reset())
+    detector = FastVADDetector(VADConfig(), AUDIO)
+    detector.on_speech_start = detector.reset
     for chunk in chunks_of(quiet(200) + loud(300), [HOP_BYTES]):
         detector.process_chunk(chunk)
     assert detector.stats().speech_segments <= 2

@@ -94,9 +94,13 @@ class FastVADDetector:
     960
     """
 
-    __slots__ = ("_address", "_before", "_chunks", "_detector", "_direct", "_expected", "_form", "_frame_bytes",
-                 "_malformed", "_out", "_out_address", "_probability", "_state", "_step", "_write", "audio_config",
-                 "config", "machine", "on_speech_end", "on_speech_start")  # fmt: skip
+    # fmt: off
+    __slots__ = (
+        "_address", "_before", "_chunks", "_detector", "_direct", "_expected", "_form", "_frame_bytes", "_hop_bytes",
+        "_level", "_malformed", "_out", "_out_address", "_probability", "_state", "_step", "_threshold_power", "_write",
+        "audio_config", "config", "machine", "on_speech_end", "on_speech_start",
+    )
+    # fmt: on
 
     def __init__(
         self,
@@ -123,11 +127,14 @@ class FastVADDetector:
         self._step = self.machine.step
         self._write = self._before.ring.write
         self._direct = 0  # longest chunk that goes to the kernel as it is
+        self._hop_bytes = -1  # length of a chunk whose level is all it takes
+        self._threshold_power = self.config.energy_threshold**2
         if isinstance(detector, Energy):
             kernel = detector.kernel
             self._address, self._out, self._out_address = kernel.address, kernel.out, kernel.out_address
             if self._form.encoding is AudioFormat.PCM16 and self._form.channels == 1:
                 self._direct = 2 * detector.hop * (BATCH - 1)
+                self._hop_bytes = -1 if detector.adaptive else 2 * detector.hop
         self.reset()
 
     def reset(self) -> None:
@@ -137,6 +144,7 @@ class FastVADDetector:
         self._before.clear()
         self._state = _SILENCE  # of the last chunk, as it was reported
         self._probability = 0.0
+        self._level: float | None = None  # of the last hop, where it was given
         self._chunks = 0
         self._malformed = 0
         self._expected = 0  # longest chunk the history has room for
@@ -151,16 +159,38 @@ class FastVADDetector:
         self._chunks += 1
         count = scan_pcm16(self._address, audio_chunk, size >> 1, self._out_address)
         if count == 1:
-            self._probability = probability = self._out[0]
-            event = self._step(probability)
-            state = self.machine.state
-            if state is not self._state:
-                self._turn(state)
-            self._write(audio_chunk)
-            if event is not None:
-                self._tell([event])
-            return state
+            self._level = None
+            return self._advance(self._out[0], audio_chunk)
         return self._take(self._out[:count], audio_chunk)
+
+    def process_level(self, audio_chunk: Chunk, level: float) -> VADState:
+        """Take the next chunk, of which the RMS level, 0…1, is known already: half the work where that suffices.
+
+        It does for chunks of one hop, on a hop, by fixed energy; anything else is as :meth:`process_chunk`, and so is
+        the result but for the rounding of the level.
+        """
+        if (
+            type(audio_chunk) is not bytes
+            or len(audio_chunk) != self._hop_bytes
+            or self._before.ring.written % self._hop_bytes
+        ):
+            return self.process_chunk(audio_chunk)
+        self._chunks += 1
+        self._level = level
+        power = level * level
+        return self._advance(power / (power + self._threshold_power) if power else 0.0, audio_chunk)
+
+    def _advance(self, probability: float, chunk: bytes) -> VADState:
+        """Move on by one hop that a chunk completed, then keep its bytes."""
+        self._probability = probability
+        event = self._step(probability)
+        state = self.machine.state
+        if state is not self._state:
+            self._turn(state)
+        self._write(chunk)
+        if event is not None:
+            self._tell([event])
+        return state
 
     def _turn(self, state: VADState) -> None:
         self._before.turn(state)
@@ -171,6 +201,7 @@ class FastVADDetector:
         events = [event for event in map(self._step, probabilities) if event is not None]
         if probabilities:
             self._probability = probabilities[-1]
+            self._level = None
         state = self.machine.state
         if state is not self._state:
             self._turn(state)
@@ -245,7 +276,7 @@ class FastVADDetector:
             speech_segments=machine.segments,
             transitions={f"{old}>{new}": count for (old, new), count in machine.moves.copy().items()},
             probability=self._probability,
-            energy=detector.level,
+            energy=detector.level if self._level is None else self._level,
             noise_floor=detector.noise_floor,
             threshold=timing.threshold,
             release_threshold=timing.release,
