@@ -38,9 +38,11 @@ class MicrophoneStream(AsyncIterator[bytes]):
     def __init__(self, chunks: AsyncIterator[bytes]) -> None:
         self._chunks = chunks
 
-    def __await__(self) -> Generator[None, None, "MicrophoneStream"]:
+    async def _itself(self) -> "MicrophoneStream":
         return self
-        yield  # makes this a generator: there is nothing to wait for
+
+    def __await__(self) -> Generator[Any, None, "MicrophoneStream"]:
+        return self._itself().__await__()
 
     def __aiter__(self) -> "MicrophoneStream":
         return self
@@ -57,9 +59,11 @@ class MicrophoneStream(AsyncIterator[bytes]):
 class _Done:
     """What a method returns that has done its work already, and may be awaited all the same."""
 
-    def __await__(self) -> Generator[None, None, None]:
-        return None
-        yield
+    async def _nothing(self) -> None:
+        """There is nothing to wait for."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._nothing().__await__()
 
 
 class AudioEngine(Engine):
