@@ -15,6 +15,7 @@
 #define SLOW_MAX 2048       /* decimated frames a period search may span */
 #define ORDER_MAX 32
 #define NEAR 0.88f          /* share of the best correlation at which a shorter period is preferred */
+#define BETTER 0.75f        /* share of what the correlation lacks, at which a multiple of the period is worth its age */
 #define QUIET 1e-9          /* mean square below which nothing counts as periodic: -90 dBFS */
 #define NOISE_FLOOR 3e-5    /* added to the autocorrelation at lag 0: -45 dB, keeps the recursion well conditioned */
 #define WIDEN 0.996         /* pole radius factor: the filter's ringing dies away sooner than the voice's own */
@@ -74,6 +75,16 @@ MN_API double mn_period(const float *x, int64_t n, int dec, int lag_min, int lag
             *lag = l;
         }
     }
+    /* a short period falls between two frames: two or three of it may not */
+    int one = *lag;
+    for (int many = 2; many <= 3; many++)
+        for (int l = many * one - many; l <= many * one + many && l <= lag_max; l++) {
+            float s = correlation(last, last - l, window, full);
+            if (1.0f - s < BETTER * (1.0f - best)) {
+                best = s;
+                *lag = l;
+            }
+        }
     return best > 0.0f ? best : 0.0;
 }
 

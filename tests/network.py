@@ -21,9 +21,10 @@ READ_MS = 20.0
 class Path:
     """What a network does to packets.
 
-    `jitter_ms` gives each its delay beyond `fixed_ms`; `in_order` holds a packet back until all before it have come, as
-    TCP does; `stall_every_s` and `stall_ms` stop the path now and then; `loss` never delivers a packet, `resend` delivers
-    it `resend_ms` later; `bunch` sends so many packets at once; `pauses_ms` are the sender's, after `spurt_ms` of audio.
+    `jitter_ms` gives each its delay beyond `fixed_ms`; `in_order` holds a packet back until all before it have come,
+    as TCP does; `stall_every_s` and `stall_ms` stop the path now and then; `loss` never delivers a packet, `resend`
+    delivers it `resend_ms` later; `bunch` sends so many packets at once; `pauses_ms` are the sender's, after `spurt_ms`
+    of audio.
     """
 
     name: str

@@ -119,8 +119,9 @@ class Concealer:
         assert self._plan is not None
         frames = ms_to_frames(END_MS, self.rate)
         t = (np.arange(frames, dtype=np.float32) + 1.0) / (frames + 1.0)
+        fading = self._plan[self._at : self._at + frames]
+        fading *= (np.cos(0.5 * np.pi * t) ** 2)[: len(fading), None]
         self._plan[self._at + frames :] = 0.0
-        self._plan[self._at : self._at + frames] *= (np.cos(0.5 * np.pi * t) ** 2)[: len(self._plan) - self._at, None]
 
     def conceal(self, frames: int) -> Samples:
         """What a gap is filled with, ``[frames, channels]``; a longer gap asks again."""
@@ -197,9 +198,8 @@ class Concealer:
         count = len(region) - len(want) + 1
         if count < 2 or not np.any(want) or not np.any(region):
             return 0
-        score = np.correlate(region, want, "valid")
         energy = np.convolve(region * region, np.ones(len(want), np.float32), "valid")
-        score = score / np.sqrt(energy + 1e-9)
+        score = np.correlate(region, want, "valid") / np.sqrt(energy + 1e-9)
         best = int(np.argmax(score))
         return best - most if score[best] > 1.05 * score[min(most, count - 1)] else 0
 

@@ -97,7 +97,7 @@ class Varispeed:
     @property
     def held(self) -> int:
         """Whole frames pushed and not yet passed by the reader."""
-        return len(self._held) - (self._state.at >> 40)
+        return len(self._held) - int(self._state.at >> 40)
 
     def needed(self, frames: int) -> int:
         """Frames to be pushed before ``frames`` can be read."""

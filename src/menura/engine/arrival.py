@@ -49,7 +49,7 @@ class _Excess:
 
     def quantile(self, share: float) -> int:
         """Upper edge of the bin that reaches the share, in bins."""
-        return int(np.searchsorted(np.cumsum(self._counts), share * self._total)) + 1 if self._total else 0
+        return int(self._counts.cumsum().searchsorted(share * self._total)) + 1 if self._total else 0
 
 
 @dataclass(slots=True)
@@ -63,7 +63,13 @@ class _Trial:
 
 
 class Arrivals:
-    """Statistics of arrival: base, excess, drift, jitter.
+    """Statistics of arrival.
+
+    Attributes:
+        excess: What the wanted share of the audio stays below, frames; it follows a burst within a second.
+        drift: By how much the reader's clock runs faster, as a ratio, drawn towards 0 while little is known.
+        slope: The same as it was found.
+        jitter: Mean deviation of the time between arrivals, frames (RFC 3550, 6.4.1).
 
     Args:
         rate: Hz.
@@ -78,7 +84,8 @@ class Arrivals:
         self._bin = BIN_MS * rate / 1000.0
         bins = int(longest / self._bin) + 2
         self._slow, self._fast = _Excess(bins, SLOW_S * rate), _Excess(bins, FAST_S * rate)
-        self.drift = 0.0
+        self.excess = 0.0
+        self.drift = self.slope = 0.0
         self.jitter = 0.0
         self._known: deque[tuple[float, float]] = deque(maxlen=BASE_BLOCKS)  # time and lag of each block's least
         self._block: tuple[float, float] | None = None
@@ -107,10 +114,6 @@ class Arrivals:
             return 0.0
         least = self._block[1] + self.drift * (now - self._block[0])
         return min(least, self._floor[1] + self.drift * (now - self._floor[0])) if self._known else least
-
-    def excess(self) -> float:
-        """Excess that the wanted share of the audio stays below, frames; it knows a burst within a second."""
-        return self._bin * max(self._slow.quantile(self._quantile), self._fast.quantile(FAST_QUANTILE))
 
     def note(self, now: float, start: int, frames: int, wait: float, *, timed: bool) -> None:
         """A packet has come.
@@ -150,6 +153,7 @@ class Arrivals:
             place = int((max(0.0, excess) + wait) / self._bin)
             self._slow.add(place, frames)
             self._fast.add(place, frames)
+            self.excess = self._bin * max(self._slow.quantile(self._quantile), self._fast.quantile(FAST_QUANTILE))
 
     def _try(self, trial: _Trial, now: float, lag: float, frames: int, wait: float) -> None:
         """Collect until the lag is back near the base (a stall) or has had the time to be (a pause, by its shift)."""
@@ -202,4 +206,5 @@ class Arrivals:
         slopes = ((lag[None, :] - lag[:, None]) / self._rate)[pairs] / apart[pairs]
         span = float(apart[pairs].max())
         trust = span**2 / (span**2 + DRIFT_TRUST_S**2)
-        self.drift = float(np.clip(trust * np.median(slopes), -DRIFT_MOST, DRIFT_MOST))
+        self.slope = float(np.median(slopes))
+        self.drift = min(DRIFT_MOST, max(-DRIFT_MOST, trust * self.slope))

@@ -81,7 +81,7 @@ class JitterStats:
         dropped_frames: Lost to the bounds, or cleared.
         late_frames: Of packets that came after their time was played.
         duplicate_frames: Of packets that were there already.
-        lost_frames: Never came, or too late, by sequence or timestamp.
+        lost_frames: Missing when their time came: never delivered, too late, or dropped as the newest.
         late: Packets.
         duplicate: Packets.
         lost: Gaps in the sequence.
