@@ -144,8 +144,8 @@ def test_forwarding_has_no_gap_and_nothing_twice(
     data = stream_of(pattern)
     config = VADConfig(pre_buffer_ms=pre_ms, speech_start_ms=start_ms, speech_end_ms=end_ms, max_utterance_ms=longest)
     detector = FastVADDetector(config, AUDIO)
-    at = sent = 0
-    before = SILENCE
+    at = sent = last = 0
+    before, spoke = SILENCE, False
     for chunk in chunks_of(data, sizes):
         state = detector.process_chunk(chunk)
         if state in wanted and before not in wanted:
@@ -153,16 +153,18 @@ def test_forwarding_has_no_gap_and_nothing_twice(
             assert data[at - len(got) : at] == got, "not the bytes before this chunk"
             assert at - len(got) >= sent, "sent twice"
             assert detector.get_pre_buffer() == (got or None)
-            if before is ENDING and state is SPEECH:
+            if before is ENDING and spoke:
                 assert at - len(got) == sent, "a gap within the utterance"
-            elif state is SPEECH and before in (SILENCE, STARTING):
-                began = 2 * detector.machine.frames - 2 * detector.machine.utterance
-                reach = began - 2 * RATE * pre_ms // 1000
-                assert len(got) == at - sent or at - len(got) <= max(0, reach) or ENDING not in wanted
-        before = state
+            elif before is not ENDING:
+                began = 2 * (detector.machine.frames - detector.machine.utterance)
+                reach = max(0, began - 2 * RATE * pre_ms // 1000)
+                assert at - len(got) <= max(reach, sent, last), "the onset is lost"
+        before, spoke = state, state is SPEECH or (spoke and state is ENDING)
         at += len(chunk)
         if state in wanted:
             sent = at
+        if state in (SPEECH, ENDING):
+            last = at
 
 
 def test_pre_buffer_reaches_back_before_the_onset() -> None:

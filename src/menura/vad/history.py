@@ -80,15 +80,15 @@ class PreBuffer:
         ending: Most bytes of a pause within speech; a chunk more of it is kept.
     """
 
-    __slots__ = ("_asked", "_before_speech", "_before_start", "_ending", "_longest", "_marks", "_reported", "_sent",
-                 "_taken", "ring")  # fmt: skip
+    __slots__ = ("_asked", "_before_speech", "_before_start", "_ending", "_longest", "_marks", "_reported", "_run_at",
+                 "_sent", "_taken", "ring")  # fmt: skip
 
     def __init__(self, before_start: int, before_speech: int, ending: int) -> None:
         self._before_start = before_start
         self._before_speech = before_speech
         self._ending = ending
         self._longest = 0
-        self.ring = ByteRing(max(before_start, before_speech, ending, 1))
+        self.ring = ByteRing(max(1, before_speech + ending))
         self.clear()
 
     def clear(self) -> None:
@@ -98,6 +98,7 @@ class PreBuffer:
         self._marks = dict.fromkeys(VADState, 0)  # end of the last chunk reported in this state
         self._sent = 0  # end of the last start that was forwarded and came to nothing
         self._asked = False
+        self._run_at = 0  # where the present run began
         self._taken: bytes | None = None
 
     def turn(self, state: VADState) -> None:
@@ -113,18 +114,19 @@ class PreBuffer:
         elif state is _STARTING:
             since, most = max(utterance, self._marks[_STARTING]), self._before_start
         elif old is _ENDING:
-            since, most = max(self._marks[_SPEECH], self._sent), self.ring.capacity
+            since, most = max(self._marks[_SPEECH], self._sent), here - self._run_at + self._before_speech
         elif old is _STARTING:
             since, most = max(self._marks[_SPEECH], self._marks[_ENDING]), self._before_speech
         else:
             since, most = utterance, self._before_speech
+        self._run_at = here
         self._taken = self.ring.last(min(most, here - since)) or None
 
     def expect(self, size: int) -> None:
         """Make room for chunks of this size: a pause is held from the start of the chunk it begins in."""
         if size > self._longest:
             self._longest = size
-            need = self._ending + size
+            need = self._before_speech + self._ending + size
             if need > self.ring.capacity:
                 self.ring.grow(need)
 
