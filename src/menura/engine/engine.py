@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from menura.audio.config import AudioConfig
-from menura.audio.format import StreamFormat
+from menura.audio.format import AudioFormat, StreamFormat
 from menura.audio.pcm import decode, encode
 from menura.clock import Clock, monotonic_s
 from menura.dsp.fade import crossfade
@@ -101,6 +101,8 @@ class Engine:
         self._downlink = Downlink(self.config, self.source)
         self._fading: Pipeline | None = None
         self._echo, self._enhance = False, True
+        # what was measured of a chunk serves the voice detection too, if it is the same audio there
+        self._levels_known = self.source == self.target and self.source.encoding is AudioFormat.PCM16
         self._pipeline = self._make_pipeline(ProcessingMode(mode))
         self._passes = self._pipeline.transparent
 
@@ -332,7 +334,10 @@ class Engine:
             self.configure_vad()
         with self._lock:
             assert self._vad is not None
-            state = self._vad.process_chunk(audio_chunk)
+            if audio_chunk is self._seen and self._levels_known:
+                state = self._vad.process_level(audio_chunk, self._inspector.level)  # type: ignore[arg-type]
+            else:
+                state = self._vad.process_chunk(audio_chunk)
             self.metrics.vad.observe(self._clock() - begun)
             return state
 
