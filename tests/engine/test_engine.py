@@ -345,3 +345,17 @@ def test_one_thread_drives_while_another_reads() -> None:
     reader.join()
     assert not wrong
     assert engine.get_metrics()["total_chunks"] == 2000
+
+
+def test_changing_the_mode_twice_before_a_chunk_fades_from_what_was_heard() -> None:
+    x = 0.3 * np.sin(2 * np.pi * 310 * np.arange(48_000) / 24_000)
+    engine = Engine(ProcessingMode.REALTIME, FAST)
+    out = []
+    for i, chunk in enumerate(chunks(pcm(x))):
+        if i == 70:
+            engine.optimize_for_quality()
+            engine.optimize_for_latency()
+        out.append(engine.process_audio(chunk))
+    y = floats(b"".join(out))
+    assert np.abs(y - floats(pcm(x))).max() < 1e-3
+    assert engine.process_audio(b"\x00\x10" * 480) == b"\x00\x10" * 480

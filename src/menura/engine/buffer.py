@@ -91,7 +91,7 @@ class AudioStreamBuffer:
     ) -> None:
         self.config = config or BufferConfig()
         self.audio_config = audio = audio_config or AudioConfig()
-        self.mode = ProcessingMode(mode)
+        self.mode = ProcessingMode.of(mode)
         self._frame = audio.frame_bytes
         bound = min(self.config.max_size_bytes, audio.bytes_for_ms(self.config.max_duration_ms))
         self.capacity = bound // self._frame * self._frame

@@ -21,6 +21,18 @@ class ProcessingMode(StrEnum):
     QUALITY = "quality"
     BALANCED = "balanced"
 
+    @classmethod
+    def of(cls, value: "ProcessingMode | str") -> "ProcessingMode":
+        """The mode of this name.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        try:
+            return cls(value)
+        except ValueError as error:
+            raise ConfigError(f"mode must be one of {', '.join(cls)}, not {value!r}") from error
+
 
 class Underflow(StrEnum):
     """What a reader gets when too little is held."""

@@ -83,7 +83,6 @@ class Engine:
         self.logger = logger or get_logger("menura.engine")
         self.target = self.config.stream_format
         self.source = source or self.target
-        self.latency_target_ms = latency_target_ms
         self.metrics = AudioMetrics()
         self.buffer_pool = BufferPool(16, self.config.bytes_for_ms(1000)) if self.config.pre_allocate_buffers else None
         self._clock = clock
@@ -100,10 +99,9 @@ class Engine:
         self._past = Totals()
         self._downlink = Downlink(self.config, self.source)
         self._fading: Pipeline | None = None
-        self._echo, self._enhance = False, True
         # what was measured of a chunk serves the voice detection too, if it is the same audio there
         self._levels_known = self.source == self.target and self.source.encoding is AudioFormat.PCM16
-        self._pipeline = self._make_pipeline(ProcessingMode(mode))
+        self._pipeline = self._make_pipeline(Plan(ProcessingMode.of(mode), latency_target_ms))
         self._passes = self._pipeline.transparent
 
     def _source_config(self) -> AudioConfig:
@@ -115,8 +113,7 @@ class Engine:
             bit_depth=8 * max(2, self.source.encoding.width),
         )
 
-    def _make_pipeline(self, mode: ProcessingMode) -> Pipeline:
-        plan = Plan(mode, self.latency_target_ms, echo=self._echo, enhance=self._enhance)
+    def _make_pipeline(self, plan: Plan) -> Pipeline:
         return Pipeline(plan, self.source, self.target, clock=self._clock)
 
     # ---- the way up: from the client
@@ -210,9 +207,8 @@ class Engine:
         with self._lock:
             if not self._processor.inspect(audio).accepted:
                 return False
-            if self.mode is ProcessingMode.QUALITY and not self._echo:
-                self._echo = True
-                self._replace(self.mode)
+            if self.mode is ProcessingMode.QUALITY:
+                self._replace(replace(self._pipeline.plan, echo=True))
             self._pipeline.reference(decode(audio, self.target))
             return True
 
@@ -407,19 +403,17 @@ class Engine:
     @mode.setter
     def mode(self, mode: ProcessingMode) -> None:
         with self._lock:
-            self._switch(ProcessingMode(mode))
+            self._replace(replace(self._pipeline.plan, mode=ProcessingMode.of(mode)))
 
     @property
     def enhance(self) -> bool:
         """Whether ``QUALITY`` suppresses noise."""
-        return self._enhance
+        return self._pipeline.plan.enhance
 
     @enhance.setter
     def enhance(self, on: bool) -> None:
         with self._lock:
-            if on is not self._enhance:
-                self._enhance = on
-                self._replace(self.mode)
+            self._replace(replace(self._pipeline.plan, enhance=on))
 
     @property
     def latency_ms(self) -> float:
@@ -434,23 +428,20 @@ class Engine:
         """Change to ``QUALITY``. As its stages look back, a few tens of milliseconds are heard again, faded over."""
         self.mode = ProcessingMode.QUALITY
 
-    def _switch(self, mode: ProcessingMode) -> None:
-        if mode is self._pipeline.mode:
-            return
-        self._replace(mode)
-
-    def _replace(self, mode: ProcessingMode) -> None:
+    def _replace(self, plan: Plan) -> None:
         """Change to new stages, which have heard the last 300 ms."""
-        new = self._make_pipeline(mode)
+        if plan == self._pipeline.plan:
+            return
+        new = self._make_pipeline(plan)
         if self._pipeline.governor is not None:
             self._past.add([governor_totals(self._pipeline.governor.stats())])
         if self._history:
             new.process(decode(b"".join(self._history)[-self._history_bytes :], self.source))
-            self._fading = self._pipeline
-        self.logger.info("audio engine: %s, %.1f ms", mode.value, new.latency_ms)
+            self._fading = self._fading or self._pipeline  # what was heard last, however often it is changed
+        self.logger.info("audio engine: %s, %.1f ms", plan.mode.value, new.latency_ms)
         self._pipeline = new
         self._passes = new.transparent and self._fading is None
-        self._processor.mode = mode
+        self._processor.mode = plan.mode
 
     # ---- figures
 

@@ -50,7 +50,7 @@ class AudioProcessor:
         logger: logging.Logger | None = None,
     ) -> None:
         self.config = config or AudioConfig()
-        self.mode = ProcessingMode(mode)
+        self.mode = ProcessingMode.of(mode)
         self.logger = logger or get_logger(__name__)
         self._own = Inspector(self.config)
         self._inspectors = {self.config.format: self._own}
