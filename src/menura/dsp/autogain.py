@@ -23,7 +23,7 @@ APART_DB = 50.0
 CEILING_DB = -1.0
 PEAK_MARGIN_DB = 2.0
 """Peaks are lifted at most to so much below the ceiling: the limiter is for what comes as a surprise."""
-FORGET_DB_S = 6.0
+FORGET_DB_S = 3.0
 FALL_DB_S = 24.0
 
 
@@ -35,13 +35,13 @@ class AutoGain(InPlace):
     would come above −50 dBFS; a level that only programme material has, or one that must come down, is the loudness
     normaliser's. A limiter keeps what leaves at or below −1 dBFS.
 
-    AGC2 starts at +15 dB whatever comes; here the gain starts at 0 dB, rises at its pace, and never lifts the peaks of
-    the last seconds into the limiter.
+    AGC2 starts at +15 dB whatever comes; here the gain starts at 0 dB, rises at its pace while AGC2 hears speech, and
+    never lifts the peaks of the last seconds into the limiter.
 
     Args:
         target_lufs: Loudness that quiet speech comes to, ±2 LU or so by voice; −40 to −14.
         max_gain_db: Most gain, 0 to 50.
-        pace_db_s: How fast the gain rises, 1 to 30.
+        pace_db_s: How fast the gain rises in speech, 1 to 30.
 
     Attributes:
         gain_db: Gain at the end of the last block.
@@ -129,4 +129,5 @@ class AutoGain(InPlace):
         room = CEILING_DB - PEAK_MARGIN_DB - gain_to_db(self._peak)
         self._peak *= db_to_gain(-FORGET_DB_S / HOP_HZ)
         wanted = max(0.0, min(self._wanted_db, room))
-        return max(self.gain_db - FALL_DB_S / HOP_HZ, min(wanted, self.gain_db + self._settings[2] / HOP_HZ))
+        pace = self._settings[2] if self.speech_probability >= 0.5 else 0.0
+        return max(self.gain_db - FALL_DB_S / HOP_HZ, min(wanted, self.gain_db + pace / HOP_HZ))

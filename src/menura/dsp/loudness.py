@@ -26,7 +26,7 @@ OFFSET_LUFS = -0.691
 """Makes a full-scale sine of 997 Hz in one channel −3.01 LUFS."""
 STEPS_BLOCK, STEPS_SHORT = 4, 30
 """Steps of 100 ms in a gating block of 400 ms and in the short-term window of 3 s."""
-BINS_PER_LU, BINS = 20, 20 * 90
+BINS_PER_LU, BINS = 100, 100 * 90
 
 
 def k_weighting(rate: int) -> NDArray[np.float64]:
@@ -58,7 +58,7 @@ def _lufs(power: float) -> float:
 class LoudnessMeter:
     """Momentary, short-term and integrated loudness of a stream, renewed every 100 ms, however it is cut.
 
-    Memory is bounded: blocks of the integrated loudness are kept as sums per 0.05 LU.
+    Memory is bounded: blocks of the integrated loudness are kept as sums per 0.01 LU.
 
     Args:
         channels: Mono, left and right, or others that all weigh 1.

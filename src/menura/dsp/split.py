@@ -34,7 +34,7 @@ class Split:
     def __init__(self, rate: int, inner: int, channels: tuple[int, int], delay: int, step: int = 1) -> None:
         self._channels = channels[1]
         self._whole = rate == inner
-        # one channel more carries the gain of what is above through the resampler, which aligns it
+        # one channel more carries what is taken off above through the resampler, which aligns it
         given = channels[1] + (not self._whole)
         self._framed = Framed(rate, inner, (channels[0], given), delay, step=step, half_width_ms=HALF_WIDTH_MS)
         self._delay = delay
@@ -64,17 +64,18 @@ class Split:
         y = self._framed.run(x, lambda frame: self._less(frame, function))
         held = np.concatenate([self._signal, x[:, : self._channels]])
         self._signal = held[len(x) :].copy()
-        whole: Samples = y[:, :-1] + y[:, -1:] * held[: len(x)]
+        signal = held[: len(x)]
+        whole: Samples = signal + (y[:, :-1] - y[:, -1:] * signal)
         return whole
 
     def _less(self, frame: Samples, function: Callable[[Samples], Samples]) -> Samples:
-        """What is to be added to the signal times its gain, and that gain."""
+        """What is to be added to the signal, and what share of the signal is to be taken off."""
         held = np.concatenate([self._lower, frame[:, : self._channels]])
         before, self._lower = held[: self.frame], held[self.frame :].copy()
         after = function(frame)
         last, self._gain = self._gain, _top_gain(before, after, self._gain)
         gain = last + (self._gain - last) * self._along
-        return np.concatenate([after - gain * before, gain], axis=1)
+        return np.concatenate([after - gain * before, 1.0 - gain], axis=1)
 
 
 def _top_gain(before: Samples, after: Samples, last: np.float32) -> np.float32:
