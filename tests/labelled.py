@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -214,6 +215,13 @@ def sessions(
 # ---- scores ----
 
 
+class Forwarding(Protocol):
+    """A detector of byte chunks, as ``FastVADDetector``."""
+
+    def process_chunk(self, audio_chunk: bytes) -> str: ...
+    def get_pre_buffer(self) -> bytes | None: ...
+
+
 def f1(decided: Labels, labels: Labels) -> float:
     """Harmonic mean of precision and recall over frames."""
     hits = np.count_nonzero(decided & labels)
@@ -240,3 +248,32 @@ def by_frame(values: NDArray[np.floating], hop: int, lag: int, count: int, rate:
 def onsets(labels: Labels) -> list[int]:
     """First frame of each run of speech."""
     return [a for a, _, speech in runs(labels) if speech]
+
+
+def forwarded(detector: Forwarding, session: Session, chunk_ms: int = 20) -> Labels:
+    """What of a session reaches a listener, in frames of 10 ms: the pre-buffer and the chunks of each utterance."""
+    size = 2 * RATE * chunk_ms // 1000
+    heard = np.zeros(len(session.labels), bool)
+    pcm, before = session.pcm, "silence"
+    for at in range(0, len(pcm), size):
+        state = detector.process_chunk(pcm[at : at + size])
+        if state in ("speech", "speech_ending"):
+            start = at - (len(detector.get_pre_buffer() or b"") if before in ("silence", "speech_starting") else 0)
+            frame = 2 * RATE // FRAMES_PER_S
+            heard[-(-start // frame) : (at + size) // frame] = True
+        before = state
+    return heard
+
+
+def debounced(detector: Forwarding, session: Session) -> Labels:
+    """The state as a decision about each frame of 10 ms, as it comes, in hops of 10 ms."""
+    size = 2 * RATE // FRAMES_PER_S
+    pcm = session.pcm
+    states = [detector.process_chunk(pcm[at : at + size]) for at in range(0, len(pcm), size)]
+    return np.array([state in ("speech", "speech_ending") for state in states[: len(session.labels)]])
+
+
+def lost_onsets(heard: Labels, labels: Labels, least: int = 10) -> tuple[int, int]:
+    """Utterances of at least ``least`` frames whose first frame was not heard, and how many there are."""
+    starts = [a for a, b, speech in runs(labels) if speech and b - a >= least]
+    return sum(not heard[a] for a in starts), len(starts)
