@@ -124,6 +124,10 @@ class OutputPort(Port, Protocol):
         """Of the device."""
 
     @property
+    def prefill(self) -> int:
+        """Frames the device takes at once when it starts, about: what must be written before."""
+
+    @property
     def queued(self) -> int:
         """Frames written and not yet given to the device."""
 

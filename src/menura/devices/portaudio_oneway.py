@@ -8,7 +8,6 @@ from menura.devices.oneway import Intake, Outlet
 from menura.devices.port import DeviceInfo, PortStats
 from menura.devices.portaudio import (
     LONGEST_DELAY_S,
-    Kind,
     PortAudioStream,
     find_device,
     first_rate,
@@ -25,7 +24,7 @@ def open_input(
     *,
     rate: int = 48_000,
     channels: int = 1,
-    block: int = 480,
+    block: int | None = None,
     latency_s: float = 0.04,
     refresh: bool = False,
 ) -> "PortAudioInput":
@@ -37,7 +36,7 @@ def open_input(
         device: Name, part of a name or index; None for the default.
         rate: Of what is read, Hz.
         channels: Of what is read.
-        block: Frames of a callback.
+        block: Frames of a callback; 10 ms by default.
         latency_s: What the device may buffer: less risks gaps.
         refresh: Look for devices that came since PortAudio started.
 
@@ -45,9 +44,9 @@ def open_input(
         DeviceError: The device is missing, in use, or cannot run; the text starts with "Audio device not available".
         ConfigError: An argument is out of range.
     """
-    found, sd = _find(device, "input", (rate, channels, block, latency_s), refresh)
+    form = _form(rate, channels, block, latency_s)
+    found, sd = find_device(device, "input", list_devices(refresh=refresh)), load()
     rates = (rate, found.default_rate, 48_000, 44_100)
-    form = (rate, channels, block, latency_s)
     return first_rate(sd, rates, lambda at: PortAudioInput(sd, found, form, at), repr(found.name))
 
 
@@ -56,7 +55,7 @@ def open_output(
     *,
     rate: int = 48_000,
     channels: int = 1,
-    block: int = 480,
+    block: int | None = None,
     latency_s: float = 0.04,
     refresh: bool = False,
 ) -> "PortAudioOutput":
@@ -69,7 +68,7 @@ def open_output(
         device: Name, part of a name or index; None for the default.
         rate: Of what is written, Hz.
         channels: Of what is written.
-        block: Frames of a callback.
+        block: Frames of a callback; 10 ms by default.
         latency_s: What the device may buffer: less risks gaps.
         refresh: Look for devices that came since PortAudio started.
 
@@ -77,9 +76,9 @@ def open_output(
         DeviceError: The device is missing, in use, or cannot run; the text starts with "Audio device not available".
         ConfigError: An argument is out of range.
     """
-    found, sd = _find(device, "output", (rate, channels, block, latency_s), refresh)
+    form = _form(rate, channels, block, latency_s)
+    found, sd = find_device(device, "output", list_devices(refresh=refresh)), load()
     rates = (rate, found.default_rate, 48_000, 44_100)
-    form = (rate, channels, block, latency_s)
     return first_rate(sd, rates, lambda at: PortAudioOutput(sd, found, form, at), repr(found.name))
 
 
@@ -87,13 +86,13 @@ Form = tuple[int, int, int, float]
 """Rate, channels, frames of a callback, device's buffer in seconds."""
 
 
-def _find(device: str | int | None, kind: Kind, form: Form, refresh: bool) -> tuple[DeviceInfo, Any]:
-    rate, channels, block, latency_s = form
+def _form(rate: int, channels: int, block: int | None, latency_s: float) -> Form:
     check_rate(rate)
     check_channels(channels)
-    if block < 1 or not 0.0 < latency_s <= 2.0:
+    frames = rate // 100 if block is None else block
+    if frames < 1 or not 0.0 < latency_s <= 2.0:
         raise ConfigError(f"block must be at least 1 frame and latency_s in 0…2, not {block} and {latency_s}")
-    return find_device(device, kind, list_devices(refresh=refresh)), load()
+    return rate, channels, frames, latency_s
 
 
 def _device_channels(wanted: int, have: int) -> int:
@@ -178,6 +177,8 @@ class PortAudioOutput(PortAudioStream):
             **_options(device, form, device_rate),
         )
         super().__init__(sd, stream, repr(device.name))
+        # measured on PulseAudio's ALSA plugin: one and a half times what it declares, in callbacks without a pause
+        self.prefill = round(1.5 * self._declared_s * self.rate) + self.block
 
     def _callback(self, playing: Samples, _: int, time: Any, status: Any) -> None:
         now_s, dac_s = time.currentTime, time.outputBufferDacTime

@@ -161,6 +161,7 @@ class SyntheticOutput(_Synthetic):
     ) -> None:
         super().__init__(rate, block, device_rate or rate, device_s)
         self.channels = channels
+        self.prefill = 0
         self._side = self._outlet = Outlet(rate, self.device_rate, channels)
         self._given: list[Samples] = []
 

@@ -82,7 +82,7 @@ class BufferedAudioPlayer:
         self._error: Exception | None = None
         self._closed = False
         self._offset = 0  # handed out before this port was opened
-        self._ahead = self._padded = 0
+        self._ahead = self._port_padded = self._padded = 0
         self._marks: deque[int] = deque()  # frames heard in all when each chunk will have been
         self._chunks_played = 0
         self._last_port = PortStats()
@@ -114,9 +114,9 @@ class BufferedAudioPlayer:
             port = self._open_port(self.device, rate=self.config.sample_rate, channels=self.config.channels)
             watch = PortWatch(port, self._lost_after_s)
             self._offset = self._playback.handed_out
-            self._ahead, self._padded = AHEAD_BLOCKS * port.block, 0
+            self._ahead, self._port_padded = AHEAD_BLOCKS * port.block, 0
             try:
-                port.write(self._playback.read(self._ahead))
+                port.write(self._playback.read(port.prefill + self._ahead))
                 port.start(watch.signal)
             except BaseException:
                 self._playback.retract()
@@ -257,7 +257,7 @@ class BufferedAudioPlayer:
                 "latency_ms": 0.0 if port is None else port.latency_ms,
                 "callbacks": counts.callbacks,
                 "xruns": counts.xruns_out,
-                "padded_ms": frames_to_ms(counts.padded, self.config.sample_rate),
+                "padded_ms": frames_to_ms(self._padded, self.config.sample_rate),
             }
 
     def _check(self) -> None:
@@ -275,6 +275,7 @@ class BufferedAudioPlayer:
         dropped = port.settle()
         if dropped:
             self._retract(dropped)
+            self._port_padded = port.stats().padded  # a cut leaves silence, which nobody misses
         self._playback.played(self._offset + port.played)
         return dropped is not None
 
@@ -324,12 +325,13 @@ class BufferedAudioPlayer:
                 self._call(self._completion_callback)
 
     def _adapt(self, port: OutputPort) -> None:
-        """Write further ahead where this thread came too late."""
+        """Write further ahead where this thread came too late and audio was waiting for it."""
         padded = port.stats().padded
-        if padded > self._padded:
+        if padded > self._port_padded and self._playback.stats().pending_ms > 0.0:
+            self._padded += padded - self._port_padded
             limit = max(self._ahead, ms_to_frames(MAX_AHEAD_MS, port.rate))
             self._ahead = min(limit, self._ahead + port.block)
-        self._padded = padded
+        self._port_padded = padded
 
     def _pass_marks(self) -> int:
         played = ms_to_frames(self._playback.stats().played_ms, self.config.sample_rate)
