@@ -184,6 +184,13 @@ def test_noise_goes_and_speech_stays(rate: int) -> None:
         assert rms_db(clean[talk]) - rms_db(y[talk] - clean[talk]) > snr_db + gained_db
 
 
+@pytest.mark.parametrize("rate", [16_000, 24_000])
+def test_speech_from_the_first_moment_is_not_taken_for_noise(rate: int) -> None:
+    clean = speech(rate, "am_michael")[: 3 * rate]
+    y = process_whole(Frontend(rate, noise=True), clean)
+    assert rms_db(clean) - rms_db(y - clean) > 20.0
+
+
 def test_stereo_is_cleaned_in_both_channels() -> None:
     rate = 16_000
     noise = 0.01 * np.random.default_rng(2).standard_normal((2 * rate, 2)).astype(np.float32)
