@@ -10,8 +10,8 @@ from menura.dsp.meter import peak, rms_db
 from menura.dsp.stage import process_whole
 from menura.errors import ConfigError
 from menura.units import db_to_gain
-from tests.dsp.test_frontend import speech
 from tests.streaming import pieces
+from tests.utterances import speech
 
 
 @pytest.mark.parametrize("rate", [16_000, 24_000, 48_000])

@@ -13,9 +13,9 @@ from menura.dsp.denoise import Denoiser
 from menura.dsp.meter import rms_db
 from menura.dsp.stage import process_whole
 from menura.errors import ConfigError, FormatError, MissingExtraError
-from tests.dsp.test_frontend import speech
 from tests.listen import lag_frames
 from tests.streaming import run, speechlike
+from tests.utterances import speech
 
 
 def noisy(rate: int, snr_db: float) -> tuple[Samples, Samples, slice]:

@@ -1,36 +1,22 @@
 """Echo, noise and gain: what they take away, what they leave, and what switching them does."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.signal import fftconvolve
 
 from menura.audio.block import Samples, silence
 from menura.clock import VirtualClock
 from menura.dsp.frontend import Frontend, FrontendConfig
-from menura.dsp.meter import peak, rms_db
-from menura.dsp.resample import Resampler
+from menura.dsp.meter import rms_db
 from menura.dsp.stage import process_whole
 from menura.dsp.webrtc import ECHO_DELAY, NOISE_DELAY, RATE, EchoCanceller, NoiseSuppressor
 from menura.errors import ConfigError, FormatError
 from menura.units import ms_to_frames
 from tests.listen import clicks, lag_frames
 from tests.streaming import CUTS, pieces, run, speechlike
-
-SPEECH = Path(__file__).parents[1] / "fixtures" / "speech"
-
-
-def speech(rate: int, *speakers: str, peak_level: float = 0.5) -> Samples:
-    """Utterances of these speakers, one after the other."""
-    parts = []
-    for speaker in speakers:
-        for file in sorted(SPEECH.glob(f"{speaker}_*.flac")):
-            x, own = soundfile.read(file, dtype="float32", always_2d=True)
-            parts.append(process_whole(Resampler(own, rate), x))
-    x = np.concatenate(parts)
-    return x * np.float32(peak_level / peak(x))
+from tests.utterances import speech
 
 
 def room(rate: int, delay_ms: float) -> np.ndarray:
@@ -278,3 +264,25 @@ def test_settings_it_cannot_have_are_refused(settings: dict[str, float]) -> None
 def test_gain_alone_is_as_late_as_its_limiter() -> None:
     assert Frontend(24_000, gain=True).latency == ms_to_frames(1.5, 24_000)
     assert Frontend(24_000).latency == 0
+
+
+_BLOCK = st.tuples(st.integers(0, 700), st.sampled_from(["echo", "noise", "gain", "reference", "reset", "flush", ""]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from([8000, 16_000, 24_000, 44_100]), st.lists(_BLOCK, max_size=40))
+def test_whatever_is_switched_in_whatever_order_the_cadence_holds(rate: int, blocks: list[tuple[int, str]]) -> None:
+    stage = Frontend(rate, echo=True, noise=True, gain=True)
+    x = speechlike(1000, rate)
+    for frames, act in blocks:
+        y = stage.process(x[:frames])
+        assert y.shape == (frames, 1)
+        assert np.isfinite(y).all()
+        if act == "reference":
+            stage.reference(x[:frames])
+        elif act == "flush":
+            assert len(stage.flush()) == stage.latency
+        elif act == "reset":
+            stage.reset()
+        elif act:
+            setattr(stage, act, not getattr(stage, act))

@@ -10,8 +10,8 @@ from menura.dsp.meter import peak
 from menura.dsp.stage import process_whole
 from menura.errors import ConfigError
 from menura.units import db_to_gain
-from tests.dsp.test_frontend import speech
 from tests.streaming import CUTS, pieces, speechlike
+from tests.utterances import speech
 
 SPEAKERS = ("af_heart", "am_michael", "bf_emma", "bm_george")
 
