@@ -187,7 +187,7 @@ def play(
     late = np.random.default_rng(seed).uniform(0.0, reader.late_ms / 1000.0 + 1e-12, int(seconds / step) + 2)
     out, seen, next_packet = [], [], 0
     for k in range(int(seconds / step)):
-        now = reader.begin_s + k * step + late[k]
+        now = float(reader.begin_s + k * step + late[k])
         while next_packet < len(packets) and packets[next_packet].came_s <= now:
             packet = packets[next_packet]
             clock.advance(max(0.0, packet.came_s - clock()))

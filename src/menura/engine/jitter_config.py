@@ -52,7 +52,10 @@ class JitterConfig:
             raise ConfigError(f"a buffer holds at least 1 ms, 1 byte: {self.max_duration_ms=}, {self.max_size_bytes=}")
         if self.sequence_modulus < 0 or self.timestamp_modulus < 0:
             raise ConfigError("a modulus is 0 (none) or positive")
-        object.__setattr__(self, "overflow", Overflow(self.overflow))
+        try:
+            object.__setattr__(self, "overflow", Overflow(self.overflow))
+        except ValueError as error:
+            raise ConfigError(f"overflow must be one of {', '.join(Overflow)}, not {self.overflow!r}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ class Playout:
         missing = 0 if self.ended else round(self.position + need - goal)
         if missing <= need:
             self.filling = False
+            self._concealer.seam()  # fade in
         return min(need, max(0, missing))
 
     def _empty(self, need: int) -> Samples:
