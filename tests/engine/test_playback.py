@@ -305,6 +305,21 @@ def test_reported_positions_skip_silence_and_stay_within_what_was_given():
             playback.report_played(bad)
 
 
+def test_positions_are_the_clients_from_the_first_report_on():
+    playback = made()
+    playback.report_played(0.0)
+    playback.queue(ramp(1600), "a")
+    playback.read(1600, pad=False)
+    assert playback.position("a").played_ms == 0.0
+    playback.report_played(50.0, "a")
+    playback.set_output_latency(0)
+    assert playback.position("a").played_ms == 50.0
+    playback.reset()
+    playback.queue(ramp(80), "a")
+    playback.read(80)
+    assert playback.position("a").played_ms == 10.0
+
+
 def test_a_full_queue_says_so_and_keeps_what_it_has():
     playback = made(max_ms=100)
     playback.queue(ramp(800))

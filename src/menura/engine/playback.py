@@ -36,7 +36,8 @@ class Playback:
         config: Rate and channels of the audio; ``chunk_duration_ms`` is the grid on which a soft interruption ends.
         max_ms: Most audio that waits; 64 MiB is the limit as well.
         prebuffer_ms: What must wait before an item begins, or goes on after a gap, unless it is complete.
-        reported: Positions come from :meth:`played` and :meth:`report_played` alone.
+        reported: Positions come from :meth:`played` and :meth:`report_played` alone; so they do from the first of
+            these calls on.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -60,7 +61,7 @@ class Playback:
         self.rate, self.channels = config.sample_rate, config.channels
         self._capacity = int(min(max_ms * self.rate / 1000.0, MAX_BYTES / (4 * self.channels)))
         self._prebuffer = ms_to_frames(prebuffer_ms, self.rate)
-        self._reported = reported
+        self._always_reported = reported
         self._fade = ms_to_frames(FADE_MS, self.rate)
         self._grid = max(self._fade, ms_to_frames(min(config.chunk_duration_ms, MAX_GRACE_MS), self.rate))
         self.reset()
@@ -71,6 +72,7 @@ class Playback:
         self._ledger = Ledger(self.rate)
         self._declick = Declick(self._fade, self.channels)
         self._latency = 0
+        self._reported = self._always_reported
         self._gaps = self._gap_frames = 0
         self._flowing = False
         self._ending: int | None = None  # frames left until an interruption's silence
@@ -270,6 +272,7 @@ class Playback:
 
     def played(self, frames: int) -> None:
         """Say how many of all frames handed out so far, silence included, the device has played."""
+        self._reported = True
         self._ledger.advance(frames)
 
     def report_played(self, played_ms: float, item_id: str | None = None) -> bool:
@@ -285,7 +288,9 @@ class Playback:
         Raises:
             FormatError: ``played_ms`` is negative or no number.
         """
-        return self._ledger.reach(played_ms, item_id)
+        known = self._ledger.reach(played_ms, item_id)
+        self._reported = True
+        return known
 
     def retract(self, frames: int | None = None) -> int:
         """Take back what was handed out last and will not be heard: a device or client dropped it.
