@@ -169,16 +169,9 @@ class OggOpusDecoder:
             opus = bool(page.parts) and page.parts[0].startswith(b"OpusHead")
             if opus and (link is None or link.ended or link.has_audio):
                 self._close_link()
-                self._link = self._open_link(page)
+                self._link = Link(page, Head.parse(page.parts[0]), self.channels)
         elif link is not None and page.serial == link.serial and not link.ended:
             yield from link.read(page)
-
-    def _open_link(self, page: Page) -> Link:
-        head = Head.parse(page.parts[0])
-        mapped = head.channels == self.channels or 1 in (head.channels, self.channels)
-        if not mapped and not (head.data[18] == 0 and self.channels <= 2):
-            raise FormatError(f"cannot map {head.channels} channels to {self.channels}: decode to 1")
-        return Link(page, head, self.channels)
 
     def _close_link(self) -> None:
         self._counts = self._all_counts()

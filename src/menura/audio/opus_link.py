@@ -48,6 +48,18 @@ class Head:
             raise FormatError(f"Ogg Opus of {channels} channels with mapping {family} cannot be decoded")
         return cls(channels, pre_skip, gain / 256.0, data[:19] if plain else data)
 
+    def decoder(self, channels: int) -> PacketDecoder:
+        """A decoder whose output can be mapped to so many channels.
+
+        Raises:
+            FormatError: There is no such mapping.
+        """
+        if self.data[18] == 0 and channels <= 2:
+            return PacketDecoder(self.data, channels)  # the decoder itself mixes and widens
+        if self.channels != channels and 1 not in (self.channels, channels):
+            raise FormatError(f"cannot map {self.channels} channels to {channels}: decode to 1")
+        return PacketDecoder(self.data, self.channels)
+
 
 class Link:
     """One logical stream, from its first page on.
@@ -63,8 +75,7 @@ class Link:
         self.ended = self.has_audio = False
         self.lost_pages = self.packets = self.corrupt_packets = self.concealed = 0
         self._channels = channels
-        plain = head.data[18] == 0 and channels <= 2
-        self._decoder = PacketDecoder(head.data, channels if plain else head.channels)
+        self._decoder = head.decoder(channels)
         self._gain = np.float32(db_to_gain(head.gain_db))
         self._skip = head.pre_skip
         self._sequence = page.sequence
