@@ -331,7 +331,7 @@ class Engine:
         with self._lock:
             assert self._vad is not None
             if audio_chunk is self._seen and self._levels_known:
-                state = self._vad.process_level(audio_chunk, self._inspector.level)  # type: ignore[arg-type]
+                state = self._vad.process_level(audio_chunk, self._inspector.level)
             else:
                 state = self._vad.process_chunk(audio_chunk)
             self.metrics.vad.observe(self._clock() - begun)
