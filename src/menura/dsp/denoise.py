@@ -10,8 +10,8 @@ import numpy as np
 from menura.audio.block import Samples, silence
 from menura.audio.format import check_channels, check_rate
 from menura.dsp.blend import Blend
-from menura.dsp.framed import Framed
 from menura.dsp.native import pointer
+from menura.dsp.split import Split
 from menura.errors import MissingExtraError
 from menura.extras import find
 
@@ -50,20 +50,20 @@ class _Network:
         self.rate_in = self.rate_out = check_rate(rate)
         self.channels = check_channels(channels)
         self._library = _library()
-        self._framed = Framed(rate, RATE, (channels, channels), DELAY, step=step)
-        self.latency = self._framed.latency
+        self._split = Split(rate, RATE, (channels, channels), DELAY, step)
+        self.latency = self._split.latency
         self.reset()
 
     def reset(self) -> None:
         # states lie in our own memory, which the library only fills: nothing of it is ever to be freed
-        self._framed.reset()
+        self._split.reset()
         self.speech_probability = 0.0
         self._states = [np.zeros(self._library.rnnoise_get_size(), np.uint8) for _ in range(self.channels)]
         for state in self._states:
             self._library.rnnoise_init(pointer(state), None)
 
     def process(self, x: Samples) -> Samples:
-        return self._framed.run(x, self._clean)
+        return self._split.run(x, self._clean)
 
     def _clean(self, frame: Samples) -> Samples:
         planes = np.ascontiguousarray(frame.T) * FULL_SCALE
@@ -76,7 +76,7 @@ class _Network:
         return np.asarray(planes.T / FULL_SCALE, np.float32)
 
     def flush(self) -> Samples:
-        step = self._framed.step
+        step = self._split.step
         y = self.process(silence(-(-self.latency // step) * step, self.channels))[: self.latency]
         self.reset()
         return y
@@ -85,8 +85,8 @@ class _Network:
 class Denoiser:
     """Stage that leaves speech and takes away what else there is, steady or not, by a small recurrent network.
 
-    The network works at 48 kHz on 10 ms, and lags 20 ms; other rates pass two resamplers. Each channel is cleaned by
-    itself. It needs the extra ``denoise``.
+    The network works at 48 kHz on 10 ms, and lags 20 ms; other rates pass two short resamplers. Each channel is cleaned
+    by itself. It needs the extra ``denoise``.
 
     Args:
         mix: 1 is the cleaned signal, 0 the signal as it came, as late; may be set while audio runs. A tenth of the

@@ -19,7 +19,6 @@ from menura.units import ms_to_frames
 __all__ = ["Frontend", "FrontendConfig"]
 
 FADE_MS = 10.0
-MAX_CHANNELS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,8 @@ class FrontendConfig:
     def __post_init__(self) -> None:
         if not 0.0 <= self.echo_delay_ms <= 500.0:
             raise ConfigError(f"echo_delay_ms is 0 to 500, not {self.echo_delay_ms}")
+        if isinstance(self.step, bool) or not isinstance(self.step, int) or self.step < 1:
+            raise ConfigError(f"step is a whole number of frames from 1, not {self.step!r}")
         if not 10.0 <= self.reference_ms <= 60_000.0:
             raise ConfigError(f"reference_ms is 10 to 60,000, not {self.reference_ms}")
 
@@ -96,8 +97,6 @@ class Frontend:
         self.channels = check_channels(channels)
         self.config = config = config or FrontendConfig()
         self._clock = clock
-        if (echo or noise) and channels > MAX_CHANNELS:
-            raise ConfigError(f"at most {MAX_CHANNELS} channels are cleaned together, not {channels}: mix them down")
         self._canceller = EchoCanceller(channels, config.echo_delay_ms) if echo else None
         self._suppressor = NoiseSuppressor(channels, config.noise_level) if noise else None
         self._gain: AutoGain | None = None
@@ -107,8 +106,11 @@ class Frontend:
             if part:
                 self._switches[name] = _bypass(RATE, channels, part.delay, RATE // 100)
                 delay += part.delay
-        self._split = Split(rate, RATE, (channels * (2 if echo else 1), channels), delay, config.step)
-        self.latency = self._split.latency if self._switches else 0
+        self._split: Split | None = None
+        self.latency = 0
+        if delay:
+            self._split = Split(rate, RATE, (channels * (2 if echo else 1), channels), delay, config.step)
+            self.latency = self._split.latency
         self._around = _bypass(rate, channels, self.latency, config.step)
         if gain:
             self._gain = AutoGain(rate, channels, target_lufs=config.target_lufs, max_gain_db=config.max_gain_db)
@@ -121,7 +123,8 @@ class Frontend:
         self._rewind()
 
     def _rewind(self) -> None:
-        self._split.reset()
+        if self._split:
+            self._split.reset()
         self._around.on = self.echo or self.noise
         for switch in (self._around, *self._switches.values()):
             switch.rewind()
@@ -225,9 +228,9 @@ class Frontend:
             FormatError: ``n`` is no multiple of ``config.step``.
         """
         y = x = finite(x)
-        if self._canceller or self._suppressor:
+        if split := self._split:
             taken = np.concatenate([x, self._take(len(x))], axis=1) if self._far is not None else x
-            y = self._around.mix(x, lambda start, stop: self._split.run(taken[start:stop], self._clean))
+            y = self._around.mix(x, lambda start, stop: split.run(taken[start:stop], self._clean))
         if gain := self._gain:
             lifted = y
             y = self._switches["gain"].mix(y, lambda start, stop: self._timed("gain", gain.process, lifted[start:stop]))

@@ -1,4 +1,4 @@
-"""A processor of speech's band in a stream of any rate, which leaves what is above as clear as it was."""
+"""A processor of one rate in a stream of any, which leaves what is above its band as clear as it was."""
 
 from collections.abc import Callable
 
@@ -6,19 +6,21 @@ import numpy as np
 
 from menura.audio.block import Samples, silence
 from menura.dsp.framed import Framed
+from menura.errors import ConfigError
 
 __all__ = ["Split"]
 
+MAX_CHANNELS = 4
 HALF_WIDTH_MS = 1.5
-"""Of the resamplers: their fall from 6.3 kHz takes nothing away, for what they leave out goes around them."""
+"""Of the resamplers: what they lose goes around them, at 16 kHz from 6.3 kHz."""
 
 
 class Split:
-    """Gives a function that only takes away the band below 8 kHz, as frames of 10 ms at a rate of its own.
+    """Gives a function that only takes away the lower band, as frames of 10 ms at a rate of its own.
 
-    What is above, and what the resamplers' short filters lose, is the signal less its lower band. It is not taken
-    away but turned down as far as the function turns down the top of the lower band, smoothly. So a function that
-    changes nothing changes nothing at any rate, and all frequencies are equally late.
+    What is above its band, and what the resamplers' short filters lose of it, is the signal less the lower band. It is
+    turned down as far as the function turns down the top of its band, smoothly. So a function that changes nothing
+    changes nothing, to the bit, at any rate; and all frequencies are equally late.
 
     Args:
         rate: Of the stream, Hz.
@@ -29,9 +31,14 @@ class Split:
 
     Attributes:
         latency: Frames at ``rate``.
+
+    Raises:
+        ConfigError: There are more than 4 channels.
     """
 
     def __init__(self, rate: int, inner: int, channels: tuple[int, int], delay: int, step: int = 1) -> None:
+        if channels[1] > MAX_CHANNELS:
+            raise ConfigError(f"at most {MAX_CHANNELS} channels are cleaned together, not {channels[1]}: mix them down")
         self._channels = channels[1]
         self._whole = rate == inner
         # one channel more carries what is taken off above through the resampler, which aligns it
