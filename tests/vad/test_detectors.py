@@ -9,7 +9,7 @@ import pytest
 
 from menura.audio.block import silence
 from menura.audio.format import StreamFormat
-from menura.audio.pcm import decode
+from menura.audio.pcm import decode, encode
 from menura.errors import MissingExtraError
 from menura.vad.build import DETECTORS, make_detector
 from menura.vad.cascade import Cascade
@@ -99,14 +99,17 @@ def test_energy_is_a_half_at_its_threshold() -> None:
         assert (p >= 0.5) == above
 
 
-def test_energy_of_bytes_is_that_of_samples() -> None:
-    rng = np.random.default_rng(5)
-    data = rng.integers(-32768, 32768, 24_000).astype("<i2").tobytes()
-    x = decode(data, StreamFormat(rate=24_000))
-    for kind in (Energy, AdaptiveEnergy):
-        detector = kind(24_000)
-        count = detector.kernel.take(data)
-        np.testing.assert_array_equal(detector.kernel.out[:count], kind(24_000).process(x))
+@every
+@pytest.mark.parametrize("rate", [16_000, 24_000])
+def test_bytes_are_heard_as_samples_are(make: Callable[[int], Detector], rate: int) -> None:
+    data = encode(speechlike(2 * rate, rate), StreamFormat(rate=rate))
+    x = decode(data, StreamFormat(rate=rate))
+    detector = make(rate)
+    made = [p for at in range(0, len(data), 1234) for p in detector.process_pcm16(data[at : at + 1234])]
+    np.testing.assert_array_equal(made, make(rate).process(x))
+    mixed = make(rate)
+    both = [*mixed.process_pcm16(data[:5000]), *mixed.process(x[2500:9000]), *mixed.process_pcm16(data[18_000:])]
+    np.testing.assert_array_equal(both, made)
 
 
 def noise(seconds: float, level_db: float, seed: int = 1) -> np.ndarray:

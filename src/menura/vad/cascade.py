@@ -80,12 +80,15 @@ class Cascade:
     def process(self, x: Samples) -> Probabilities:
         """Take the next block, ``[n, 1]``; a probability for each hop that ends within it."""
         x = finite(x)
-        made = []
-        for start in range(0, len(x), self.hop):  # so that what is kept of the past need not be long
-            block = x[start : start + self.hop]
-            chances = self._energy.process(block)
-            made += [self._decide(hop, p) for hop, p in zip(self._feed.push(block), chances.tolist(), strict=True)]
-        return np.array(made, np.float64)
+        chances = self._energy.process(x).tolist()
+        return np.array(self._decide_each(self._feed.push(x), chances), np.float64)
+
+    def process_pcm16(self, data: bytes) -> list[float]:
+        """As :meth:`process`, of mono 16-bit bytes."""
+        return self._decide_each(self._feed.push(data), self._energy.process_pcm16(data))
+
+    def _decide_each(self, hops: range, chances: list[float]) -> list[float]:
+        return [self._decide(hop, chance) for hop, chance in zip(hops, chances, strict=True)]
 
     def _decide(self, hop: int, chance: float) -> float:
         evidence_db = self._energy.evidence_db(chance)

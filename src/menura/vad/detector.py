@@ -55,5 +55,8 @@ class Detector(Protocol):
             ``[m]``, 0…1: one for each hop that ends within the block.
         """
 
+    def process_pcm16(self, data: bytes) -> list[float]:
+        """As :meth:`process`, of 16-bit little-endian bytes, mono and whole samples: the same to the bit, for less."""
+
     def reset(self) -> None:
         """Forget all audio."""

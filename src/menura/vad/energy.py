@@ -62,9 +62,11 @@ class _Kernel:
         _figures(self.address, pointer(self._figures))
         return float(self._figures[0]), float(self._figures[1])
 
-    def take(self, data: bytes) -> int:
-        """Mono 16-bit bytes, of fewer than ``BATCH`` hops; returns how many probabilities now are in ``out``."""
-        return int(scan_pcm16(self.address, data, len(data) >> 1, self.out_address))
+    def process_pcm16(self, data: bytes) -> list[float]:
+        step = 2 * self.hop * (BATCH - 1)
+        if len(data) <= step:
+            return self.out[: scan_pcm16(self.address, data, len(data) >> 1, self.out_address)]
+        return [p for at in range(0, len(data), step) for p in self.process_pcm16(data[at : at + step])]
 
     def process(self, x: Samples) -> Probabilities:
         x = np.ascontiguousarray(finite(x), np.float32)
@@ -118,6 +120,10 @@ class Energy:
     def process(self, x: Samples) -> Probabilities:
         """Take the next block, ``[n, 1]``; a probability for each hop that ends within it."""
         return self.kernel.process(x)
+
+    def process_pcm16(self, data: bytes) -> list[float]:
+        """As :meth:`process`, of mono 16-bit bytes."""
+        return self.kernel.process_pcm16(data)
 
     def reset(self) -> None:
         """Forget all audio, and the noise."""

@@ -1,6 +1,7 @@
 """Voice activity of a stream of byte chunks."""
 
 from collections.abc import Callable
+from ctypes import c_void_p
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,9 +97,9 @@ class FastVADDetector:
 
     # fmt: off
     __slots__ = (
-        "_address", "_before", "_chunks", "_detector", "_direct", "_expected", "_form", "_frame_bytes", "_hop_bytes",
-        "_level", "_malformed", "_out", "_out_address", "_probability", "_state", "_step", "_threshold_power", "_write",
-        "audio_config", "config", "machine", "on_speech_end", "on_speech_start",
+        "_address", "_before", "_chunks", "_detector", "_direct", "_expected", "_form", "_frame_bytes", "_hear",
+        "_hop_bytes", "_level", "_malformed", "_out", "_out_address", "_probability", "_state", "_step",
+        "_threshold_power", "_write", "audio_config", "config", "machine", "on_speech_end", "on_speech_start",
     )
     # fmt: on
 
@@ -126,14 +127,16 @@ class FastVADDetector:
         )
         self._step = self.machine.step
         self._write = self._before.ring.write
-        self._direct = 0  # longest chunk that goes to the kernel as it is
+        self._hear = detector.process_pcm16
+        self._direct = 0  # longest chunk that needs no decoding
+        self._address: c_void_p | None = None
         self._hop_bytes = -1  # length of a chunk whose level is all it takes
         self._threshold_power = self.config.energy_threshold**2
-        if isinstance(detector, Energy):
-            kernel = detector.kernel
-            self._address, self._out, self._out_address = kernel.address, kernel.out, kernel.out_address
-            if self._form.encoding is AudioFormat.PCM16 and self._form.channels == 1:
-                self._direct = 2 * detector.hop * (BATCH - 1)
+        if self._form.encoding is AudioFormat.PCM16 and self._form.channels == 1:
+            self._direct = 2 * detector.hop * (BATCH - 1)
+            if isinstance(detector, Energy):  # straight to the kernel
+                kernel = detector.kernel
+                self._address, self._out, self._out_address = kernel.address, kernel.out, kernel.out_address
                 self._hop_bytes = -1 if detector.adaptive else 2 * detector.hop
         self.reset()
 
@@ -154,9 +157,11 @@ class FastVADDetector:
         if type(audio_chunk) is not bytes:
             return self._process_other(audio_chunk)
         size = len(audio_chunk)
-        if size > self._expected or size & 1 or not self._direct:
+        if size > self._expected or size & 1:
             return self._process_other(audio_chunk)
         self._chunks += 1
+        if self._address is None:
+            return self._take(self._hear(audio_chunk), audio_chunk)
         count = scan_pcm16(self._address, audio_chunk, size >> 1, self._out_address)
         if count == 1:
             self._level = None
@@ -226,6 +231,8 @@ class FastVADDetector:
         self._expected = min(max(self._expected, size), self._direct)
         if not size:
             return self._state
+        if self._direct:
+            return self._take(self._hear(bytes(whole)), whole)
         mono = remix(decode(whole, self._form), 1)
         return self._take(self._detector.process(mono).tolist(), whole)
 

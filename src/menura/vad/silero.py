@@ -114,7 +114,12 @@ class Silero:
         self.rate = rate
         self.hop = self._feed.hop
         self.lag = self._feed.latency + ms_to_frames(TRAIL_MS, rate)
-        self.level = 0.0
+        self._heard = np.zeros(WINDOW, np.float32)
+
+    @property
+    def level(self) -> float:
+        """RMS level of the last hop, 0…1."""
+        return float(np.sqrt(np.dot(self._heard, self._heard) / WINDOW))
 
     @property
     def model_runs(self) -> int:
@@ -123,16 +128,21 @@ class Silero:
 
     def process(self, x: Samples) -> Probabilities:
         """Take the next block, ``[n, 1]``; a probability for each hop that ends within it."""
-        hops = self._feed.push(finite(x))
+        return np.array(self._ask(self._feed.push(finite(x))), np.float64)
+
+    def process_pcm16(self, data: bytes) -> list[float]:
+        """As :meth:`process`, of mono 16-bit bytes."""
+        return self._ask(self._feed.push(data))
+
+    def _ask(self, hops: range) -> list[float]:
         if not hops:
-            return np.zeros(0)
+            return []
         windows = self._feed.windows(hops[0], hops[-1])
-        last = windows[-1, CONTEXT:]
-        self.level = float(np.sqrt(np.dot(last, last) / WINDOW))
-        return np.array([self._model.ask(window) for window in windows], np.float64)
+        self._heard = windows[-1, CONTEXT:]
+        return [self._model.ask(window) for window in windows]
 
     def reset(self) -> None:
         """Forget all audio."""
         self._model.reset()
         self._feed.reset()
-        self.level = 0.0
+        self._heard = np.zeros(WINDOW, np.float32)
