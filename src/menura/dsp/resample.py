@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from menura.audio.block import Samples, finite, silence
 from menura.audio.format import check_channels, check_rate
 from menura.dsp.native import declare, pointer
+from menura.errors import ConfigError
 
 __all__ = ["Resampler"]
 
@@ -51,8 +52,8 @@ class Resampler:
         rate_in: Hz.
         rate_out: Hz.
         channels: Of every block.
-        half_width_ms: Half the filter's length, most of the delay. A shorter filter falls off earlier below the lower
-            Nyquist frequency, at 1.5 ms and 16 kHz from 6.3 kHz: for what is complemented with the rest.
+        half_width_ms: Half the filter's length, most of the delay, 0.5 to 20. A shorter filter falls off earlier below
+            the lower Nyquist frequency, at 1.5 ms and 16 kHz from 6.3 kHz: for what is complemented with the rest.
     """
 
     def __init__(self, rate_in: int, rate_out: int, channels: int = 1, *, half_width_ms: float = HALF_WIDTH_MS) -> None:
@@ -62,6 +63,8 @@ class Resampler:
         divisor = gcd(rate_in, rate_out)
         self._up, self._down = rate_out // divisor, rate_in // divisor
         self._bypass = self._up == self._down
+        if not 0.5 <= half_width_ms <= 20.0:
+            raise ConfigError(f"a resampler's half_width_ms is 0.5 to 20, not {half_width_ms}")
         lower = min(rate_in, rate_out)
         widest = int(half_width_ms * rate_in / 1000.0)
         self._half = min(widest, MAX_HALF_WIDTH * rate_in // lower)

@@ -16,15 +16,16 @@ ECHO_DELAY, NOISE_DELAY = 128, 96
 """Frames by which the library's output lags, as measured; the tests measure it again."""
 
 
-QUIET_DB, QUIET_FRAMES = -60.0, 50
+QUIET_DB, QUIET_FRAMES = -60.0, 25
 
 
 @cache
 def _quiet_room() -> Samples:
-    """Half a second of faint noise, then silence that pushes it out, ``[frames, 160]``.
+    """A quarter of a second of faint noise, then silence that pushes it out, ``[frames, 160]``.
 
     The suppressor takes what it first hears for noise, be it speech. It is shown a quiet room first: speech from the
-    first moment is then left as it is within −25 dB instead of −13, and noise from the first moment goes 0.7 s later.
+    first moment is then left as it is within −25 dB instead of −13, and noise from the first moment goes half a second
+    later.
     """
     room = np.random.default_rng(1).standard_normal((QUIET_FRAMES + 2, RATE // 100)) * db_to_gain(QUIET_DB)
     room[QUIET_FRAMES:] = 0.0
