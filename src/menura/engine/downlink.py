@@ -10,6 +10,7 @@ from menura.audio.config import AudioConfig
 from menura.audio.format import StreamFormat
 from menura.audio.opus import OggOpusDecoder, OpusDecoder
 from menura.audio.pcm import decode, encode
+from menura.audio.webm import WebmOpusDecoder, is_webm
 from menura.dsp.resample import Resampler
 from menura.engine.playback import Playback, PlaybackEvent, PlaybackPosition
 from menura.engine.verdict import Inspector, Verdict
@@ -19,11 +20,11 @@ __all__ = ["Downlink"]
 
 Data = bytes | bytearray | memoryview
 OPUS = "opus"
-"""Raw Opus packets, one a call: their bytes do not tell them from samples. Ogg Opus is recognised by itself."""
+"""Bare packets, one a call: their bytes do not tell them from samples. Ogg and WebM are recognised by themselves."""
 
 
 class _Incoming:
-    """Bytes of a provider as blocks: samples in the format of the configuration, Ogg Opus, or Opus packets."""
+    """Bytes of a provider as blocks: samples of the configured format, Opus in Ogg or WebM, or bare packets."""
 
     def __init__(self, config: AudioConfig) -> None:
         self.config = config
@@ -33,7 +34,7 @@ class _Incoming:
         self.reset()
 
     def reset(self) -> None:
-        self._ogg: OggOpusDecoder | None = None
+        self._container: OggOpusDecoder | WebmOpusDecoder | None = None
         self._packets: OpusDecoder | None = None
 
     def encoded(self, audio: Any, encoding: str | None) -> bool:
@@ -41,7 +42,7 @@ class _Incoming:
         if encoding not in (None, OPUS, self.config.format):
             raise ConfigError(f"format of a provider's audio is {self.config.format} or {OPUS}, not {encoding!r}")
         return encoding == OPUS or (
-            encoding is None and (self._ogg is not None or self.inspector.inspect(audio) is Verdict.OPUS)
+            encoding is None and (self._container is not None or self.inspector.inspect(audio) is Verdict.OPUS)
         )
 
     def decode(self, audio: Any, encoding: str | None) -> Samples | None:
@@ -58,22 +59,32 @@ class _Incoming:
         if not isinstance(audio, bytes | bytearray | memoryview):
             self.refuse(Verdict.WRONG_TYPE)
             return None
-        rate, channels = self.form.rate, self.form.channels
+        rate, channels, data = self.form.rate, self.form.channels, bytes(audio)
         try:
-            if self._ogg is None and bytes(audio[:4]) != b"OggS":
-                self._packets = self._packets or OpusDecoder(rate, channels)
-                return self._packets.decode(bytes(audio))
-            self._ogg = self._ogg or OggOpusDecoder(rate, channels)
-            return self._ogg.decode(bytes(audio))
+            if self._container is None and data[:4] == b"OggS":
+                self._container = OggOpusDecoder(rate, channels)
+            elif self._container is None and is_webm(data):
+                self._container = WebmOpusDecoder(rate, channels)
+            if self._container is not None:
+                return self._container.decode(data)
+            self._packets = self._packets or OpusDecoder(rate, channels)
+            return self._packets.decode(data)
         except FormatError:
             self.refuse(Verdict.OPUS)
+            self.reset()  # what comes next is looked at afresh
             return None
 
     def rest(self) -> Samples:
         """What decoders still hold; the next audio begins a new stream."""
-        decoders = [decoder for decoder in (self._ogg, self._packets) if decoder is not None]
+        parts = [silence(0, self.form.channels)]
+        for decoder in (self._container, self._packets):
+            try:
+                if decoder is not None:
+                    parts.append(decoder.flush())
+            except FormatError:
+                self.refuse(Verdict.OPUS)
         self.reset()
-        return np.concatenate([silence(0, self.form.channels), *(decoder.flush() for decoder in decoders)])
+        return np.concatenate(parts)
 
     def refuse(self, verdict: Verdict) -> None:
         self.refused[verdict] = self.refused.get(verdict, 0) + 1
@@ -110,6 +121,11 @@ class Downlink:
                 return audio
         x = self._prepared.decode(audio, encoding)
         return b"" if x is None else self._encode(x, self._to_client)
+
+    def finish(self) -> bytes:
+        """What decoding and rate conversion of ``prepare`` still hold; the next audio begins a new stream."""
+        rest = self._encode(self._prepared.rest(), self._to_client)
+        return rest + encode(self._to_client.flush(), self.client)
 
     def queue(self, audio: Any, item_id: str | None = None, encoding: str | None = None) -> Samples | None:
         """Queue audio of the provider; returns it as a block, ``None`` if it was refused.

@@ -119,7 +119,7 @@ class Engine:
     # ---- the way up: from the client
 
     def validate_audio(self, audio_bytes: Any) -> bool:
-        """Whether a chunk is audio of the right shape, or Ogg Opus. Never raises; ``explain`` says why not."""
+        """Whether a chunk is audio of the right shape, or Opus. Never raises; ``explain`` says why not."""
         begun = self._clock()
         with self._lock:
             verdict = self._inspect(audio_bytes)
@@ -227,7 +227,7 @@ class Engine:
         """A provider's audio as the client wants it, at once.
 
         Args:
-            audio: In the format of ``config``, or Ogg Opus cut anywhere.
+            audio: In the format of ``config``, or Opus in Ogg or WebM, cut anywhere.
             encoding: ``"opus"`` for bare Opus packets, one a call, which cannot be told from samples.
 
         Returns:
@@ -239,6 +239,11 @@ class Engine:
             out = self._downlink.prepare(audio, encoding)
             self.metrics.stage("prepare").observe(self._clock() - begun)
             return out
+
+    def finish_playback(self) -> bytes:
+        """What ``prepare_for_playback`` still holds at the end of a reply: a few milliseconds where it converts."""
+        with self._lock:
+            return self._downlink.finish()
 
     def queue_playback(self, audio: Data, item_id: str | None = None, encoding: str | None = None) -> None:
         """Queue a provider's audio for the listener, who is sent it with ``read_playback``.

@@ -48,7 +48,8 @@ class Verdict(StrEnum):
 ACCEPTED = frozenset({Verdict.OK, Verdict.CLIPPED, Verdict.DC_OFFSET, Verdict.SILENCE})
 """Samples of the right shape."""
 _REMARKS = (Verdict.OK, Verdict.CLIPPED, Verdict.DC_OFFSET, Verdict.SILENCE, Verdict.OPUS)
-_OGG = b"OggS\0"
+_CONTAINERS = (b"OggS\0", b"\x1a\x45\xdf\xa3")
+"""How a page of Ogg and a file of WebM begin."""
 _INT16 = {AudioFormat.G711_ULAW: g711.decode_ulaw, AudioFormat.G711_ALAW: g711.decode_alaw}
 
 
@@ -108,7 +109,7 @@ class Inspector:
         size = len(data)
         if not size:
             return Verdict.EMPTY
-        if size >= 28 and bytes(data[:5]) == _OGG:
+        if size >= 28 and bytes(data[:5]).startswith(_CONTAINERS):
             return Verdict.OPUS
         if size % self._width:
             return Verdict.ODD_BYTES
@@ -148,6 +149,6 @@ class Inspector:
             Verdict.NOT_FINITE: "not finite: samples are NaN or infinite",
             Verdict.CLIPPED: f"clipped: {self.clipped} samples at or above {config.max_amplitude:g} of full scale",
             Verdict.DC_OFFSET: f"DC offset: the mean is {self.mean:+.3f} of full scale",
-            Verdict.OPUS: "Ogg Opus: decode it with prepare_for_playback or queue_playback",
+            Verdict.OPUS: "Opus: decode it with prepare_for_playback or queue_playback",
             Verdict.SILENCE: f"silence: the peak is {self.peak:.4f}, below {config.min_amplitude:g}",
         }[verdict]
