@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-NAMES = ("validate", "shifter", "voices", "resample", "enhance", "server")
-QUICK = {"validate", "shifter", "voices", "enhance", "server"}
+NAMES = ("validate", "shifter", "voices", "resample", "enhance", "vad", "server")
+QUICK = {"validate", "shifter", "voices", "enhance", "vad", "server"}
 
 
 def main() -> int:

@@ -6,7 +6,8 @@ Speech with labels, pauses, noises and levels as ``tests/labelled.py`` makes it,
 two of the fixtures, and the real prompts where they are installed. Every detector gets the same bytes at 16 kHz (what
 each of the peers takes; ours resample other rates), and voxstream and ours by energy their usual 24 kHz.
 
-- *F1, AUC*: of the probability of each 10 ms, each at its own threshold, its declared lag taken off.
+- *F1, AUC*: of the probability of each 10 ms, each at its own threshold, its declared lag taken off (to every use of
+  the Silero model that of ours).
 - *state F1*: of the debounced state, at each one's own settings, as it comes.
 - *onset*: from the labelled start of speech after 0.5 s or more without to the end of the 20 ms chunk that reports it.
 - *lost*: utterances whose first 10 ms are neither in the pre-buffer nor in a chunk reported as speech.
@@ -32,10 +33,12 @@ from menura.audio.config import AudioConfig
 from menura.vad.build import make_detector
 from menura.vad.config import VADConfig, VADType
 from menura.vad.fast import FastVADDetector
+from menura.vad.silero import TRAIL_MS
 from tests import labelled
 from tests.labelled import FRAMES_PER_S, RATE, Session
 
 MODEL_RATE = 16_000
+MODEL_LAG = round(TRAIL_MS * MODEL_RATE / 1000)
 CHUNK_S = 0.02
 PROMPTS_EACH = 6
 SPOKEN = ("speech", "speech_ending")
@@ -131,7 +134,7 @@ def _pipecat() -> Entry:
 
         analyzer.voice_confidence = listen
         analyzer._run_analyzer(pcm)
-        return np.array(found), 512, 0, analyzer.params.confidence
+        return np.array(found), 512, MODEL_LAG, analyzer.params.confidence
 
     return Entry("pipecat Silero", MODEL_RATE, stream, values)
 
@@ -163,7 +166,7 @@ def _silero() -> Entry:
         model.reset_states()
         x = torch.from_numpy((np.frombuffer(pcm, "<i2") / 32768).astype(np.float32))
         said = [model(x[at : at + 512], MODEL_RATE).item() for at in range(0, len(x) - 511, 512)]
-        return np.array(said), 512, 0, 0.5
+        return np.array(said), 512, MODEL_LAG, 0.5
 
     return Entry("silero-vad, its iterator", MODEL_RATE, stream, values)
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from menura.audio.block import silence
 from menura.audio.format import StreamFormat
 from menura.audio.pcm import decode, encode
+from menura.dsp.resample import Resampler
 from menura.errors import MissingExtraError
 from menura.vad.build import DETECTORS, make_detector
 from menura.vad.cascade import Cascade
@@ -18,6 +20,8 @@ from menura.vad.detector import Detector, Probabilities
 from menura.vad.energy import AdaptiveEnergy, Energy
 from menura.vad.silero import Silero
 from menura.vad.webrtc import WebRTC
+from menura.vad.windows import WindowFeed
+from tests import labelled
 from tests.streaming import CUTS, pieces, speechlike
 
 MAKERS: dict[str, Callable[[int], Detector]] = {
@@ -191,3 +195,45 @@ def test_every_type_has_a_detector() -> None:
     assert set(DETECTORS) == set(made)
     assert all(isinstance(one, Detector) for one in made.values())
     assert type(make_detector(VADConfig(adaptive=True), 24_000)) is AdaptiveEnergy
+
+
+@pytest.mark.parametrize("rate", [16_000, 24_000, 48_000])
+def test_windows_are_pieces_of_the_converted_stream(rate: int) -> None:
+    x = speechlike(rate, rate)
+    feed = WindowFeed(rate, 16_000, 512, 64)
+    whole = np.concatenate([np.zeros(576, np.float32), Resampler(rate, 16_000).process(x)[:, 0]])
+    for piece in pieces(x, (333,)):
+        for hop in feed.push(piece):
+            end = (hop + 1) * 512 + 576
+            np.testing.assert_allclose(feed.windows(hop, hop)[0], whole[end - 576 : end], atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [16_000, 24_000, 44_100])
+def test_a_window_after_others_left_out_is_what_it_would_have_been(rate: int) -> None:
+    x = speechlike(2 * rate, rate)
+    every, some = WindowFeed(rate, 16_000, 512, 64), WindowFeed(rate, 16_000, 512, 64)
+    count = 0
+    for piece in pieces(x, (rate // 50,)):
+        some.push(piece)
+        for hop in every.push(piece):
+            expected = every.windows(hop, hop)[0]
+            if hop % 7 == 3:
+                # where 32 ms are no whole frames it may begin at another fraction of one
+                np.testing.assert_allclose(some.windows(hop, hop)[0], expected, atol=1e-6 if rate % 8000 == 0 else 0.05)
+                count += 1
+    assert count > 5
+
+
+@pytest.mark.parametrize("make", [Silero, Cascade])
+def test_speech_after_a_minute_of_hum_is_heard_as_soon(make: Callable[[int], Detector]) -> None:
+    voice = soundfile.read(labelled.SPEECH / "bf_emma_u1.flac", dtype="float32")[0][:, None]
+    onset = labelled.onsets(labelled.labels_of(voice[:, 0].astype(np.float64)))[0] / labelled.FRAMES_PER_S
+    heard = []
+    for lead_s in (5, 60):
+        hum = labelled.hum(lead_s * 24_000 + len(voice), np.random.default_rng(1))
+        x = (0.01 * hum / hum.std())[:, None].astype(np.float32)
+        x[lead_s * 24_000 :] += voice
+        detector = make(24_000)
+        p = detector.process(x)[lead_s * 24_000 // detector.hop :]
+        heard.append(float((np.argmax(p >= 0.5) + 1) * detector.hop / 24_000 - onset))
+    assert max(heard) < 0.16
