@@ -1,0 +1,1 @@
+"""Connections that menura opens to others: an AI provider's Realtime API."""
