@@ -6,9 +6,9 @@
  * band the noise is the minimum of the smoothed power over the last seconds (minimum statistics: R. Martin, "Noise power
  * spectral density estimation based on optimal smoothing and minimum statistics", IEEE Trans. Speech Audio Process. 9(5),
  * 2001, here with a fixed smoothing and bias): it follows noise that falls at once, noise that rises within the window,
- * and speech not at all, as speech pauses in every band more often than that. The mean over the bands of the decibels
- * above the noise, each up to a limit so that no single band decides, goes through a smoothing that rises fast and falls
- * slowly, and a logistic curve.
+ * and speech not at all, as speech pauses in every band more often than that. What counts is the lesser power of two hops,
+ * so that a click is no evidence. The mean over the bands of its decibels above the noise, each up to a limit so that no
+ * single band decides, goes through a smoothing that rises fast and falls slowly, and a logistic curve.
  */
 #include "export.h"
 #include <math.h>
@@ -22,6 +22,7 @@ typedef float band4 __attribute__((vector_size(16)));
 typedef struct {
     /* settings */
     int32_t hop, adaptive, dec, slot_hops;
+    int32_t pair, spare;      /* evidence must last two hops */
     double threshold_power;   /* fixed: of the level from which sound is speech */
     double keep, rise, fall;  /* smoothing factors for a hop: of power; of evidence upwards, downwards */
     double limit_db, slope, middle_db, bias_db, quiet_power, start_power;
@@ -31,12 +32,12 @@ typedef struct {
     int64_t filled, squares;
     double sum;
     /* decimation and filters */
-    int32_t phase, spare;
+    int32_t phase, spared;
     float box, hx1, hx2, hy1, hy2, x1, x2;
     float y1[BANDS], y2[BANDS];
     float power[BANDS], decimated;
     /* noise */
-    double smooth[BANDS], lowest[SLOTS][BANDS], now[BANDS];
+    double last[BANDS], smooth[BANDS], lowest[SLOTS][BANDS], now[BANDS];
     int64_t hops;
     double evidence;
     /* figures of the last hop */
@@ -57,6 +58,7 @@ MN_API void mn_vad_reset(mn_vad *v) {
     v->hops = 0;
     for (int b = 0; b < BANDS; b++) {
         v->smooth[b] = -1.0;
+        v->last[b] = 0.0;
         v->now[b] = INFINITY;
         for (int s = 0; s < SLOTS; s++) v->lowest[s][b] = v->start_power;
     }
@@ -64,7 +66,8 @@ MN_API void mn_vad_reset(mn_vad *v) {
 }
 
 /* settings: threshold, power/rise/fall time constants s, limit dB, slope 1/dB, middle dB, bias dB, quiet dBFS, window s,
- * low and high band centre Hz, quality, high-pass Hz, level at which noise is assumed to be before it is known dBFS */
+ * low and high band centre Hz, quality, high-pass Hz, level at which noise is assumed to be before it is known dBFS, whether
+ * evidence must last two hops */
 MN_API void mn_vad_init(mn_vad *v, int32_t rate, int32_t hop, int32_t adaptive, const double *set) {
     memset(v, 0, sizeof *v);
     double hop_s = (double)hop / rate;
@@ -95,6 +98,7 @@ MN_API void mn_vad_init(mn_vad *v, int32_t rate, int32_t hop, int32_t adaptive, 
     v->h1 = (float)(2.0 * cos(w) / (1.0 + alpha));
     v->h2 = (float)(-(1.0 - alpha) / (1.0 + alpha));
     v->start_power = pow(10.0, set[14] / 10.0);
+    v->pair = set[15] != 0.0;
     mn_vad_reset(v);
 }
 
@@ -119,7 +123,9 @@ static double decide_adaptive(mn_vad *v) {
         }
         double floor = v->now[b];
         for (int k = 0; k < SLOTS; k++) floor = v->lowest[k][b] < floor ? v->lowest[k][b] : floor;
-        double above = 10.0 * log10(power / floor) - v->bias_db;
+        double lasting = v->pair && v->last[b] < power ? v->last[b] : power;
+        v->last[b] = power;
+        double above = 10.0 * log10(lasting / floor) - v->bias_db;
         total += above < 0.0 ? 0.0 : above > v->limit_db ? v->limit_db : above;
         quietest += floor;
     }

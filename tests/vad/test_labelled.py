@@ -73,6 +73,18 @@ def test_adaptive_energy_beats_the_fixed_threshold_in_steady_noise(noise: str, s
     assert f1_in("adaptive", noise, snr_db) > f1_in("energy", noise, snr_db)
 
 
+def test_typing_is_not_taken_for_speech() -> None:
+    sessions = labelled.sessions(labelled.clips(TESTING), ("keys",))
+    truth = np.concatenate([session.labels for session in sessions])
+    for kind, least in (("adaptive", 0.9), ("silero", 0.97), ("cascade", 0.96)):
+        said = []
+        for session in sessions:
+            detector = KINDS[kind](RATE)
+            values = detector.process(session.audio[:, None])
+            said.append(by_frame(values, detector.hop, detector.lag, len(session.labels)) >= detector.threshold)
+        assert f1(np.concatenate(said), truth) >= least
+
+
 def test_adaptive_energy_is_no_worse_where_it_is_quiet() -> None:
     assert f1_in("adaptive", "clean") >= f1_in("energy", "clean")
 

@@ -49,7 +49,7 @@ class Cascade:
         self.rate = rate
         self.hop = self._feed.hop
         self.lag = self._feed.latency + ms_to_frames(TRAIL_MS, rate)
-        self._energy = AdaptiveEnergy(rate, self.hop)
+        self._energy = AdaptiveEnergy(rate, self.hop, lasting=False)  # an onset must not wait
         self.reset()
 
     def reset(self) -> None:

@@ -37,9 +37,10 @@ class VADConfig:
         speech_end_ms: Silence this long ends an utterance.
         pre_buffer_ms: Audio kept from before the onset; what the debounce and the detector's own lag take comes on top.
         adaptive: Whether the energy detector follows the noise.
-        threshold: Probability from which a frame is speech, 0…1; ``None`` is the detector's own.
-        release_threshold: Probability below which a frame is silence again; ``None`` is the detector's own.
-        min_speech_ms: An utterance with less speech than this is not confirmed (``speech_start_ms`` if longer).
+        threshold: Probability from which a hop is speech, 0…1; ``None`` is the detector's own.
+        release_threshold: Probability below which a hop is silence again; ``None`` keeps the detector's proportion.
+        min_speech_ms: An utterance with less speech than this is not confirmed; beyond ``speech_start_ms``, it may pause
+            for the difference in total.
         max_utterance_ms: An utterance is ended after this long; ``None`` never.
 
     Raises:

@@ -26,14 +26,14 @@ POWER_S, RISE_S, FALL_S = 0.029, 0.022, 0.056
 """Time constants: of the power that is searched for its minimum, of evidence that grows, of evidence that fades."""
 LIMIT_DB, BIAS_DB = 12.0, 2.0
 """Most evidence of one band; a minimum lies so far below the mean."""
-SLOPE_PER_DB, MIDDLE_DB = 0.9, 1.8
+SLOPE_PER_DB, MIDDLE_DB = 0.9, 1.2
 """The logistic curve from evidence to probability."""
 QUIET_DB, START_DB = -72.0, -40.0
 """Level of a band that counts as silence; level at which noise is assumed to lie before it has been heard."""
 WINDOW_S = 2.4
 """How far back the noise is searched for: longer than speech goes on in a band, and noise that rises is known after."""
 LOW_HZ, HIGH_HZ, QUALITY, HIGH_PASS_HZ = 220.0, 3400.0, 1.0, 150.0
-BATCH = 4096
+BATCH = 512
 """Probabilities that one call can return."""
 
 
@@ -42,11 +42,11 @@ class _Kernel:
 
     __slots__ = ("_figures", "_memory", "address", "hop", "out", "out_address")
 
-    def __init__(self, rate: int, hop: int, threshold: float, *, adaptive: bool) -> None:
+    def __init__(self, rate: int, hop: int, threshold: float, *, adaptive: bool, lasting: bool) -> None:
         # fmt: off
         settings = np.array([
             threshold, POWER_S, RISE_S, FALL_S, LIMIT_DB, SLOPE_PER_DB, MIDDLE_DB, BIAS_DB, QUIET_DB, WINDOW_S,
-            LOW_HZ, HIGH_HZ, QUALITY, HIGH_PASS_HZ, START_DB,
+            LOW_HZ, HIGH_HZ, QUALITY, HIGH_PASS_HZ, START_DB, lasting,
         ])
         # fmt: on
         self._memory = np.zeros(_size() // 8 + 1, np.float64)
@@ -98,14 +98,17 @@ class Energy:
 
     threshold = 0.5
     release = 0.35  # 2.7 dB lower
-    lag = 0
     model_runs = 0
     adaptive = False
 
     def __init__(self, rate: int, level_threshold: float = 0.02, hop: int | None = None) -> None:
+        self._open(rate, hop, level_threshold)
+
+    def _open(self, rate: int, hop: int | None, level_threshold: float, *, lasting: bool = False) -> None:
         self.rate = check_rate(rate)
         self.hop = ms_to_frames(HOP_MS, rate) if hop is None else hop
-        self.kernel = _Kernel(rate, self.hop, level_threshold, adaptive=self.adaptive)
+        self.lag = self.hop // 2 if lasting else 0
+        self.kernel = _Kernel(rate, self.hop, level_threshold, adaptive=self.adaptive, lasting=lasting)
 
     @property
     def level(self) -> float:
@@ -140,6 +143,8 @@ class AdaptiveEnergy(Energy):
     Args:
         rate: Hz.
         hop: Frames; 20 ms by default.
+        lasting: Whether only what lasts two hops is evidence, so that typing is not taken for speech; for half a hop of
+            lag.
 
     Source:
         R. Martin, "Noise power spectral density estimation based on optimal smoothing and minimum statistics", IEEE
@@ -149,8 +154,8 @@ class AdaptiveEnergy(Energy):
     adaptive = True
     release = 0.3
 
-    def __init__(self, rate: int, hop: int | None = None) -> None:
-        super().__init__(rate, 0.0, hop)
+    def __init__(self, rate: int, hop: int | None = None, *, lasting: bool = True) -> None:
+        self._open(rate, hop, 0.0, lasting=lasting)
 
     @staticmethod
     def evidence_db(probability: float) -> float:
