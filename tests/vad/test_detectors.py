@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,15 @@ def test_streams_share_the_model_and_not_its_state() -> None:
         together.append(one.process(a))
         other.process(b)
     np.testing.assert_array_equal(np.concatenate(together), alone)
+
+
+def test_streams_may_run_in_threads_of_their_own() -> None:
+    inputs = [speechlike(16_000, 16_000, seed=seed) for seed in range(4)]
+    alone = [Silero(16_000).process(x) for x in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda x: Silero(16_000).process(x), inputs))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 PACKAGES = {VADType.WEBRTC: "webrtcvad", VADType.SILERO: "onnxruntime", VADType.CASCADE: "onnxruntime"}

@@ -278,7 +278,7 @@ def test_a_callback_may_reset() -> None:
 # ---- what is no audio ----
 
 
-@pytest.mark.parametrize("bad", [None, 3, "text", [1, 2], object(), 0.5])
+@pytest.mark.parametrize("bad", [None, 3, "text", [1, 2], object(), 0.5, np.zeros(160, np.float32)], ids=type)
 def test_what_is_no_bytes_is_counted_and_changes_nothing(bad: Any) -> None:
     detector = FastVADDetector(VADConfig(), AUDIO)
     for chunk in chunks_of(quiet(200) + loud(300), [HOP_BYTES]):
@@ -317,6 +317,13 @@ def test_other_bytes_are_bytes(kind: Any) -> None:
     states = [detector.process_chunk(kind(chunk)) for chunk in chunks_of(quiet(200) + loud(300), [HOP_BYTES])]
     assert states[-1] is SPEECH
     assert detector.stats().malformed_chunks == 0
+
+
+def test_a_view_of_every_other_frame_is_bytes_too() -> None:
+    frames = np.frombuffer(loud(300), "<i2").reshape(-1, 2)
+    detector, plain = FastVADDetector(VADConfig(), AUDIO), FastVADDetector(VADConfig(), AUDIO)
+    assert detector.process_chunk(memoryview(frames[:, 0])) is plain.process_chunk(frames[:, 0].tobytes())
+    assert detector.stats().energy == plain.stats().energy > 0
 
 
 # ---- figures ----

@@ -39,8 +39,8 @@ class VADConfig:
         adaptive: Whether the energy detector follows the noise.
         threshold: Probability from which a hop is speech, 0…1; ``None`` is the detector's own.
         release_threshold: Probability below which a hop is silence again; ``None`` keeps the detector's proportion.
-        min_speech_ms: An utterance with less speech than this is not confirmed; beyond ``speech_start_ms``, it may pause
-            for the difference in total.
+        min_speech_ms: An utterance with less speech than this is not confirmed; beyond ``speech_start_ms``, it may
+            pause for the difference in total.
         max_utterance_ms: An utterance is ended after this long; ``None`` never.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from ctypes import c_void_p
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from menura.audio.block import remix
@@ -16,57 +16,13 @@ from menura.vad.config import VADConfig, VADState
 from menura.vad.energy import BATCH, Energy, scan_pcm16
 from menura.vad.history import PreBuffer
 from menura.vad.machine import Machine, SpeechEvent, SpeechEventKind
+from menura.vad.stats import VADStats
 
 __all__ = ["FastVADDetector", "VADStats"]
 
 _log = get_logger(__name__)
 _SILENCE = VADState.SILENCE
 Chunk = bytes | bytearray | memoryview
-
-
-@dataclass(frozen=True, slots=True)
-class VADStats:
-    """Figures of a detector.
-
-    Attributes:
-        current_state: Of the last complete hop.
-        type: The detector.
-        chunks_processed: Chunks given, malformed ones included.
-        malformed_chunks: Chunks that were no audio, or of which a fragment shorter than a frame was left out.
-        speech_segments: Utterances confirmed.
-        transitions: How often each change of state was made, as ``"silence>speech_starting"``.
-        probability: Of the last hop, 0…1.
-        energy: RMS level of the last hop, 0…1.
-        noise_floor: RMS level of the noise, 0…1; ``None`` where the detector follows none.
-        threshold: Probability from which a hop is speech.
-        release_threshold: Probability below which it no longer is.
-        energy_threshold: RMS level at which the energy detector decides, where it does not adapt.
-        speech_ms: Time in ``SPEECH`` and ``SPEECH_ENDING``.
-        silence_ms: Time in ``SILENCE`` and ``SPEECH_STARTING``.
-        utterance_ms: Length so far of the utterance that is going on, 0 in silence.
-        model_runs: How often a model was asked.
-        lag_ms: By which a decision trails the sound, before any debounce.
-        pre_buffer_bytes: What ``get_pre_buffer`` would give.
-    """
-
-    current_state: VADState
-    type: str
-    chunks_processed: int
-    malformed_chunks: int
-    speech_segments: int
-    transitions: dict[str, int]
-    probability: float
-    energy: float
-    noise_floor: float | None
-    threshold: float
-    release_threshold: float
-    energy_threshold: float
-    speech_ms: float
-    silence_ms: float
-    utterance_ms: float
-    model_runs: int
-    lag_ms: float
-    pre_buffer_bytes: int
 
 
 class FastVADDetector:
@@ -215,14 +171,14 @@ class FastVADDetector:
             self._tell(events)
         return state
 
-    def _process_other(self, chunk: Chunk) -> VADState:
+    def _process_other(self, chunk: object) -> VADState:
         """Whatever is not an ordinary chunk for the kernel."""
         self._chunks += 1
-        try:
-            whole = memoryview(chunk).cast("B")
-        except (TypeError, ValueError):
+        if not isinstance(chunk, Chunk):
             self._malformed += 1
             return self._state
+        whole = memoryview(chunk)
+        whole = whole.cast("B") if whole.c_contiguous else memoryview(whole.tobytes())
         size = len(whole) // self._frame_bytes * self._frame_bytes
         if size != len(whole):
             self._malformed += 1
