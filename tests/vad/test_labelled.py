@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
 from menura.vad.cascade import Cascade
 from menura.vad.config import VADConfig, VADType
@@ -85,6 +86,20 @@ def test_typing_is_not_taken_for_speech() -> None:
         assert f1(np.concatenate(said), truth) >= least
 
 
+@pytest.mark.parametrize("rate", [8000, 48_000])
+@pytest.mark.parametrize(("kind", "least"), [("adaptive", 0.92), ("cascade", 0.94)])
+def test_other_rates_are_heard_as_well(kind: str, least: float, rate: int) -> None:
+    said, truth = [], []
+    for session in held_out()[::6]:
+        x = resample_poly(session.audio, rate // 8000, 3).astype(np.float32)
+        detector = KINDS[kind](rate)
+        values = detector.process(x[:, None])
+        frames = by_frame(values, detector.hop, detector.lag, len(session.labels), rate)
+        said.append(frames >= detector.threshold)
+        truth.append(session.labels)
+    assert f1(np.concatenate(said), np.concatenate(truth)) >= least
+
+
 def test_adaptive_energy_is_no_worse_where_it_is_quiet() -> None:
     assert f1_in("adaptive", "clean") >= f1_in("energy", "clean")
 
@@ -100,11 +115,11 @@ def test_the_cascade_asks_the_model_about_a_quarter_of_the_time() -> None:
 )
 def test_no_first_phoneme_is_lost(config: VADConfig) -> None:
     lost = count = 0
-    for session in held_out():
+    for session in held_out()[::2]:
         heard = labelled.forwarded(FastVADDetector(config), session)
         some, of = labelled.lost_onsets(heard, session.labels)
         lost, count = lost + some, count + of
-    assert count > 150
+    assert count > 80
     assert lost == 0
 
 
