@@ -117,9 +117,7 @@ def agreement(data: list[bytes]) -> str:
         return "voxstream is not installed"
     speaking = {"speech", "speech_ending"}
     vad = FastVADDetector(VADConfig(), AudioConfig())
-    same = [
-        (str(vad.process_chunk(c)) in speaking) == (theirs["VAD (energy)"](c).value in speaking) for c in data
-    ]
+    same = [(str(vad.process_chunk(c)) in speaking) == (theirs["VAD (energy)"](c).value in speaking) for c in data]
     return f"states agree on {100 * np.mean(same):.1f} % of {len(data)} chunks"
 
 
@@ -134,18 +132,23 @@ def g711(repeats: int) -> list[list[str]]:
         up = np.frombuffer(processor.encode(every, form), np.uint8)
         down = np.frombuffer(processor.decode(bytes(range(256)), form), "<i2")
         code = processor.encode(pcm, form)
-        pairs: dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]] = {
-            "encode": (lambda f=form: processor.encode(pcm, f), lambda t=up: t[np.frombuffer(pcm, np.uint16)].tobytes()),
-            "decode": (lambda f=form, c=code: processor.decode(c, f),
-                       lambda t=down, c=code: t[np.frombuffer(c, np.uint8)].tobytes()),
-        }  # fmt: skip
+        pairs: dict[str, tuple[Call, Call]] = {
+            "encode": (
+                lambda _, f=form: processor.encode(pcm, f),
+                lambda _, t=up: t[np.frombuffer(pcm, np.uint16)].tobytes(),
+            ),
+            "decode": (
+                lambda _, f=form, c=code: processor.decode(c, f),
+                lambda _, t=down, c=code: t[np.frombuffer(c, np.uint8)].tobytes(),
+            ),
+        }
         for name, (call, reference) in pairs.items():
             own, bare = [], []
             for _ in range(repeats):
-                own.append(cost_us(lambda _, c=call: c(), [b""] * 2000))
-                bare.append(cost_us(lambda _, c=reference: c(), [b""] * 2000))
+                own.append(cost_us(call, [b""] * 2000))
+                bare.append(cost_us(reference, [b""] * 2000))
             a, b = float(np.median(own)), float(np.median(bare))
-            wrong = int(np.count_nonzero(np.frombuffer(call(), np.uint8) != np.frombuffer(reference(), np.uint8)))
+            wrong = int(np.count_nonzero(np.frombuffer(call(b""), np.uint8) != np.frombuffer(reference(b""), np.uint8)))
             rows.append([f"{form.value} {name}", number(a, 2), number(b, 2), number(a / b, 2), str(wrong)])
     return rows
 

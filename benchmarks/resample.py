@@ -1,4 +1,4 @@
-"""menura's streaming resampler beside soxr's stream and libswresample (PyAV), in 20 ms chunks.
+"""menura's streaming resampler beside soxr's stream, pipecat's (soxr VHQ, 16 bit) and libswresample; 20 ms chunks.
 
 python -m benchmarks.resample
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import av
@@ -19,7 +20,15 @@ from benchmarks.tables import machine, number, table
 
 Block = NDArray[np.float32]
 Stream = Callable[[Block], Block]
-PAIRS = ((48_000, 16_000), (16_000, 48_000), (44_100, 48_000), (48_000, 44_100), (24_000, 8_000), (8_000, 24_000))
+PAIRS = (
+    (24_000, 16_000),
+    (48_000, 16_000),
+    (16_000, 48_000),
+    (44_100, 48_000),
+    (48_000, 44_100),
+    (24_000, 8_000),
+    (8_000, 24_000),
+)
 SECONDS = 4
 
 
@@ -47,7 +56,33 @@ def _av(rate_in: int, rate_out: int) -> Stream:
     return process
 
 
-MAKERS: dict[str, Callable[[int, int], Stream]] = {"menura": _ours, "soxr stream HQ": _soxr, "PyAV": _av}
+def _pipecat(rate_in: int, rate_out: int) -> Stream:
+    """16 bit in and out; its coroutine never waits, so one step runs it through."""
+    from loguru import logger
+
+    logger.remove()
+    from pipecat.audio.resamplers.soxr_stream_resampler import SOXRStreamAudioResampler
+
+    resampler = SOXRStreamAudioResampler(clear_after_secs=None)
+
+    def process(x: Block) -> Block:
+        data = np.round(np.clip(x, -1.0, 32767 / 32768) * 32768).astype(np.int16).tobytes()
+        coroutine = resampler.resample(data, rate_in, rate_out)
+        try:
+            coroutine.send(None)
+        except StopIteration as done:
+            return np.frombuffer(done.value, np.int16).astype(np.float32) / 32768
+        raise RuntimeError("pipecat's resampler waited")
+
+    return process
+
+
+MAKERS: dict[str, Callable[[int, int], Stream]] = {
+    "menura": _ours,
+    "soxr stream HQ": _soxr,
+    "pipecat": _pipecat,
+    "PyAV": _av,
+}
 
 
 def _run(stream: Stream, x: NDArray[Any], rate_in: int) -> tuple[NDArray[np.float64], list[int], list[int]]:
@@ -113,7 +148,8 @@ HEAD = ["resampler", "delay ms", "uneven chunks %", "low tone dB", "0.8 Nyquist 
 def main() -> None:
     """Print the table."""
     print(f"Streaming resamplers, 20 ms chunks, mono; {machine()}")
-    rows = [row(name, *pair) for pair in PAIRS for name in MAKERS]
+    makers = [name for name in MAKERS if name != "pipecat" or find_spec("pipecat")]
+    rows = [row(name, *pair) for pair in PAIRS for name in makers]
     print(table(HEAD, rows))
 
 
