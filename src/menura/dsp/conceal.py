@@ -7,7 +7,7 @@ import numpy as np
 from menura.audio.block import Samples, finite, silence
 from menura.audio.format import check_channels, check_rate
 from menura.dsp.native import declare, pointer
-from menura.dsp.period import LONGEST_MS, blend, find_period, mono
+from menura.dsp.period import blend, find_period
 from menura.dsp.stage import read_only
 from menura.errors import ConfigError
 from menura.units import ms_to_frames
@@ -28,25 +28,15 @@ WINDOW_MS = 20.0
 """What must repeat: at least one period of the lowest voice."""
 HOLD_MS, FADE_MS = 20.0, 80.0
 END_MS = 5.0
-MERGE_MS, MERGE_MOST_MS = 5.0, 12.0
+MERGE_MS, MERGE_MOST_MS = 3.0, 8.0
 """Cross-fade into good audio; it grows by a quarter of the gap."""
-UNVOICED, VOICED = 0.35, 0.75
+UNVOICED, VOICED = 0.2, 0.6
 """Correlation up to which there is only noise, from which there is only repetition."""
-WARP = 0.25
-"""How far, as a share of the cross-fade, the filling may be hurried or held back to meet the good audio in phase."""
 
 
 def _share(score: float) -> float:
     t = min(1.0, max(0.0, (score - UNVOICED) / (VOICED - UNVOICED)))
     return t * t * (3.0 - 2.0 * t)
-
-
-def _warped(plan: Samples, place: Samples) -> Samples:
-    """Values of a plan between its frames, linear; ``place`` is ``[n]``."""
-    place = np.clip(place, 0.0, len(plan) - 1.001)
-    whole = place.astype(np.int64)
-    rest = (place - whole).astype(np.float32)[:, None]
-    return np.asarray(plan[whole] * (1.0 - rest) + plan[whole + 1] * rest, np.float32)
 
 
 class Concealer:
@@ -79,7 +69,7 @@ class Concealer:
         self._history = silence(self._keep, self.channels)
         self._plan: Samples | None = None
         self._at = 0  # frames of the plan used
-        self._merge = (0, 0, 0.0)  # frames faded, of how many, and by how many the plan is shifted at their end
+        self._merge = (0, 0)  # frames faded, of how many
         self._seed = self._first_seed
         self.lag = 0
 
@@ -129,11 +119,7 @@ class Concealer:
             raise ConfigError(f"a gap has no negative length: {frames} frames")
         if not self.concealing:
             self._begin()
-        assert self._plan is not None
-        y = silence(frames, self.channels)
-        piece = self._plan[self._at : min(self._at + frames, self._hold + self._fade)]
-        y[: len(piece)] = piece
-        self._at += frames
+        y = self._next(frames)
         self._remember(y)
         return y
 
@@ -155,24 +141,18 @@ class Concealer:
             return self.conceal(frames)
         if not self.concealing:
             self._begin()
-        assert self._plan is not None
         back = self._extend(np.ascontiguousarray(finite(future)[: self._keep][::-1]), frames, self.lag)[::-1]
         t = ((np.arange(frames, dtype=np.float32) + 1.0) / (frames + 1.0))[:, None]
-        width = frames // 2
-        middle = slice(frames // 4, frames // 4 + width)
-        shift = self._best_shift(self._at + frames // 4, back[middle], int(WARP * width))
-        place = self._at + np.arange(frames) + 2.0 * shift * t[:, 0]
-        y = blend(_warped(self._plan, place), back, t)
-        self._plan, self._at = None, 0
+        y = blend(self._next(frames), back, t)
+        self._plan, self._at, self._merge = None, 0, (0, 0)
         self._remember(y)
         return y
 
     def _begin(self) -> None:
-        """Plan the filling of a gap that begins here, and what a cross-fade out of it needs."""
-        spare = ms_to_frames(2.0 * MERGE_MOST_MS, self.rate) + 2
-        frames = self._hold + self._fade + spare
+        """Plan the filling of a gap that begins here."""
+        frames = self._hold + self._fade
         self._plan = self._extend(self._history, frames) if self._history.any() else silence(frames, self.channels)
-        self._at, self._merge = 0, (0, 0, 0.0)
+        self._at, self._merge = 0, (0, 0)
 
     def _extend(self, history: Samples, frames: int, lag: int = 0) -> Samples:
         window = ms_to_frames(WINDOW_MS, self.rate)
@@ -189,35 +169,26 @@ class Concealer:
         )  # fmt: skip
         return out
 
-    def _best_shift(self, at: int, target: Samples, most: int) -> int:
-        """By how many frames the plan, read from ``at``, is to be read later to resemble ``target`` best."""
+    def _next(self, frames: int) -> Samples:
+        """What follows of the plan, silence behind its end."""
         assert self._plan is not None
-        most = min(most, at, int(LONGEST_MS * self.rate / 2000.0))
-        region = mono(self._plan[at - most : at + most + len(target)])
-        want = mono(target)
-        count = len(region) - len(want) + 1
-        if count < 2 or not np.any(want) or not np.any(region):
-            return 0
-        energy = np.convolve(region * region, np.ones(len(want), np.float32), "valid")
-        score = np.correlate(region, want, "valid") / np.sqrt(energy + 1e-9)
-        best = int(np.argmax(score))
-        return best - most if score[best] > 1.05 * score[min(most, count - 1)] else 0
+        y = silence(frames, self.channels)
+        piece = self._plan[self._at : self._at + frames]
+        y[: len(piece)] = piece
+        self._at += frames
+        return y
 
     def _join(self, x: Samples) -> Samples:
-        done, length, shift = self._merge
+        done, length = self._merge
         if not length:
             length = ms_to_frames(min(MERGE_MOST_MS, MERGE_MS + 250.0 * self._at / self.rate), self.rate)
-            if len(x) >= length and self._at < self._hold + self._fade:
-                shift = float(self._best_shift(self._at, x[:length], int(WARP * length)))
-        assert self._plan is not None
         n = min(len(x), length - done)
         t = ((done + np.arange(n, dtype=np.float32) + 1.0) / (length + 1.0))[:, None]
-        old = _warped(self._plan, self._at + done + np.arange(n) + shift * np.minimum(1.0, 2.0 * t[:, 0]))
         y = x.copy()
-        y[:n] = blend(old, x[:n], t)
-        self._merge = (done + n, length, shift)
+        y[:n] = blend(self._next(n), x[:n], t)
+        self._merge = (done + n, length)
         if done + n >= length:
-            self._plan, self._at, self._merge = None, 0, (0, 0, 0.0)
+            self._plan, self._at, self._merge = None, 0, (0, 0)
         return y
 
     def _remember(self, y: Samples) -> None:

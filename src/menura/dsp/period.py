@@ -7,7 +7,7 @@ import numpy as np
 from menura.audio.block import Samples
 from menura.dsp.native import declare, pointer
 
-__all__ = ["LONGEST_MS", "SHORTEST_MS", "blend", "find_period", "mono"]
+__all__ = ["blend", "find_period"]
 
 _period = declare("mn_period", [c_void_p, c_int64, c_int, c_int, c_int, c_int, POINTER(c_int32)], c_double)
 
@@ -16,7 +16,7 @@ SHORTEST_MS, LONGEST_MS = 2.5, 20.0
 SLOW_HZ = 8000
 
 
-def mono(x: Samples) -> Samples:
+def _mono(x: Samples) -> Samples:
     """The channels' mean, contiguous ``[n]``."""
     return np.ascontiguousarray(x[:, 0] if x.shape[1] == 1 else x.mean(axis=1), np.float32)
 
@@ -39,7 +39,7 @@ def find_period(x: Samples, rate: int, window: int, longest: int | None = None) 
     if longest < shortest:
         return max(1, longest), 0.0
     lag = c_int32()
-    flat = mono(x)
+    flat = _mono(x)
     dec = max(1, rate // SLOW_HZ)
     window -= window % dec
     score = _period(pointer(flat), len(flat), dec, shortest, longest - longest % dec, window, byref(lag))

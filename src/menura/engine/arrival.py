@@ -33,6 +33,7 @@ class _Excess:
 
     def __init__(self, bins: int, memory: float) -> None:
         self._counts = np.zeros(bins)
+        self._edges = np.arange(1.0, bins + 1.0)
         self._memory = memory
         self._weight = 1.0  # of a new frame: it grows, rather than that all the old ones shrink
         self._total = 0.0
@@ -51,6 +52,13 @@ class _Excess:
         """Upper edge of the bin that reaches the share, in bins."""
         return int(self._counts.cumsum().searchsorted(share * self._total)) + 1 if self._total else 0
 
+    def cheapest(self, least: float, price: float) -> int:
+        """Upper edge of the bin, at the least share or later, where bins and ``price`` per lot late cost least."""
+        reached = self._counts.cumsum()
+        start = int(reached.searchsorted(least * self._total))
+        late = (self._total - reached[start:]) / max(self._total, 1e-30)
+        return start + 1 + int((self._edges[start:] + price * late).argmin()) if self._total else 0
+
 
 @dataclass(slots=True)
 class _Trial:
@@ -66,7 +74,8 @@ class Arrivals:
     """Statistics of arrival.
 
     Attributes:
-        excess: What the wanted share of the audio stays below, frames; it follows a burst within a second.
+        excess: What so much of the audio stays below that more would not be worth the delay, frames; it follows a
+            burst within a second.
         drift: By how much the reader's clock runs faster, as a ratio, drawn towards 0 while little is known.
         slope: The same as it was found.
         jitter: Mean deviation of the time between arrivals, frames (RFC 3550, 6.4.1).
@@ -74,14 +83,16 @@ class Arrivals:
     Args:
         rate: Hz.
         longest: Frames; an excess beyond is no jitter and is not counted.
-        quantile: Share of the audio that shall be in time.
+        quantile: Least share of the audio that shall be in time.
+        late_price: Delay, frames, that is worth having all of the audio in time rather than none.
     """
 
-    def __init__(self, rate: int, longest: int, quantile: float) -> None:
+    def __init__(self, rate: int, longest: int, quantile: float, late_price: float) -> None:
         self._rate = rate
         self._longest = longest
         self._quantile = quantile
         self._bin = BIN_MS * rate / 1000.0
+        self._price = late_price / self._bin
         bins = int(longest / self._bin) + 2
         self._slow, self._fast = _Excess(bins, SLOW_S * rate), _Excess(bins, FAST_S * rate)
         self.excess = 0.0
@@ -153,7 +164,9 @@ class Arrivals:
             place = int((max(0.0, excess) + wait) / self._bin)
             self._slow.add(place, frames)
             self._fast.add(place, frames)
-            self.excess = self._bin * max(self._slow.quantile(self._quantile), self._fast.quantile(FAST_QUANTILE))
+            self.excess = self._bin * max(
+                self._slow.cheapest(self._quantile, self._price), self._fast.quantile(FAST_QUANTILE)
+            )
 
     def _try(self, trial: _Trial, now: float, lag: float, frames: int, wait: float) -> None:
         """Collect until the lag is back near the base (a stall) or has had the time to be (a pause, by its shift)."""

@@ -13,8 +13,8 @@ SLACK_MS = 15.0
 """Deviation from the goal up to which nothing is cut or said twice."""
 SCALE_MS = 30.0
 """A block in which any voice above 50 Hz repeats."""
-BRIDGE_MOST_MS = 60.0
-"""A hole so long is filled from both sides; beyond, what was said before and after has nothing in common."""
+BRIDGE_MOST_MS = 100.0
+"""A hole so long is filled from both sides; in a longer one the fillings of either side are silent."""
 HURRY_MS = 60.0
 """Delay in excess from which every fourth period may be cut out, below it every eighth."""
 LEAST_ALIKE, LESS_ALIKE = 0.3, 0.02
@@ -102,7 +102,7 @@ class Playout:
         return block
 
     def rest(self) -> Samples | None:
-        """A block of what is held, gaps beyond 60 ms left out; ``None`` when nothing is."""
+        """A block of what is held, gaps beyond 100 ms left out; ``None`` when nothing is."""
         if not self.held:
             return None
         self.filling = False
