@@ -1,6 +1,7 @@
 """AudioEngine with this machine's devices, which here are synthetic."""
 
 import asyncio
+import threading
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from menura.audio.config import AudioConfig
 from menura.audio.opus import OggOpusEncoder
 from menura.devices.synthetic_oneway import SyntheticInput, SyntheticOutput
-from menura.engine.config import ProcessingMode
+from menura.engine.config import BufferConfig, ProcessingMode
 from menura.errors import DeviceError, StateError
 from menura.live.capture import DirectAudioCapture
 from menura.live.engine import AudioEngine
@@ -144,3 +145,38 @@ def test_closing_twice_is_fine() -> None:
     desk.engine.close()
     desk.engine.close()
     assert not desk.engine.is_playing
+
+
+@pytest.mark.parametrize("jitter", [False, True])
+def test_one_thread_adds_while_another_reads_and_a_third_looks(jitter: bool) -> None:
+    engine = AudioEngine(ProcessingMode.REALTIME, FAST, BufferConfig(jitter=jitter))
+    engine.read_stream_buffer()
+    chunk, stop = pcm(tone(480)), threading.Event()
+    sizes: set[int] = set()
+    wrong: list[Any] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            sizes.add(len(engine.read_stream_buffer(20) or b""))
+
+    def look() -> None:
+        while not stop.is_set():
+            figures = engine.get_metrics()
+            stats = figures["stream_buffer"]
+            if figures["bytes_in"] != figures["bytes_out"] + figures["bytes_dropped"]:
+                wrong.append(figures)
+            if stats["total_added"] != stats["total_consumed"] + stats["dropped_bytes"] + stats["available_bytes"]:
+                wrong.append(stats)
+            engine.totals()
+            engine.gauges()
+
+    threads = [threading.Thread(target=work) for work in (read, look)]
+    for thread in threads:
+        thread.start()
+    for _ in range(1000):
+        engine.add_to_stream_buffer(chunk)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert sizes <= {0, 960}
