@@ -6,7 +6,7 @@ from menura.audio.block import Samples
 from menura.dsp.denoise import Denoiser
 from menura.dsp.dynamics import Limiter
 from menura.dsp.frontend import Frontend
-from menura.dsp.loudness import LoudnessMeter
+from menura.dsp.loudness import loudness_lufs
 from menura.dsp.stage import Stage, process_whole
 from menura.errors import MissingExtraError
 from menura.units import db_to_gain
@@ -30,9 +30,8 @@ def best_denoiser(rate: int, channels: int) -> Stage:
 
 def integrated_lufs(x: Samples, rate: int) -> float | None:
     """Integrated loudness of a recording by ITU-R BS.1770; ``None`` for silence, and for less than 400 ms."""
-    meter = LoudnessMeter(rate, x.shape[1])
-    meter.push(x)
-    return meter.integrated if meter.integrated > SILENT_LUFS else None
+    loudness = loudness_lufs(x, rate)
+    return loudness if loudness > SILENT_LUFS else None
 
 
 def clean_whole(x: Samples, rate: int, *, enhance: bool, normalize: bool) -> Samples:

@@ -78,23 +78,27 @@ class Pipeline:
         self.latency_ms = self._delay_ms()
 
     def _balanced(self, rate: int, channels: int) -> None:
-        self._parts.append(_Part("gate", Gate(rate, channels, threshold_db=GATE_DB)))
-        frontend = Frontend(rate, channels, gain=True)
+        gate = _Part("gate", Gate(rate, channels, threshold_db=GATE_DB))
         if (target_ms := self.plan.latency_target_ms) is not None:
-            with_noise = Frontend(rate, channels, noise=True, gain=True)
-            if self._delay_ms() + frames_to_ms(with_noise.latency, rate) <= target_ms:
-                frontend = with_noise
-        self.frontend = frontend
-        self._parts.append(_Part("frontend", frontend))
+            both = Frontend(rate, channels, noise=True, gain=True)
+            if self._delay_ms() + frames_to_ms(both.latency, rate) <= target_ms:
+                # the suppressor must hear the pauses to know the noise: the gate comes after it
+                self.frontend = both
+                self._parts += [_Part("frontend", both), gate]
+                return
+        self.frontend = Frontend(rate, channels, gain=True)
+        self._parts += [gate, _Part("frontend", self.frontend)]
 
     def _quality(self, rate: int, channels: int) -> None:
-        if self.plan.echo:
-            # one front end for both: noise suppression with a framing of its own would not fit into 50 ms
-            self.frontend = Frontend(rate, channels, echo=True, noise=self.plan.enhance)
-            self._parts.append(_Part("frontend", self.frontend))
-        elif self.plan.enhance:
+        # with echo, one front end for everything: RNNoise, with a framing of its own, would not fit into 50 ms
+        echo, noise = self.plan.echo, self.plan.echo and self.plan.enhance
+        if self.plan.enhance and not echo:
             self._parts.append(_Part("denoise", best_denoiser(rate, channels)))
-        self._parts.append(_Part("loudness", LoudnessNormalizer(rate, channels)))
+        self.frontend = Frontend(rate, channels, echo=echo, noise=noise, gain=True)
+        self._parts += [
+            _Part("frontend", self.frontend),
+            _Part("loudness", LoudnessNormalizer(rate, channels)),
+        ]
 
     def _delay_ms(self) -> float:
         return sum(frames_to_ms(part.stage.latency, part.stage.rate_out) for part in self._parts)
