@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-NAMES = ("validate", "shifter", "voices", "resample", "enhance", "engine", "vad", "server")
-QUICK = {"validate", "shifter", "voices", "enhance", "engine", "vad", "server"}
+NAMES = ("validate", "shifter", "voices", "resample", "jitter", "enhance", "engine", "vad", "server")
+QUICK = {"validate", "shifter", "voices", "jitter", "enhance", "engine", "vad", "server"}
 
 
 def main() -> int:

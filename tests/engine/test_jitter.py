@@ -266,7 +266,7 @@ def test_overflow_follows_the_policy(policy: Overflow) -> None:
         with pytest.raises(LimitError, match="do not fit"):
             buffer.put(x[5 * BLOCK :])
     else:
-        buffer.put(x[5 * BLOCK :])
+        assert buffer.put(x[5 * BLOCK :]) == BLOCK
     stats = buffer.stats()
     assert stats.overflows == 1
     assert stats.dropped_frames == (0 if policy is Overflow.ERROR else BLOCK)

@@ -88,7 +88,9 @@ def test_a_pause_is_no_loss() -> None:
     assert placer.resumed == {9600}
     assert placer.missing == 0
     place(placer, [(None, 9600 + 480 + 12_001)])
-    assert len(placer.resumed) == 2
+    assert placer.resumed == {9600, 22_081}
+    placer.place(480, None, 60_000, 30_000)
+    assert placer.resumed == {60_000}
 
 
 def test_a_sender_that_begins_anew_is_followed() -> None:

@@ -19,7 +19,7 @@ SLOW_S, FAST_S = 12.0, 1.2
 """Memory of the two distributions: the usual, and what has just begun."""
 FAST_QUANTILE = 0.9
 BASE_BLOCKS, BASE_S = 16, 0.5
-DRIFT_BLOCKS, DRIFT_S = 60, 1.5
+DRIFT_BLOCKS, DRIFT_S = 45, 2.0
 DRIFT_MOST = 2000e-6
 DRIFT_TRUST_S = 10.0
 """Time over which an estimate of drift is believed half."""

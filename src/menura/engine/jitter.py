@@ -7,7 +7,7 @@ reader's own unevenness nor a clock that is not the sound card's disturbs it.
 """
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from menura.dsp.ring import Overflow
 from menura.dsp.varispeed import Varispeed
 from menura.engine.arrival import Arrivals
 from menura.engine.jitter_config import JitterConfig, JitterStats
-from menura.engine.playout import Playout
+from menura.engine.playout import Counts, Playout
 from menura.engine.sequence import Placer
 from menura.errors import ConfigError, LimitError
 
@@ -34,6 +34,7 @@ TRIM_S = 5.0
 TRIM_MOST = 0.005
 FALL = 0.015
 """The target falls by so much of the time that passes: 15 ms a second. It rises at once."""
+_COUNTED = tuple(field.name for field in fields(Counts))
 
 
 class JitterBuffer:
@@ -55,6 +56,7 @@ class JitterBuffer:
 
     >>> buffer = JitterBuffer(AudioConfig(sample_rate=24_000))
     >>> buffer.put(bytes(960))
+    0
     >>> buffer.get(480).shape
     (480, 1)
     """
@@ -97,7 +99,7 @@ class JitterBuffer:
         *,
         sequence: int | None = None,
         timestamp_frames: int | None = None,
-    ) -> None:
+    ) -> int:
         """Take a packet.
 
         Args:
@@ -105,6 +107,9 @@ class JitterBuffer:
             sequence: Number of the packet, one more each time: tells loss and order.
             timestamp_frames: Sender's time of its first frame: tells pauses too. With neither, packets are taken in
                 the order in which they come.
+
+        Returns:
+            Frames dropped for want of room, the oldest or the newest.
 
         Raises:
             FormatError: The bytes end within a frame, or the array has another shape.
@@ -114,9 +119,12 @@ class JitterBuffer:
             x = decode(data, self._form)
         else:
             x = np.array(finite(as_block(data, self.channels)))
-        if len(x):
-            with self._lock:
-                self._put(x, sequence, timestamp_frames)
+        if not len(x):
+            return 0
+        with self._lock:
+            dropped = self._counts.dropped_frames
+            self._put(x, sequence, timestamp_frames)
+            return self._counts.dropped_frames - dropped
 
     def get(self, frames: int) -> Samples:
         """Take exactly ``frames``, at once: ``[frames, channels]``, silent where there is nothing to be said.
@@ -243,12 +251,12 @@ class JitterBuffer:
         arrivals, ms = self._arrivals, 1000.0 / self.rate
         depth = self._asked - playout.position - arrivals.base(self._asked)
         return JitterStats(
-            **asdict(counts),
+            **{name: getattr(counts, name) for name in _COUNTED},
             target_ms=self._target * ms,
-            depth_ms=0.0 if playout.filling else depth * ms,
+            depth_ms=0.0 if playout.filling else float(depth) * ms,
             held_ms=held * ms,
             held_frames=held,
-            jitter_ms=arrivals.jitter * ms,
+            jitter_ms=float(arrivals.jitter) * ms,
             drift_ppm=1e6 * arrivals.slope,
             speed=self._varispeed.speed,
             stretched_frames=counts.played_frames - self._pushed + self._varispeed.held,

@@ -26,7 +26,8 @@ class Placer:
         longest: Frames; a gap in time longer than this is a pause.
 
     Attributes:
-        resumed: Positions at which the sender went on after a pause: the hole before them is no loss.
+        resumed: Positions at which the sender went on after a pause: the hole before them is no loss. Those passed are
+            forgotten.
     """
 
     def __init__(self, jitter: JitterConfig, reach: int, longest: int) -> None:
@@ -63,9 +64,9 @@ class Placer:
         if anew:
             self._begin_anew()
             at = due
-            self.resumed.add(at)
         elif at > due and (at - due > self._longest or (follows and timestamp is not None)):
             self.resumed.add(at)
+            self.resumed.difference_update([place for place in self.resumed if place < head])
         self._note(at, frames, sequence, timestamp)
         return at, anew
 
