@@ -34,6 +34,16 @@ def test_excess_is_the_quantile_of_the_delays(share: float) -> None:
     assert 1000 * arrivals.excess / RATE == pytest.approx(want, abs=0.2 * want)
 
 
+def test_a_short_tail_is_waited_for_and_a_long_one_is_not() -> None:
+    rng = np.random.default_rng(1)
+    for tail_ms, waited in ((30.0, True), (400.0, False)):
+        delays = np.where(rng.random(3000) < 0.02, tail_ms, rng.random(3000) * 10)
+        arrivals = Arrivals(RATE, RATE // 2, 0.95, 4.0 * RATE)  # 40 ms for one per cent
+        arrivals._fast._memory = 1e12
+        feed(arrivals, delays)
+        assert (1000 * arrivals.excess / RATE > 20) is waited
+
+
 def test_excess_follows_a_burst_within_a_second_and_forgets_it() -> None:
     arrivals = Arrivals(RATE, RATE // 2, 0.98, 0.0)
     feed(arrivals, np.zeros(500))

@@ -102,6 +102,18 @@ def test_delay_is_what_the_path_needs_and_not_more(name: str) -> None:
     assert abs(steady(run, "depth_ms") - steady(run, "target_ms")) < 15.0
 
 
+def test_the_price_of_lateness_buys_fewer_gaps_with_delay() -> None:
+    packets = Sender().packets(PATHS["busy wifi"], 40.0)
+    found = []
+    for price in (0.0, 40.0, 200.0):
+        run = play(
+            make(late_price_ms=price), packets, looped(all_speech()), seconds=40.0, watch=JitterBuffer.stats
+        )  # fmt: skip
+        found.append((steady(run, "depth_ms"), last(run).underflows))
+    assert found[0][0] < found[1][0] < found[2][0] < 250.0
+    assert found[0][1] > found[1][1] > found[2][1]
+
+
 @pytest.mark.parametrize("name", ["wifi", "stalls"])
 def test_pitch_stays(name: str) -> None:
     run = over(name)
