@@ -162,6 +162,11 @@ class JitterBuffer:
         """Frames held, those in the resampler included."""
         return self._playout.held + self._varispeed.held
 
+    @property
+    def received_packets(self) -> int:
+        """Packets that came."""
+        return self._counts.received_packets
+
     # ---- in
 
     def _put(self, x: Samples, sequence: int | None, timestamp: int | None) -> None:
