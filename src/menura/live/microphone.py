@@ -1,0 +1,339 @@
+"""A microphone that may be paused, may be lost and may come back; read by a thread of its own."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from menura.audio.block import Samples
+from menura.clock import monotonic_s
+from menura.devices.port import InputPort, PortStats
+from menura.errors import DeviceError
+from menura.live.watch import PortWatch
+from menura.log import get_logger
+from menura.units import frames_to_ms
+
+__all__ = ["Microphone", "MicrophoneListener", "MicrophoneStats", "Reconnect"]
+
+logger = get_logger(__name__)
+
+GAP_S = 0.05
+"""The device's times wander by less."""
+LAST_S = 0.5
+"""Longest wait, beyond a callback, for what was captured before a stop."""
+JOIN_S = 5.0
+FIRST_RETRY_S, LONGEST_RETRY_S = 0.25, 5.0
+
+
+class MicrophoneListener(Protocol):
+    """What the microphone's thread calls; none of these may wait, and only ``turn_over`` may call out."""
+
+    def heard(self, x: Samples) -> None:
+        """The next block, ``[n, channels]``."""
+
+    def broke(self) -> None:
+        """What comes next does not follow what came before: after a pause, or a lost device."""
+
+    def failed(self, error: Exception) -> None:
+        """Something is wrong with the device."""
+
+    def turn_over(self) -> None:
+        """Now is the time to call out."""
+
+    def ended(self) -> None:
+        """The microphone was given back; called once."""
+
+
+Reconnect = Callable[[str | int | None, bool], InputPort]
+"""Opens the device of this name, index or None, looking for new ones if asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicrophoneStats:
+    """What a microphone has done.
+
+    Attributes:
+        name: Of the device.
+        lost: Whether it is lost and awaited.
+        reopened: Times it was opened again.
+        xruns: Times the device says it lost audio.
+        gaps: Times audio was lost, by what the device says and by its times.
+        lost_ms: Audio lost in these, as far as the device's times tell.
+        latency_ms: From the microphone until its audio is here.
+    """
+
+    name: str = ""
+    lost: bool = False
+    reopened: int = 0
+    xruns: int = 0
+    gaps: int = 0
+    lost_ms: float = 0.0
+    latency_ms: float = 0.0
+
+
+class Microphone:
+    """Audio of a device until :meth:`stop`, to a listener.
+
+    A pause cuts by the times the device tells: what was said before it is still heard, what is said in it is not, and
+    nothing piles up meanwhile. A device that is lost is reported once, and tried again, at growing intervals and by its
+    name, until it gives audio.
+
+    Args:
+        reconnect: Opens the device.
+        device: Its name or index; None for the default.
+        listener: What hears.
+        lost_after_s: Time without a sign of the device after which it is lost.
+        silent_after_s: Digital silence this long is reported once; 0 is never.
+        reopen: Whether to wait for a lost device.
+    """
+
+    def __init__(
+        self,
+        reconnect: Reconnect,
+        device: str | int | None,
+        listener: MicrophoneListener,
+        *,
+        lost_after_s: float = 1.0,
+        silent_after_s: float = 5.0,
+        reopen: bool = True,
+    ) -> None:
+        self._reconnect = reconnect
+        self._device = device
+        self._listener = listener
+        self._lost_after_s, self._silent_after_s = lost_after_s, silent_after_s
+        self._reopen_wanted = reopen
+        self._guard = threading.Lock()
+        self._stopping = threading.Event()
+        self._finishing = False
+        self._deadline_s = 0.0
+        self._port: InputPort | None = None
+        self._watch: PortWatch | None = None
+        self._open = True  # whether what was captured up to the next gate is heard
+        self._gates: deque[tuple[float, bool]] = deque()  # by the device's clock; the last is what holds
+        self._expected_s: float | None = None
+        self._silent = 0
+        self._silence_told = False
+        self._outage = False
+        self._retry_s = FIRST_RETRY_S
+        self._past = PortStats()  # of ports that were closed
+        self._seen_losses = 0
+        self._gaps, self._lost_s, self._reopened, self._name = 0, 0.0, 0, ""
+        self._thread = threading.Thread(target=self._run, name="menura-capture", daemon=True)
+
+    # --- from any thread
+
+    def start(self) -> None:
+        """Open the device and listen; once.
+
+        Raises:
+            DeviceError: It does not open or start.
+        """
+        self._connect(refresh=False)
+        self._thread.start()
+
+    def hold(self) -> None:
+        """Hear nothing that is captured from now on."""
+        self._gate(opens=False)
+
+    def resume(self) -> None:
+        """Hear what is captured from now on."""
+        self._gate(opens=True)
+
+    def _gate(self, *, opens: bool) -> None:
+        with self._guard:
+            if self._port is None:
+                self._gates.clear()
+                self._open = opens
+            else:
+                self._gates.append((self._port.now_s, opens))
+
+    def stop(self) -> None:
+        """Hear what was captured until now, then give the device back and return.
+
+        From the microphone's own thread, that is out of a callback, what has arrived by now is all that is heard.
+        """
+        if threading.current_thread() is self._thread:
+            self._finish()
+            return
+        with self._guard:
+            if not self._stopping.is_set() and self._port is not None:
+                self._gates.append((self._port.now_s, False))
+                self._deadline_s = monotonic_s() + self._port.block / self._port.rate + LAST_S
+            self._stopping.set()
+            if self._watch is not None:
+                self._watch.wake()
+        if self._thread.ident is not None:
+            self._thread.join(JOIN_S)
+            if self._thread.is_alive():
+                logger.error("the microphone's thread has not ended within %.0f s: device or callback hangs", JOIN_S)
+
+    def stats(self) -> MicrophoneStats:
+        """Figures so far."""
+        with self._guard:
+            port = self._port
+            counts = self._counts()
+            rate = 1 if port is None else port.rate
+            return MicrophoneStats(
+                name=self._name,
+                lost=self._outage,
+                reopened=self._reopened,
+                xruns=counts.xruns_in,
+                gaps=self._gaps,
+                lost_ms=1000.0 * self._lost_s,
+                latency_ms=0.0 if port is None else port.latency_ms + frames_to_ms(port.block, rate),
+            )
+
+    def _counts(self) -> PortStats:
+        now = PortStats() if self._port is None else self._port.stats()
+        return PortStats(xruns_in=self._past.xruns_in + now.xruns_in, dropped_in=self._past.dropped_in + now.dropped_in)
+
+    # --- the microphone's thread
+
+    def _connect(self, *, refresh: bool) -> None:
+        port = self._reconnect(self._device, refresh)
+        watch = PortWatch(port, self._lost_after_s)
+        try:
+            port.start(watch.signal)
+        except BaseException:
+            port.close()
+            raise
+        name = getattr(getattr(port, "input", None), "name", "")
+        if name and self._device is not None:
+            self._device = name  # indexes change when devices come and go
+        with self._guard:
+            self._port, self._watch, self._name = port, watch, name or str(self._device or "")
+        self._expected_s, self._silent = None, 0
+
+    def _disconnect(self) -> None:
+        with self._guard:
+            port = self._port
+            self._past = self._counts()
+            self._port = self._watch = None
+            if self._gates:
+                self._open = self._gates[-1][1]
+                self._gates.clear()
+        if port is not None:
+            port.close()
+
+    def _run(self) -> None:
+        try:
+            while not self._over():
+                if self._watch is None:
+                    self._retry()
+                else:
+                    self._listen(self._watch)
+                self._listener.turn_over()
+        except Exception as error:  # a fault of ours: it must not end in silence
+            logger.exception("the microphone's thread has failed")
+            self._listener.failed(error)
+        self._finish()
+        self._listener.turn_over()
+
+    def _over(self) -> bool:
+        if self._finishing:
+            return True
+        if not self._stopping.is_set():
+            return False
+        return self._port is None or not (self._gates or self._open) or monotonic_s() >= self._deadline_s
+
+    def _finish(self) -> None:
+        """Take what there is, and end."""
+        if self._finishing:
+            return
+        self._finishing = True
+        if self._port is not None:
+            self._take(self._port)
+            self._disconnect()
+        self._stopping.set()
+        self._listener.broke()
+        self._listener.ended()
+
+    def _listen(self, watch: PortWatch) -> None:
+        port = self._port
+        assert port is not None
+        try:
+            watch.wait()
+            self._take(port)
+        except DeviceError as error:
+            self._take(port)
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> None:
+        self._disconnect()
+        self._listener.broke()
+        if not self._outage:
+            self._listener.failed(error)
+        self._outage = True
+        if not self._reopen_wanted:
+            self._stopping.set()
+
+    def _retry(self) -> None:
+        if self._stopping.wait(self._retry_s):
+            return
+        self._retry_s = min(LONGEST_RETRY_S, 2.0 * self._retry_s)
+        try:
+            self._connect(refresh=True)
+        except DeviceError as error:
+            logger.debug("the microphone is not back: %s", error)
+
+    def _take(self, port: InputPort) -> None:
+        """Hand on what was captured and is let through."""
+        x = port.read()
+        if len(x):
+            if self._outage:
+                self._outage, self._retry_s = False, FIRST_RETRY_S
+                self._reopened += 1
+                logger.info("the microphone %s is back", self._name)
+            end_s = port.next_s
+            start_s = end_s - len(x) / port.rate
+            self._note_gap(port, start_s)
+            self._expected_s = end_s
+            self._note_silence(port, x)
+        else:
+            start_s = port.next_s
+        self._pass(x, start_s, port.rate)
+
+    def _pass(self, x: Samples, start_s: float, rate: int) -> None:
+        """Let through what lies before a gate that closes and after one that opens."""
+        at = 0
+        while self._gates:
+            gate_s, opens = self._gates[0]
+            edge = round((gate_s - start_s) * rate)
+            if edge > len(x):
+                break  # it lies in what is still to come
+            edge = max(at, edge)
+            if self._open and edge > at:
+                self._listener.heard(x[at:edge])
+            if self._open and not opens:
+                self._listener.broke()
+            self._open, at = opens, edge
+            self._gates.popleft()
+        if self._open and at < len(x):
+            self._listener.heard(x[at:])
+
+    def _note_gap(self, port: InputPort, start_s: float) -> None:
+        counts = self._counts()
+        losses = counts.xruns_in + counts.dropped_in
+        jump_s = 0.0 if self._expected_s is None else start_s - self._expected_s
+        if losses > self._seen_losses or jump_s > GAP_S:
+            self._gaps += 1
+            self._lost_s += max(0.0, jump_s) if jump_s > GAP_S else 0.0
+        self._seen_losses = losses
+
+    def _note_silence(self, port: InputPort, x: Samples) -> None:
+        if not self._silent_after_s:
+            return
+        if x.any():
+            self._silent, self._silence_told = 0, False
+            return
+        self._silent += len(x)
+        if self._silent >= self._silent_after_s * port.rate and not self._silence_told:
+            self._silence_told = True
+            name = f" {self._name!r}" if self._name else ""
+            self._listener.failed(
+                DeviceError(
+                    f"Audio device{name} gives nothing but digital silence for {self._silent_after_s:g} s: "
+                    "is the microphone muted, or another one meant?"
+                )
+            )
