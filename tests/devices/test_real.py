@@ -56,7 +56,7 @@ class Program:
         assert self._process.stdout.readline() == "running\n"
 
     def end(self):
-        with self._process as process:
+        with suppress(BrokenPipeError), self._process as process:  # what was written to it may be left unread
             process.kill()
 
     def result(self, *, ask=True):
