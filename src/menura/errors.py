@@ -7,7 +7,10 @@ Only the text of a :class:`MenuraError` may reach a peer or a user; whatever els
 from typing import ClassVar
 
 __all__ = [
+    "AuthenticationError",
     "ConfigError",
+    "ConnectTimeoutError",
+    "ConnectionLostError",
     "DeviceError",
     "FileError",
     "FormatError",
@@ -16,6 +19,8 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "ProtocolError",
+    "ProviderError",
+    "QuotaError",
     "StateError",
     "VoiceNotFoundError",
 ]
@@ -85,3 +90,43 @@ class LimitError(MenuraError, RuntimeError):
     """A stated limit was reached."""
 
     code = "limit_reached"
+
+
+class ConnectionLostError(MenuraError, ConnectionError):
+    """A connection to a provider ended, or could not be made."""
+
+    code = "connection_lost"
+
+
+class ConnectTimeoutError(ConnectionLostError, TimeoutError):
+    """A provider did not answer in time."""
+
+    code = "connect_timeout"
+
+
+class ProviderError(MenuraError, RuntimeError):
+    """A provider refused something.
+
+    Attributes:
+        provider_code: The provider's own name of the error, or "".
+        event_id: Of the event it refused, or "".
+        event_type: Type of that event, where it is known.
+    """
+
+    code = "provider_error"
+
+    def __init__(self, text: str, *, provider_code: str = "", event_id: str = "", event_type: str = "") -> None:
+        super().__init__(text)
+        self.provider_code, self.event_id, self.event_type = provider_code, event_id, event_type
+
+
+class AuthenticationError(ProviderError):
+    """A provider does not accept the key, or not for this."""
+
+    code = "authentication_failed"
+
+
+class QuotaError(ProviderError):
+    """The account has no more quota or credit: another try does not help."""
+
+    code = "quota_exhausted"

@@ -1,0 +1,430 @@
+"""A session with a Realtime provider: what may be sent when, and what must be said again. No sockets."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from menura.clock import Clock
+from menura.errors import ProtocolError
+from menura.protocol.realtime_audio import APPEND, PCM, WireFormat, append_message, decode_audio, wire_format
+from menura.protocol.realtime_beta import to_ga
+from menura.protocol.realtime_client import check_client_event
+from menura.protocol.realtime_faults import Fault, judge_error
+from menura.protocol.realtime_memory import Settings, SpokenItems
+from menura.protocol.realtime_server import (
+    AudioDelta,
+    ErrorEvent,
+    ItemEvent,
+    ResponseEvent,
+    ServerEvent,
+    SessionEvent,
+    SpeechStarted,
+    SpeechStopped,
+    parse_server_event,
+)
+from menura.protocol.realtime_turn import Kind, Turn, TurnLimits
+
+__all__ = ["Phase", "RealtimeSession", "SessionCounts"]
+
+
+class Phase(StrEnum):
+    """Where a session stands."""
+
+    OFFLINE = "offline"
+    RESTORING = "restoring"
+    READY = "ready"
+
+
+@dataclass(slots=True)
+class SessionCounts:
+    """Totals over all connections.
+
+    Attributes:
+        malformed: Messages that were no events.
+        unknown: Events of a type not known here; they were given on.
+        suppressed: Audio of replies that had been cut short, not given on.
+        first_audio_s: From the end of speech to the first audio of the answer, the last time.
+        refused: Events the provider refused.
+    """
+
+    events_sent: int = 0
+    events_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    audio_sent_bytes: int = 0
+    audio_received_bytes: int = 0
+    malformed: int = 0
+    unknown: int = 0
+    refused: int = 0
+    suppressed: int = 0
+    answers: int = 0
+    first_audio_s: float = 0.0
+    first_audio_max_s: float = 0.0
+    first_audio_sum_s: float = 0.0
+    remarks: list[str] = field(default_factory=list)
+
+
+_KINDS = {
+    "input_audio_buffer.commit": Kind.COMMIT,
+    "response.create": Kind.RESPONSE,
+    "conversation.item.create": Kind.ITEM,
+    "session.update": Kind.UPDATE,
+}
+
+
+class RealtimeSession:
+    """What one caller says to a provider, over as many connections as it takes.
+
+    The caller's side (:meth:`submit`, :meth:`append`, :meth:`truncate`, :meth:`cancel`) may be used at any time. The
+    connection's side tells :meth:`opened` and :meth:`lost`, gives messages to :meth:`receive` and sends what
+    :meth:`take` gives. A new connection first gets the settings, all that were not refused as one ``session.update``;
+    once the provider has confirmed them, what it had not answered: the audio that no item was made of, and requests.
+
+    One thread at a time.
+
+    Args:
+        clock: Seconds.
+        limits: Of what is kept.
+
+    >>> session = RealtimeSession(clock=lambda: 0.0)
+    >>> _ = session.submit({"type": "session.update", "session": {"voice": "alloy"}})
+    >>> session.append(bytes(960))
+    >>> session.opened()
+    >>> json.loads(session.take())["session"], session.take()
+    ({'type': 'realtime', 'audio': {'output': {'voice': 'alloy'}}}, None)
+    >>> _ = session.receive('{"type": "session.updated", "session": {}}')
+    >>> session.take()[:42]
+    '{"type":"input_audio_buffer.append","audio'
+    """
+
+    def __init__(self, clock: Clock, limits: TurnLimits | None = None) -> None:
+        self._clock = clock
+        self.turn = Turn(limits or TurnLimits())
+        self.settings = Settings()
+        self.items = SpokenItems()
+        self.counts = SessionCounts()
+        self.phase = Phase.OFFLINE
+        self.session_id = ""
+        self.response_id: str | None = None
+        self.responding = self.speaking = False
+        self.fault: Fault | None = None  # what the provider said last that ends or endangers the session
+        self._restoring = ""  # the id of the update that restores the settings
+        self._told = False
+        self._serial = 0
+        self._types: dict[str, str] = {}  # of events without an entry in the turn, to explain a refusal
+        self._finds_turns = False
+        self._speech_end: int | None = None
+        self._asked_s: float | None = None
+        self._opened_s = self._busy_s = 0.0
+
+    # --- the caller's side
+
+    def submit(self, event: Mapping[str, Any]) -> str:
+        """Say something.
+
+        Args:
+            event: Any client event, in today's shape or beta's.
+
+        Returns:
+            Its ``event_id``, given or made, by which errors name it; "" for audio.
+
+        Raises:
+            ProtocolError: It is malformed, or no such event.
+            FormatError: Its audio ends within a frame.
+            LimitError: Too much waits.
+        """
+        if event.get("type") == APPEND:
+            self.append(decode_audio(event.get("audio")), str(event.get("event_id") or ""))
+            return ""
+        ready, remarks = to_ga(event)
+        check_client_event(ready)
+        self.counts.remarks.extend(remarks)
+        del self.counts.remarks[:-64]
+        event_id = ready["event_id"] = ready.get("event_id") or self._next_id("evt")
+        kind = _KINDS.get(ready["type"], Kind.PASSING)
+        if kind is Kind.ITEM:
+            ready["item"] = {"id": self._next_id("item")} | ready["item"]
+        if kind is Kind.UPDATE:
+            _dump(ready)  # before it is remembered
+            self.settings.update(event_id, ready["session"])
+            if self.phase is Phase.OFFLINE:
+                return event_id
+        self._add(kind, ready, event_id)
+        return event_id
+
+    def _next_id(self, prefix: str) -> str:
+        self._serial += 1
+        return f"{prefix}_{self._serial:012d}"
+
+    def _add(self, kind: Kind, event: dict[str, Any], event_id: str) -> None:
+        if event["type"] == "input_audio_buffer.clear":
+            self.turn.cleared()
+        if self.phase is Phase.OFFLINE and kind is Kind.PASSING:
+            self.turn.counts.stale_events += 1  # it is about things of a session that is gone
+            return
+        text = _dump(event)
+        self.turn.add(kind, text, event["item"]["id"] if kind is Kind.ITEM else event_id, self._clock())
+        self._types[event_id] = event["type"]
+        while len(self._types) > 256:
+            del self._types[next(iter(self._types))]
+
+    def append(self, audio: bytes, event_id: str = "") -> None:
+        """Say audio, in the session's input format.
+
+        Raises:
+            FormatError: It ends within a frame.
+            LimitError: Too much waits, and the policy is ``error``.
+        """
+        now_s = self._clock()
+        for part in self.input_format.cut(audio):
+            self.turn.add_audio(append_message(part, event_id), len(part), now_s)
+            event_id = ""
+
+    def cancel(self) -> bool:
+        """End the response that is being made; returns whether there is one."""
+        if not self.responding:
+            return False
+        event = {"type": "response.cancel"}
+        if self.response_id:
+            event["response_id"] = self.response_id
+        self.submit(event)
+        return True
+
+    def truncate(self, item_id: str | None, heard_ms: float) -> bool:
+        """Tell the provider how much of a reply was heard, and take no more of its audio.
+
+        Args:
+            item_id: Of the reply; without, the last one with audio.
+            heard_ms: Rounded down; never more is told than the provider has sent.
+
+        Returns:
+            Whether there is anything to tell: False if the item is not of this session, or was heard to its end.
+        """
+        item = self.items.find(item_id)
+        if item is None or item.ended:
+            return False
+        sent_ms = int(self.output_format.ms_of(item.size))
+        if heard_ms >= sent_ms and not self.responding:
+            return False
+        item.ended = True
+        self.submit(
+            {
+                "type": "conversation.item.truncate",
+                "item_id": item.item_id,
+                "content_index": item.content_index,
+                "audio_end_ms": max(0, min(int(heard_ms), sent_ms)),
+            }
+        )
+        return True
+
+    @property
+    def input_format(self) -> WireFormat:
+        """What :meth:`append` takes."""
+        return self._format("input")
+
+    @property
+    def output_format(self) -> WireFormat:
+        """What the provider's audio is."""
+        return self._format("output")
+
+    def _format(self, direction: str) -> WireFormat:
+        settings = self.settings
+        return wire_format(settings.wanted, direction) or wire_format(settings.effective, direction) or PCM
+
+    # --- the connection's side
+
+    def opened(self) -> None:
+        """There is a new connection: the settings go first."""
+        if self.phase is not Phase.OFFLINE:
+            self.lost()
+        self.phase, self._opened_s = Phase.RESTORING, self._clock()
+        self._busy_s, self.fault, self._told = self._opened_s, None, False
+        if self.settings.wanted:
+            self._restoring = self._next_id("restore")
+            self.settings.restoring(self._restoring)
+
+    def lost(self) -> None:
+        """The connection is gone, and the session with it."""
+        self.phase, self._restoring, self.session_id = Phase.OFFLINE, "", ""
+        self.turn.rewind()
+        self.items.clear()
+        self.responding = self.speaking = self._finds_turns = False
+        self.response_id, self._speech_end, self._asked_s = None, None, None
+
+    def forget(self) -> None:
+        """The caller is done: only settings and totals stay."""
+        self.lost()
+        self.turn.reset()
+
+    def take(self) -> str | None:
+        """The next message to send, or None if nothing may be sent now."""
+        if self.phase is Phase.READY:
+            return self._take_next()
+        if self.phase is Phase.RESTORING and self._restoring and not self._told:
+            self._told = True
+            event = {"type": "session.update", "event_id": self._restoring, "session": self.settings.wanted}
+            return self._sent(_dump(event))
+        return None
+
+    def _take_next(self) -> str | None:
+        entry = self.turn.take(self._clock())
+        if entry is None:
+            return None
+        if entry.kind is Kind.AUDIO:
+            self.counts.audio_sent_bytes += entry.size
+            self._trim_silence()
+        elif entry.kind is Kind.COMMIT or (entry.kind is Kind.RESPONSE and self._asked_s is None):
+            self._asked_s = self._busy_s = self._clock()
+        return self._sent(entry.text)
+
+    def _sent(self, text: str) -> str:
+        self.counts.events_sent += 1
+        self.counts.bytes_sent += len(text)
+        return text
+
+    def _trim_silence(self) -> None:
+        """While nobody speaks, a provider that finds the turns needs only what came just before."""
+        if self._finds_turns and not self.speaking and self._speech_end is None:
+            self.turn.trim(self.turn.position - self.input_format.bytes_of(self.turn.limits.preroll_ms))
+
+    def receive(self, message: str | bytes) -> ServerEvent | None:
+        """Take a message.
+
+        Returns:
+            The event, or None if it is audio of a reply that was cut short.
+
+        Raises:
+            ProtocolError: It is no event; it was counted, and the session goes on.
+        """
+        self.counts.events_received += 1
+        self.counts.bytes_received += len(message)
+        try:
+            event = parse_server_event(message)
+        except ProtocolError:
+            self.counts.malformed += 1
+            raise
+        if type(event) is ServerEvent:
+            self.counts.unknown += 1
+        reaction = _REACTIONS.get(event.type)
+        keep = reaction(self, event) if reaction else True
+        return event if keep is not False else None
+
+    def recycle_due(self, age_s: float, quiet_s: float) -> bool:
+        """Whether the session is so old that it should be replaced, and nothing is going on in it."""
+        now_s = self._clock()
+        return (
+            self.phase is Phase.READY
+            and now_s - self._opened_s >= age_s
+            and now_s - self._busy_s >= quiet_s
+            and not (self.responding or self.speaking or self.turn.signals)
+            and (self._finds_turns or not self.turn.uncommitted)
+        )
+
+    # --- what events mean
+
+    def _on_session(self, event: SessionEvent) -> None:
+        session_id = event.session.get("id")
+        self.session_id = session_id if isinstance(session_id, str) else self.session_id
+        if event.type == "session.created":
+            self.settings.effective = event.session
+        else:
+            self.settings.accepted(event.session)
+        at: Any = event.session.get("audio")
+        for name in ("input", "turn_detection"):
+            at = at.get(name) if isinstance(at, Mapping) else None
+        self._finds_turns = bool(at)
+        if self.phase is Phase.RESTORING and (event.type == "session.updated" or not self._restoring):
+            self.phase = Phase.READY
+
+    def _on_speech_started(self, event: SpeechStarted) -> None:
+        self._finds_turns = self.speaking = True
+        self._speech_end = None
+        self._busy_s = self._clock()
+        self.turn.trim(self.input_format.bytes_of(event.audio_start_ms))
+
+    def _on_speech_stopped(self, event: SpeechStopped) -> None:
+        self.speaking = False
+        self._speech_end = self.input_format.bytes_of(event.audio_end_ms)
+        self._asked_s = self._busy_s = self._clock()
+
+    def _on_committed(self, _event: ServerEvent) -> None:
+        self.speaking = False
+        self.turn.committed(self._speech_end)
+        self._speech_end = None
+        self._busy_s = self._clock()
+
+    def _on_cleared(self, _event: ServerEvent) -> None:
+        self.speaking, self._speech_end = False, None
+
+    def _on_response(self, event: ResponseEvent) -> None:
+        self.responding = event.type == "response.created"
+        self.response_id = event.response.id if self.responding else None
+        self._busy_s = self._clock()
+        if self.responding:
+            self.turn.answered()
+        else:
+            self._asked_s = None
+
+    def _on_audio(self, event: AudioDelta) -> bool:
+        self.counts.audio_received_bytes += event.size
+        if self._asked_s is not None:
+            self._note_latency(self._clock() - self._asked_s)
+            self._asked_s = None
+        item = self.items.grow(event.item_id, event.content_index, event.size)
+        self.counts.suppressed += item.ended
+        return not item.ended
+
+    def _note_latency(self, latency_s: float) -> None:
+        counts = self.counts
+        counts.answers += 1
+        counts.first_audio_s = latency_s
+        counts.first_audio_sum_s += latency_s
+        counts.first_audio_max_s = max(counts.first_audio_max_s, latency_s)
+
+    def _on_item(self, event: ItemEvent) -> None:
+        if event.item.id:
+            self.turn.settle(event.item.id)
+
+    def _on_error(self, event: ErrorEvent) -> None:
+        self.counts.refused += 1
+        event_id = event.error.event_id or ""
+        self.fault = judge_error(event.error, self._types.get(event_id, ""))
+        if self.phase is Phase.RESTORING and self._told and event_id in ("", self._restoring):
+            self._on_settings_refused()
+        elif not self.settings.refused(event_id):
+            self.turn.settle(event_id)
+
+    def _on_settings_refused(self) -> None:
+        """Those that were never accepted are the caller's mistake; without others there is nothing to wait for. A
+        provider that refuses what it took before is not the one to speak to."""
+        self.settings.refused(self._restoring)
+        if not self.settings.wanted:
+            self.phase = Phase.READY
+        elif self.fault is not None and not self.fault.ends:
+            self.fault = Fault(self.fault.error, retry=True)
+
+
+def _dump(event: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(event, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(f"{event.get('type')}: no JSON: {error}") from None
+
+
+_REACTIONS: dict[str, Callable[[RealtimeSession, Any], bool | None]] = {
+    "session.created": RealtimeSession._on_session,
+    "session.updated": RealtimeSession._on_session,
+    "input_audio_buffer.speech_started": RealtimeSession._on_speech_started,
+    "input_audio_buffer.speech_stopped": RealtimeSession._on_speech_stopped,
+    "input_audio_buffer.committed": RealtimeSession._on_committed,
+    "input_audio_buffer.cleared": RealtimeSession._on_cleared,
+    "response.created": RealtimeSession._on_response,
+    "response.done": RealtimeSession._on_response,
+    "response.output_audio.delta": RealtimeSession._on_audio,
+    "conversation.item.added": RealtimeSession._on_item,
+    "conversation.item.created": RealtimeSession._on_item,
+    "conversation.item.done": RealtimeSession._on_item,
+    "error": RealtimeSession._on_error,
+}
