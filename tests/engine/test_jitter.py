@@ -97,8 +97,12 @@ def test_little_is_made_up(name: str) -> None:
 def test_delay_is_what_the_path_needs_and_not_more(name: str) -> None:
     run = over(name)
     packets = Sender().packets(PATHS[name], 30.0)
-    # a packet waits for the next read (20 ms here); 15 ms for bins, slack and what a spike leaves behind
-    assert steady(run, "depth_ms") <= needed_delay_ms(packets, 0.99) + 20.0 + 15.0
+    # 35: a packet waits for the next read, 20 ms here; 15 for bins, slack and what a spike leaves behind
+    # up to 150 ms more may be waited for than one in a hundred: it costs little
+    assert (
+        steady(run, "depth_ms")
+        <= max(needed_delay_ms(packets, 0.99), min(150.0, needed_delay_ms(packets, 0.997))) + 35.0
+    )
     assert abs(steady(run, "depth_ms") - steady(run, "target_ms")) < 15.0
 
 
@@ -204,18 +208,20 @@ def test_a_marked_end_is_no_underflow() -> None:
 
 
 def test_after_a_stall_it_catches_up_without_a_click() -> None:
-    packets = Sender().packets(PATHS["ideal"], 30.0)
+    packets = Sender().packets(PATHS["ideal"], 60.0)
     held = [replace(packet, came_s=11.0) if 10.0 < packet.came_s < 11.0 else packet for packet in packets]
-    run = play(make(), held, looped(all_speech()), seconds=30.0, watch=JitterBuffer.stats)
+    run = play(make(), held, looped(all_speech()), seconds=60.0, watch=JitterBuffer.stats)
     depths = [stats.depth_ms for stats in run.seen]
     assert max(depths[551:600]) > 800
-    assert max(depths[1050:]) < 120, "it is not back after 10 s"
+    assert max(depths[1050:]) < 170, "it is not back after 10 s"
+    assert max(depths[2500:]) < 40, "one stall is remembered for 40 s"
     end = last(run)
     assert end.dropped_frames == 0
     # every fourth period at most is cut out, and silences
     cut = np.diff([stats.accelerated_frames for stats in run.seen[::50]])
     assert cut.max() <= 0.36 * RATE
-    assert heard(run.audio) <= heard(all_speech()[: 29 * RATE]) + 1
+    x = looped(all_speech())(0, 59 * RATE)
+    assert heard(run.audio) <= heard(x) + 1
 
 
 def test_a_source_ahead_of_time_is_not_hurried() -> None:
@@ -359,8 +365,8 @@ def test_a_callers_array_may_be_written_to_afterwards() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"min_delay_ms": 100.0}, {"max_delay_ms": 20_000.0}, {"quantile": 1.0}, {"max_size_bytes": 0},
-     {"sequence_modulus": -1}, {"overflow": "keep"}],
+    [{"min_delay_ms": 100.0}, {"max_delay_ms": 20_000.0}, {"quantile": 1.0}, {"easy_delay_ms": -1.0},
+     {"max_size_bytes": 0}, {"sequence_modulus": -1}, {"overflow": "keep"}],
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ConfigError):

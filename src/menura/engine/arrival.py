@@ -18,6 +18,8 @@ BIN_MS = 2.0
 SLOW_S, FAST_S = 12.0, 1.2
 """Memory of the two distributions: the usual, and what has just begun."""
 FAST_QUANTILE = 0.9
+EASY = 0.18
+"""What delay costs while a conversation hardly notices it, against beyond: 0.024 to 0.134 (ITU-T G.107, 7.4)."""
 BASE_BLOCKS, BASE_S = 16, 0.5
 DRIFT_BLOCKS, DRIFT_S = 45, 2.0
 DRIFT_MOST = 2000e-6
@@ -31,9 +33,10 @@ JITTER_GAIN = 1.0 / 16.0
 class _Excess:
     """A distribution of excesses that forgets exponentially."""
 
-    def __init__(self, bins: int, memory: float) -> None:
+    def __init__(self, bins: int, memory: float, easy: float) -> None:
         self._counts = np.zeros(bins)
-        self._edges = np.arange(1.0, bins + 1.0)
+        edges = np.arange(1.0, bins + 1.0)
+        self._costs = edges - (1.0 - EASY) * np.minimum(edges, easy)
         self._memory = memory
         self._weight = 1.0  # of a new frame: it grows, rather than that all the old ones shrink
         self._total = 0.0
@@ -53,11 +56,11 @@ class _Excess:
         return int(self._counts.cumsum().searchsorted(share * self._total)) + 1 if self._total else 0
 
     def cheapest(self, least: float, price: float) -> int:
-        """Upper edge of the bin, at the least share or later, where bins and ``price`` per lot late cost least."""
+        """Upper edge of the bin, at the least share or later, where delay and lateness together cost least."""
         reached = self._counts.cumsum()
         start = int(reached.searchsorted(least * self._total))
         late = (self._total - reached[start:]) / max(self._total, 1e-30)
-        return start + 1 + int((self._edges[start:] + price * late).argmin()) if self._total else 0
+        return start + 1 + int((self._costs[start:] + price * late).argmin()) if self._total else 0
 
 
 @dataclass(slots=True)
@@ -85,16 +88,18 @@ class Arrivals:
         longest: Frames; an excess beyond is no jitter and is not counted.
         quantile: Least share of the audio that shall be in time.
         late_price: Delay, frames, that is worth having all of the audio in time rather than none.
+        easy: Delay, frames, up to which delay costs little.
     """
 
-    def __init__(self, rate: int, longest: int, quantile: float, late_price: float) -> None:
+    def __init__(self, rate: int, longest: int, quantile: float, late_price: float, easy: float) -> None:
         self._rate = rate
         self._longest = longest
         self._quantile = quantile
         self._bin = BIN_MS * rate / 1000.0
         self._price = late_price / self._bin
         bins = int(longest / self._bin) + 2
-        self._slow, self._fast = _Excess(bins, SLOW_S * rate), _Excess(bins, FAST_S * rate)
+        self._slow = _Excess(bins, SLOW_S * rate, easy / self._bin)
+        self._fast = _Excess(bins, FAST_S * rate, easy / self._bin)
         self.excess = 0.0
         self.drift = self.slope = 0.0
         self.jitter = 0.0

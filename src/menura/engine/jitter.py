@@ -84,7 +84,9 @@ class JitterBuffer:
         self._target = min(self.jitter.initial_delay_ms * ms, self._most)
         self._margin = MARGIN_MS * ms
         price = 100.0 * self.jitter.late_price_ms * ms  # per lot, not per cent
-        self._arrivals = Arrivals(self.rate, round(self._most), self.jitter.quantile, price)
+        self._arrivals = Arrivals(
+            self.rate, round(self._most), self.jitter.quantile, price, self.jitter.easy_delay_ms * ms
+        )
         self._placer = Placer(self.jitter, self._capacity, round(self._most))
         self._playout = Playout(self.rate, self.channels, catch_up=self.jitter.catch_up, resumed=self._placer.resumed)
         self._varispeed = Varispeed(self.rate, self.channels)
