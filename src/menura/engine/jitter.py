@@ -40,10 +40,10 @@ _COUNTED = tuple(field.name for field in fields(Counts))
 class JitterBuffer:
     """Takes packets as they come, gives exactly the frames asked for, at once.
 
-    After each put and get the buffer steers: its delay is the least at which the configured share of the audio comes in
-    time, found from the arrivals and adapted to them. It grows by saying pitch periods twice and shrinks by cutting
-    some out, at most a quarter of the audio; what is missing is concealed for 100 ms and silent then; the drift of the
-    sender's clock against the reader's is resampled away.
+    It adapts to what it sees arrive: its delay is where more of it would cost a conversation more than the audio that
+    comes late. It grows by saying pitch periods twice and shrinks by cutting some out, at most every fourth (of near
+    silence two thirds). What is missing is concealed for 100 ms and silent then; the drift of the sender's clock
+    against the reader's is resampled away.
 
     Nothing here waits. One thread may put while another gets if ``lock`` is a lock of theirs: each call holds it for
     its own length, some 10 to 50 µs.
