@@ -140,9 +140,8 @@ class AudioStreamBuffer:
             self._malformed += 1
             return False
         if self.jitter is not None:
-            before = self.jitter.stats().dropped_frames
-            self.jitter.put(audio, sequence=sequence, timestamp_frames=timestamp_frames)
-            return self.jitter.stats().dropped_frames == before
+            dropped = self.jitter.put(audio, sequence=sequence, timestamp_frames=timestamp_frames)
+            return not dropped or (self._overflow is Overflow.DROP_OLDEST and size <= self.capacity)
         with self._lock:
             lost = 0
             if size > self.capacity - self._held:
@@ -206,7 +205,7 @@ class AudioStreamBuffer:
             return self._take(size)
 
     def _even(self, jitter: JitterBuffer, size: int) -> bytes | None:
-        if not jitter.stats().received_packets:
+        if not jitter.received_packets:
             return None
         return encode(jitter.get(size // self._frame), self.audio_config.stream_format)
 
