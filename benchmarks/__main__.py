@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-NAMES = ("validate", "shifter", "voices", "resample", "jitter", "enhance", "engine", "vad", "server")
-QUICK = {"validate", "shifter", "voices", "jitter", "enhance", "engine", "vad", "server"}
+NAMES = ("validate", "shifter", "voices", "resample", "jitter", "enhance", "engine", "vad", "capture", "server")
+QUICK = {"validate", "shifter", "voices", "jitter", "enhance", "engine", "vad", "capture", "server"}
 
 
 def main() -> int:

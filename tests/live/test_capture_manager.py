@@ -74,7 +74,7 @@ def test_chunks_have_exactly_the_size_asked_for_and_hold_what_was_heard(rig):
     }
     assert {key: stats[key] for key in expected} == expected
     assert list(stats)[: len(expected)] == list(expected)
-    assert rig.asked[-1] == (None, 24000, 1, 480, 0.1707, False)
+    assert rig.asked[-1] == (None, 24000, 1, 480, 0.0853, False)
 
 
 def test_volume_is_the_level_of_the_chunk_and_of_what_was_heard_last(rig):
@@ -548,14 +548,25 @@ def test_audio_does_not_wait_without_bound_while_a_callback_is_busy_in_another_t
 
 def test_losses_of_the_device_are_counted_and_measured(rig):
     rig = rig().start()
-    rig.hear(noise(4800)[0])
+    rig.hear(noise(2 * RATE)[0])
     rig.port.pump(480, lost=True)
     until(lambda: rig.manager.get_stats()["xruns"] == rig.manager.get_stats()["gaps"] == 1)
     rig.port.now_s += 0.5  # as much passed unheard
-    rig.hear(noise(4800)[0])
+    rig.hear(noise(6 * RATE)[0])
+    stats = rig.manager.get_stats()
+    assert (stats["xruns"], stats["gaps"]) == (1, 1), "what the device said and what its times say is one"
+    assert stats["lost_ms"] == pytest.approx(500.0, abs=5.0)
+    rig.port.now_s += 0.25  # it says nothing
+    rig.hear(noise(3 * RATE)[0])
     stats = rig.manager.get_stats()
     assert (stats["xruns"], stats["gaps"]) == (1, 2)
-    assert stats["lost_ms"] == pytest.approx(500.0, abs=5.0)
+    assert stats["lost_ms"] == pytest.approx(750.0, abs=5.0)
+    with rig.manager._outbox._idle:  # the capture's thread is held up until the ring is full
+        rig.port.pump(RATE + 4800)
+    rig.hear(noise(3 * RATE)[0])
+    stats = rig.manager.get_stats()
+    assert stats["gaps"] == 3
+    assert stats["lost_ms"] == pytest.approx(950.0, abs=50.0)
 
 
 def test_a_lost_microphone_is_reported_once_and_heard_again_when_it_returns(rig):

@@ -114,12 +114,12 @@ class AudioCaptureConfig:
     @property
     def block(self) -> int:
         """Frames of a callback of the device."""
-        return max(1, min(self.buffer_size // 4, ms_to_frames(BLOCK_MS, self.sample_rate)))
+        return max(1, min(self.buffer_size // 2, ms_to_frames(BLOCK_MS, self.sample_rate)))
 
     @property
     def device_s(self) -> float:
-        """What the device may hold."""
-        return min(2.0, max(0.005, self.buffer_size / self.sample_rate))
+        """What the device is asked to hold: half, for it fills one while the other is taken."""
+        return min(2.0, max(0.005, 0.5 * self.buffer_size / self.sample_rate))
 
     @property
     def audio(self) -> AudioConfig:

@@ -10,6 +10,7 @@ from menura.audio.block import Samples
 from menura.clock import monotonic_s
 from menura.devices.port import InputPort, PortStats
 from menura.errors import DeviceError
+from menura.live.gaps import GapMeter
 from menura.live.watch import PortWatch
 from menura.log import get_logger
 from menura.units import frames_to_ms
@@ -18,8 +19,6 @@ __all__ = ["Microphone", "MicrophoneListener", "MicrophoneStats", "Reconnect"]
 
 logger = get_logger(__name__)
 
-GAP_S = 0.05
-"""The device's times wander by less."""
 LAST_S = 0.5
 """Longest wait, beyond a callback, for what was captured before a stop."""
 JOIN_S = 5.0
@@ -111,14 +110,13 @@ class Microphone:
         self._watch: PortWatch | None = None
         self._open = True  # whether what was captured up to the next gate is heard
         self._gates: deque[tuple[float, bool]] = deque()  # by the device's clock; the last is what holds
-        self._expected_s: float | None = None
         self._silent = 0
         self._silence_told = False
         self._outage = False
         self._retry_s = FIRST_RETRY_S
         self._past = PortStats()  # of ports that were closed
-        self._seen_losses = 0
-        self._gaps, self._lost_s, self._reopened, self._name = 0, 0.0, 0, ""
+        self._losses = GapMeter(1)
+        self._reopened, self._name = 0, ""
         self._thread = threading.Thread(target=self._run, name="menura-capture", daemon=True)
 
     # --- from any thread
@@ -179,8 +177,8 @@ class Microphone:
                 lost=self._outage,
                 reopened=self._reopened,
                 xruns=counts.xruns_in,
-                gaps=self._gaps,
-                lost_ms=1000.0 * self._lost_s,
+                gaps=self._losses.gaps,
+                lost_ms=1000.0 * self._losses.lost_s,
                 latency_ms=0.0 if port is None else port.latency_ms + frames_to_ms(port.block, rate),
             )
 
@@ -201,9 +199,12 @@ class Microphone:
         name = getattr(getattr(port, "input", None), "name", "")
         if name and self._device is not None:
             self._device = name  # indexes change when devices come and go
+        losses = GapMeter(port.rate)
+        losses.gaps, losses.lost_s = self._losses.gaps, self._losses.lost_s
         with self._guard:
+            self._losses = losses
             self._port, self._watch, self._name = port, watch, name or str(self._device or "")
-        self._expected_s, self._silent = None, 0
+        self._silent = 0
 
     def _disconnect(self) -> None:
         with self._guard:
@@ -285,10 +286,8 @@ class Microphone:
                 self._outage, self._retry_s = False, FIRST_RETRY_S
                 self._reopened += 1
                 logger.info("the microphone %s is back", self._name)
-            end_s = port.next_s
-            start_s = end_s - len(x) / port.rate
-            self._note_gap(port, start_s)
-            self._expected_s = end_s
+            start_s = port.next_s - len(x) / port.rate
+            self._losses.note(len(x), start_s, port.stats())
             self._note_silence(port, x)
         else:
             start_s = port.next_s
@@ -311,15 +310,6 @@ class Microphone:
             self._gates.popleft()
         if self._open and at < len(x):
             self._listener.heard(x[at:])
-
-    def _note_gap(self, port: InputPort, start_s: float) -> None:
-        counts = self._counts()
-        losses = counts.xruns_in + counts.dropped_in
-        jump_s = 0.0 if self._expected_s is None else start_s - self._expected_s
-        if losses > self._seen_losses or jump_s > GAP_S:
-            self._gaps += 1
-            self._lost_s += max(0.0, jump_s) if jump_s > GAP_S else 0.0
-        self._seen_losses = losses
 
     def _note_silence(self, port: InputPort, x: Samples) -> None:
         if not self._silent_after_s:
