@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every benchmark, beside its peers: an environment of its own, since peers are heavy and some are GPL.
-#   scripts/bench.sh [--quick] [validate|shifter|voices|resample|enhance|server]
+#   scripts/bench.sh [--quick] [NAME…], names as in benchmarks/__main__.py
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=.venv-bench/bin
