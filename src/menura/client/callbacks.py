@@ -1,0 +1,111 @@
+"""Who wants to be called when what happens on a connection, and the calling."""
+
+import inspect
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from menura.client.options import ConnectionState
+from menura.client.stream import EventStream
+from menura.errors import ConfigError
+from menura.log import get_logger, log_internal_error
+from menura.protocol.realtime_beta import GA_NAMES, as_beta
+from menura.protocol.realtime_server import SERVER_EVENT_TYPES, ServerEvent
+
+__all__ = ["Callbacks", "Failure", "Notice", "StateChange"]
+
+_log = get_logger(__name__)
+Callback = Callable[[Any], Any]
+_EVERY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """The connection's state is another."""
+
+    state: ConnectionState
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Something went wrong."""
+
+    error: Exception
+
+
+Notice = ServerEvent | StateChange | Failure
+
+
+class Callbacks:
+    """Callbacks by what they are for. They run one after another; one that raises is reported to those for errors."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._events: dict[str, tuple[Callback, ...]] = {}
+        self._states: tuple[Callback, ...] = ()
+        self._errors: tuple[Callback, ...] = ()
+        self.raised = 0
+
+    def add(self, name: str, callback: Callback) -> None:
+        """For events of a type, in today's name or beta's; ``*`` for all.
+
+        Raises:
+            ConfigError: ``callback`` cannot be called, or ``name`` is empty.
+        """
+        if not callable(callback) or not name:
+            raise ConfigError("on() needs the name of an event and a function")
+        if name not in SERVER_EVENT_TYPES and name not in GA_NAMES and name != _EVERY:
+            _log.info("a callback for %s, which is no event known here", name)
+        with self._lock:
+            self._events[name] = (*self._events.get(name, ()), callback)
+
+    def add_state(self, callback: Callback) -> None:
+        """For changes of state."""
+        with self._lock:
+            self._states = (*self._states, callback)
+
+    def add_error(self, callback: Callback) -> None:
+        """For errors."""
+        with self._lock:
+            self._errors = (*self._errors, callback)
+
+    def remove(self, callback: Callback) -> None:
+        """Call it no more, whatever it was for."""
+        with self._lock:
+            self._events = {
+                name: tuple(other for other in callbacks if other != callback)
+                for name, callbacks in self._events.items()
+            }
+            self._states = tuple(other for other in self._states if other != callback)
+            self._errors = tuple(other for other in self._errors if other != callback)
+
+    async def serve(self, stream: EventStream[Notice]) -> None:
+        """Call whoever wants what comes from a stream, until it ends."""
+        async for notice in stream:
+            for callback, argument in self._due(notice):
+                await self._call(callback, argument)
+
+    def _due(self, notice: Notice) -> list[tuple[Callback, Any]]:
+        if isinstance(notice, StateChange):
+            return [(callback, notice.state) for callback in self._states]
+        if isinstance(notice, Failure):
+            return [(callback, notice.error) for callback in self._errors]
+        events = self._events
+        due = [(callback, notice) for callback in (*events.get(notice.type, ()), *events.get(_EVERY, ()))]
+        beta = as_beta(notice)
+        if beta is not None:
+            due += [(callback, beta) for callback in events.get(beta.type, ())]
+        return due
+
+    async def _call(self, callback: Callback, argument: Any) -> None:
+        try:
+            result = callback(argument)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:
+            self.raised += 1
+            log_internal_error(_log, "a callback raised", error)
+            if not isinstance(argument, Exception):
+                for reporter in self._errors:
+                    await self._call(reporter, error)

@@ -1,0 +1,315 @@
+"""Keeps a session with a Realtime provider on a socket: connects, sends, receives, comes back."""
+
+import asyncio
+import random
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from menura.client.opening import open_socket
+from menura.client.options import ConnectionOptions, ConnectionState
+from menura.client.target import Target
+from menura.clock import Clock, monotonic_s
+from menura.errors import (
+    ConnectionLostError,
+    ConnectTimeoutError,
+    MenuraError,
+    ProtocolError,
+)
+from menura.log import get_logger, log_internal_error
+from menura.protocol.realtime_faults import Backoff, Fault, judge_close
+from menura.protocol.realtime_server import ErrorEvent, ServerEvent
+from menura.protocol.realtime_session import Phase, RealtimeSession
+
+__all__ = ["Link", "LinkCounts", "Listener", "Timing"]
+
+_log = get_logger(__name__)
+
+
+class Listener(Protocol):
+    """Who is told what happens; in the link's event loop, and quickly."""
+
+    def on_event(self, event: ServerEvent, size: int) -> None:
+        """An event came in a message of ``size`` bytes."""
+
+    async def room(self) -> None:
+        """Wait until more may come."""
+
+    def on_state(self, state: ConnectionState) -> None:
+        """The connection's state is another."""
+
+    def on_error(self, error: MenuraError) -> None:
+        """Something went wrong; nothing in it is secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What time and chance are: real ones, or a test's.
+
+    Attributes:
+        clock: Seconds.
+        pause: Waits so many seconds before a new try.
+        rng: Chance, for these waits.
+    """
+
+    clock: Clock = monotonic_s
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    rng: random.Random = field(default_factory=random.Random)
+
+
+@dataclass(slots=True)
+class LinkCounts:
+    """Totals of connections."""
+
+    attempts: int = 0
+    reconnects: int = 0
+    recycles: int = 0
+    last_error: str = ""
+
+
+_RECYCLE = "recycle"
+Ending = Fault | str | None
+"""How a connection ended: by a fault, to be replaced, or because it was told to stop."""
+
+
+class Link:
+    """One session on one socket after another. It lives in one event loop; :meth:`wake` and :meth:`stop` are for any
+    thread.
+
+    Args:
+        session: What is said; shared with its callers under ``lock``.
+        lock: Held for moments only.
+        target: The provider.
+        options: How.
+        listener: Who is told.
+        timing: What time is.
+    """
+
+    def __init__(
+        self,
+        session: RealtimeSession,
+        lock: threading.Lock,
+        target: Target,
+        options: ConnectionOptions,
+        listener: Listener,
+        timing: Timing,
+    ) -> None:
+        self._session, self._lock = session, lock
+        self._target, self._options = target, options
+        self._listener = listener
+        self._clock, self._pause = timing.clock, timing.pause
+        self._backoff = Backoff(options.backoff_base_s, options.backoff_cap_s, timing.rng)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._work, self._stopping = asyncio.Event(), asyncio.Event()
+        self._awake = False
+        self._ready_s: float | None = None
+        self._replacing = False  # the next connection is no reconnect, but a recycled session
+        self.counts = LinkCounts()
+        self.state = ConnectionState.IDLE
+        self.first: Future[None] = Future()  # done when connected for the first time, or when it gave up
+
+    # --- any thread
+
+    def wake(self) -> None:
+        """There is something to send."""
+        if not self._awake and self._loop is not None:
+            self._awake = True
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._work.set)
+
+    def stop(self) -> None:
+        """End, within :attr:`ConnectionOptions.close_timeout_s`."""
+        if self._loop is None:
+            self._stopping.set()
+            return
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    # --- the loop
+
+    async def run(self) -> None:
+        """Keep the connection until :meth:`stop`, or until nothing can help it."""
+        self._loop = asyncio.get_running_loop()
+        error: MenuraError | None = None
+        try:
+            self._enter(ConnectionState.CONNECTING)
+            error = await self._keep()
+        except Exception as unexpected:
+            log_id = log_internal_error(_log, "the connection's loop failed", unexpected)
+            error = ConnectionLostError(f"internal error [{log_id}]")
+        finally:
+            with self._lock:
+                self._session.forget()
+            self._finish(error)
+
+    def _finish(self, error: MenuraError | None) -> None:
+        self._enter(ConnectionState.FAILED if error else ConnectionState.CLOSED)
+        with suppress(InvalidStateError):
+            self.first.set_exception(error or ConnectionLostError("stopped before it was connected"))
+
+    def _enter(self, state: ConnectionState) -> None:
+        if state is not self.state:
+            self.state = state
+            self._listener.on_state(state)
+
+    async def _keep(self) -> MenuraError | None:
+        while not self._stopping.is_set():
+            ending = await self._connect_once()
+            if isinstance(ending, Fault):
+                if ending.retry is False or self._exhausted():
+                    self._tell(ending.error)
+                    return ending.error
+                wait_s = self._backoff.next(ending.after_s)
+                self._tell(ending.error)
+                self._again()
+                _log.info("%s; next try in %.1f s", self.counts.last_error, wait_s)
+                await self._wait(wait_s)
+            elif ending == _RECYCLE:
+                self.counts.recycles += 1
+                self._replacing = True
+                self._again()
+        return None
+
+    def _exhausted(self) -> bool:
+        most = self._options.max_attempts
+        return most is not None and self._backoff.tries >= most
+
+    def _again(self) -> None:
+        if self.first.done():
+            self._enter(ConnectionState.RECONNECTING)
+
+    def _tell(self, error: MenuraError) -> None:
+        self._target.redact.clean(error)
+        self.counts.last_error = str(error)
+        self._listener.on_error(error)
+
+    async def _wait(self, wait_s: float) -> None:
+        await _first_of(self._pause(wait_s), self._stopping.wait())
+
+    async def _connect_once(self) -> Ending:
+        self.counts.attempts += 1
+        socket = await _first_of(open_socket(self._target, self._options), self._stopping.wait())
+        if not isinstance(socket, ClientConnection):
+            return socket if isinstance(socket, Fault) else None
+        try:
+            with self._lock:
+                self._session.opened()
+            self._work.set()
+            ending: Ending = await _first_of(
+                self._read(socket), self._write(socket), self._watch(), self._stopping.wait()
+            )
+            return None if self._stopping.is_set() else ending
+        finally:
+            if self._ready_s is not None and self._clock() - self._ready_s >= self._options.stable_s:
+                self._backoff.reset()
+            self._ready_s = None
+            with self._lock:
+                self._session.lost()
+            await self._close(socket)
+
+    async def _close(self, socket: ClientConnection) -> None:
+        """Say goodbye if there is time for it, then cut."""
+        with suppress(Exception):
+            async with asyncio.timeout(self._options.close_timeout_s):
+                await socket.close()
+        socket.transport.abort()
+
+    # --- one connection
+
+    async def _write(self, socket: ClientConnection) -> Ending:
+        """Send whatever may be sent; the socket's own buffer is small, so what waits waits where it can grow stale."""
+        try:
+            while True:
+                await self._work.wait()
+                self._work.clear()
+                self._awake = False
+                while (text := self._next()) is not None:
+                    await socket.send(text)
+        except ConnectionClosed:
+            return self._judge_closed(socket)
+
+    def _next(self) -> str | None:
+        with self._lock:
+            return self._session.take()
+
+    async def _read(self, socket: ClientConnection) -> Ending:
+        while True:
+            try:
+                message = await socket.recv()
+            except ConnectionClosed:
+                return self._judge_closed(socket)
+            fault = self._take_in(message)
+            if fault is not None:
+                return fault
+            await self._listener.room()
+
+    def _judge_closed(self, socket: ClientConnection) -> Fault:
+        """The provider's own words if it said any; a connection that broke has none."""
+        received = socket.protocol.close_rcvd
+        code, reason = (received.code, received.reason) if received else (1006, "")
+        sent = socket.protocol.close_sent
+        if received is None and sent is not None and sent.code != 1000:
+            code, reason = sent.code, sent.reason
+        return judge_close(code, reason, self._session.fault)
+
+    def _take_in(self, message: str | bytes) -> Fault | None:
+        try:
+            with self._lock:
+                event = self._session.receive(message)
+                phase, fault = self._session.phase, self._session.fault
+        except ProtocolError as error:
+            self._tell(error)
+            return None
+        if phase is Phase.READY and self._ready_s is None:
+            self._on_ready()
+        if event is None:
+            return None
+        if isinstance(event, ErrorEvent) and fault is not None:
+            if fault.ends:
+                self._listener.on_event(event, len(message))
+                return fault
+            self._tell(fault.error)
+        self._listener.on_event(event, len(message))
+        return None
+
+    def _on_ready(self) -> None:
+        if self.first.done() and not self._replacing:
+            self.counts.reconnects += 1
+        self._replacing = False
+        self._ready_s = self._clock()
+        self._work.set()
+        self._enter(ConnectionState.CONNECTED)
+        with suppress(InvalidStateError):
+            self.first.set_result(None)
+
+    async def _watch(self) -> Ending:
+        """Look at the time now and then."""
+        options, begun_s = self._options, self._clock()
+        while True:
+            await asyncio.sleep(options.tick_s)
+            with self._lock:
+                phase = self._session.phase
+                due = self._session.recycle_due(options.recycle_after_s, options.quiet_s)
+            if due:
+                return _RECYCLE
+            if phase is not Phase.READY and self._clock() - begun_s >= options.restore_timeout_s:
+                text = f"the provider did not confirm the session in {options.restore_timeout_s:g} s"
+                return Fault(ConnectTimeoutError(text), retry=True)
+
+
+async def _first_of(*jobs: Awaitable[Any]) -> Any:
+    """Run jobs until one is done, end the others, and give the result of the first that is done."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task for task in tasks if task.done()).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
