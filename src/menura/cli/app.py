@@ -77,6 +77,42 @@ def convert(
 
 
 @app.command()
+def devices(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """List the microphones and loudspeakers."""
+    from menura.cli.devices import show_devices
+
+    show_devices(as_json=as_json)
+
+
+def _device(wanted: str | None) -> str | int | None:
+    """A name, or an index of ``menura devices``."""
+    return int(wanted) if wanted is not None and wanted.isascii() and wanted.isdigit() else wanted
+
+
+Input = Annotated[
+    str | None,
+    typer.Option("--input", "-i", metavar="NAME", help="Microphone: its name, a part of it, or its index."),
+]
+
+
+@app.command()
+def capture(
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="File; its ending chooses the format.")],
+    microphone: Input = None,
+    rate: Annotated[int, typer.Option(min=8000, max=192_000, help="Hz.")] = 48_000,
+    channels: Annotated[int, typer.Option(min=1, max=2)] = 1,
+    seconds: Annotated[float | None, typer.Option(min=0.01, help="How long; until Ctrl-C without it.")] = None,
+    vad: Annotated[bool, typer.Option("--vad", help="Keep only speech.")] = False,
+) -> None:
+    """Record a microphone to a file."""
+    from menura.cli.capture import capture_to_file
+
+    capture_to_file(output, _device(microphone), rate=rate, channels=channels, seconds=seconds, vad=vad)
+
+
+@app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
