@@ -296,6 +296,7 @@ def test_openai_needs_a_key_and_others_may_not(monkeypatch: pytest.MonkeyPatch) 
     [
         {"url": "ftp://host"},
         {"url": "wss://"},
+        {"url": "wss://me:password@host"},
         {"url": "wss://host:port"},
         {"api_key": "two words"},
         {"api_key": "line\nbreak"},

@@ -111,16 +111,15 @@ class RealtimeConnectionManager:
             ConnectTimeoutError: It could not be reached in time; the text says why.
             StateError: It is started.
         """
-        link = self._begin()
-        loops = [
-            ("menura-realtime", link.run()),
-            ("menura-realtime-callbacks", self._callbacks.serve(self._hub.notices)),
-        ]
-        self._threads = [
-            threading.Thread(target=asyncio.run, args=(job,), name=name, daemon=True) for name, job in loops
-        ]
-        for thread in self._threads:
-            thread.start()
+        with self._control:
+            link = self._begin()
+            calling = self._callbacks.serve(self._hub.notices)
+            self._threads = [
+                threading.Thread(target=asyncio.run, args=(job,), name=name, daemon=True)
+                for name, job in (("menura-realtime", link.run()), ("menura-realtime-callbacks", calling))
+            ]
+            for thread in self._threads:
+                thread.start()
         limit_s = self._options.start_timeout_s if timeout_s is None else timeout_s
         try:
             link.first.result(limit_s)
@@ -164,9 +163,10 @@ class RealtimeConnectionManager:
         Raises:
             AuthenticationError, QuotaError, ProviderError, ConnectTimeoutError, StateError: As there.
         """
-        link = self._begin()
-        jobs = (link.run(), self._callbacks.serve(self._hub.notices))
-        self._tasks = [asyncio.get_running_loop().create_task(job) for job in jobs]
+        with self._control:
+            link = self._begin()
+            jobs = (link.run(), self._callbacks.serve(self._hub.notices))
+            self._tasks = [asyncio.get_running_loop().create_task(job) for job in jobs]
         limit_s = self._options.start_timeout_s if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(limit_s) as limit:
@@ -200,15 +200,14 @@ class RealtimeConnectionManager:
     # --- both
 
     def _begin(self) -> Link:
-        with self._control:
-            if self.state not in _IDLE:
-                raise StateError("the connection is started already")
-            self._hub.begin()
-            link = Link(self._session, self._lock, self._target, self._options, self._hub, self._timing)
-            if self._link is not None:
-                link.counts = self._link.counts
-            self._link = link
-            return link
+        if self.state not in _IDLE:
+            raise StateError("the connection is started already")
+        self._hub.begin()
+        link = Link(self._session, self._lock, self._target, self._options, self._hub, self._timing)
+        if self._link is not None:
+            link.counts = self._link.counts
+        self._link = link
+        return link
 
     def _end(self) -> None:
         if self._link is not None:

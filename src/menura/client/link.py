@@ -107,7 +107,7 @@ class Link:
         self._backoff = Backoff(options.backoff_base_s, options.backoff_cap_s, timing.rng)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._work, self._stopping = asyncio.Event(), asyncio.Event()
-        self._awake = False
+        self._awake = self._stop_asked = False
         self._ready_s: float | None = None
         self._replacing = False  # the next connection is no reconnect, but a recycled session
         self.counts = LinkCounts()
@@ -125,17 +125,18 @@ class Link:
 
     def stop(self) -> None:
         """End, within :attr:`ConnectionOptions.close_timeout_s`."""
-        if self._loop is None:
-            self._stopping.set()
-            return
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._stop_asked = True
+        if self._loop is not None:  # else run() will see it
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._stopping.set)
 
     # --- the loop
 
     async def run(self) -> None:
         """Keep the connection until :meth:`stop`, or until nothing can help it."""
         self._loop = asyncio.get_running_loop()
+        if self._stop_asked:
+            self._stopping.set()
         error: MenuraError | None = None
         try:
             self._enter(ConnectionState.CONNECTING)

@@ -64,9 +64,9 @@ class Target:
     Raises:
         ConfigError: There is no such address, or a header that providers refuse.
 
-    >>> target = Target("https://me:pw@host/openai/v1?api-key=secret", "m", None, {})
+    >>> target = Target("https://host/openai/v1?api-key=secret", "m", None, {})
     >>> target.url, target.public
-    ('wss://me:pw@host/openai/v1/realtime?api-key=secret&model=m', 'wss://host/openai/v1/realtime?api-key=***&model=m')
+    ('wss://host/openai/v1/realtime?api-key=secret&model=m', 'wss://host/openai/v1/realtime?api-key=***&model=m')
     """
 
     def __init__(self, url: str | None, model: str | None, key: Key | None, headers: Mapping[str, str]) -> None:
@@ -79,10 +79,9 @@ class Target:
             raise ConfigError("the header OpenAI-Beta is refused by providers: leave it out")
         self._key, self._headers = key, dict(headers)
         hidden = [value for name, value in query if name not in _OPEN_NAMES]
-        self.redact = Redactor([*hidden, *headers.values(), *filter(None, (parts.username, parts.password))])
+        self.redact = Redactor([*hidden, *headers.values()])
         shown = [(name, value if name in _OPEN_NAMES else _HIDDEN) for name, value in query]
-        host = parts.netloc.rpartition("@")[2]
-        self.public = urlunsplit(parts._replace(netloc=host, query=urlencode(shown, safe="*")))
+        self.public = urlunsplit(parts._replace(query=urlencode(shown, safe="*")))
         self.secure = parts.scheme == "wss" or _is_local(parts.hostname or "")
         if isinstance(key, str):
             self.headers()  # is it a key?
@@ -108,8 +107,8 @@ def _split(url: str) -> SplitResult:
         _ = parts.port
     except (KeyError, ValueError):
         raise ConfigError("url must begin with wss://, ws://, https:// or http:// and name a host") from None
-    if not host:
-        raise ConfigError("url names no host")
+    if not host or "@" in parts.netloc:
+        raise ConfigError("url must name a host, and no user: pass a key, or headers")
     path = parts.path.rstrip("/")
     return parts._replace(scheme=scheme, path=path if path.endswith("/realtime") else path + "/realtime", fragment="")
 
