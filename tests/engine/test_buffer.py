@@ -113,6 +113,16 @@ def test_half_a_sample_is_refused_and_counted() -> None:
         buffer.get_chunk(3)
 
 
+@pytest.mark.parametrize("jitter", [False, True])
+@pytest.mark.parametrize("bad", [None, "text", 3, [1], memoryview(bytes(8)).cast("h"), np.zeros(4, np.int16)])
+def test_what_is_no_bytes_is_refused_and_counted(bad: object, jitter: bool) -> None:
+    buffer = make(jitter=jitter)
+    assert not buffer.add_audio(bad)  # type: ignore[arg-type]
+    assert buffer.add_audio(memoryview(bytearray(numbered(2))))
+    stats = buffer.stats()
+    assert (stats.malformed, stats.total_added, stats.available_bytes) == (1, 4, 4)
+
+
 def test_many_tiny_pieces_take_no_memory_of_their_own() -> None:
     buffer = make(100_000)
     for i in range(20_000):

@@ -169,6 +169,52 @@ def test_bad_audio_is_refused_and_counted_by_reason(audio: Any, reason: str) -> 
     assert figures["bytes_dropped"] == figures["bytes_in"] == len(audio or b"")
 
 
+def released() -> memoryview:
+    view = memoryview(bytes(960))
+    view.release()
+    return view
+
+
+def table() -> memoryview:
+    return memoryview(bytes(960)).cast("B", (10, 96))
+
+
+def words() -> memoryview:
+    return memoryview(bytes(960)).cast("h")
+
+
+@pytest.mark.parametrize("make", [released, table, words])
+@pytest.mark.parametrize("mode", MODES)
+def test_views_that_are_no_bytes_in_a_row_are_refused(make: Callable[[], memoryview], mode: ProcessingMode) -> None:
+    engine, audio = Engine(mode), make()
+    assert not engine.validate_audio(audio)
+    assert engine.explain(audio)
+    assert engine.process_audio(audio) == engine.prepare_for_playback(audio) == b""
+    engine.queue_playback(audio)
+    engine.queue_playback(audio, encoding="opus")
+    assert engine.add_to_stream_buffer(audio) is None
+    assert engine.process_vad_chunk(audio) == "silence"
+    figures = engine.get_metrics()
+    assert figures["refused"] == {"wrong_type": 2}
+    assert figures["playback"]["refused"] == {"wrong_type": 3}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_buffer_that_is_used_again_is_remembered_as_it_was(mode: ProcessingMode) -> None:
+    audio = pcm(speech()[:24_000])
+    engine, other = Engine(mode), Engine(mode)
+    memory = bytearray()
+    for chunk in chunks(audio):
+        memory[:] = chunk
+        view = memoryview(memory)
+        assert engine.process_audio(view) == other.process_audio(chunk)
+        view.release()
+    memory[:] = b"odd"
+    for each in (engine, other):
+        each.mode = ProcessingMode.QUALITY if mode is not ProcessingMode.QUALITY else ProcessingMode.BALANCED
+    assert engine.process_audio(audio[:9600]) == other.process_audio(audio[:9600])
+
+
 def test_remarks_are_counted() -> None:
     engine = Engine(ProcessingMode.REALTIME)
     engine.process_audio(bytes(960))

@@ -12,6 +12,7 @@ from menura.clock import Clock, monotonic_s
 from menura.dsp.ring import Overflow
 from menura.engine.config import BufferConfig, ProcessingMode, Underflow
 from menura.engine.jitter import JitterBuffer, JitterConfig
+from menura.engine.verdict import is_bytes
 from menura.errors import ConfigError, LimitError
 
 __all__ = ["AudioStreamBuffer", "BufferStats"]
@@ -38,7 +39,7 @@ class BufferStats:
         padded_bytes: Bytes of silence or repetition given out.
         overflow_count: Times that audio did not fit.
         underflow_count: Times that too little was held.
-        malformed: Chunks refused because they are no whole frames.
+        malformed: Chunks refused because they are no bytes, or no whole frames.
         utilization: Share of the capacity in use, 0…1.
         capacity_bytes: Most that it holds.
     """
@@ -125,8 +126,8 @@ class AudioStreamBuffer:
         Args:
             sequence: Number of the packet, in the jitter mode; see :meth:`JitterBuffer.put`.
             timestamp_frames: Sender's time of its first frame, in the jitter mode.
-            audio: Whole frames. Other bytes are refused and counted, and nothing of them is kept: half a sample would
-                turn all that follows into noise.
+            audio: Whole frames. Other bytes, and what is none, are refused and counted, and nothing of them is kept:
+                half a sample would turn all that follows into noise.
 
         Returns:
             Whether all of ``audio`` is held now. ``drop_oldest`` makes room, unless ``audio`` is longer than the whole
@@ -135,8 +136,8 @@ class AudioStreamBuffer:
         Raises:
             LimitError: It does not fit and the policy is ``error``; nothing was added.
         """
-        size = len(audio)
-        if size % self._frame:
+        size = len(audio) if is_bytes(audio) else -1
+        if size < 0 or size % self._frame:
             self._malformed += 1
             return False
         if self.jitter is not None:

@@ -13,7 +13,7 @@ from menura.audio.pcm import decode, encode
 from menura.audio.webm import WebmOpusDecoder, is_webm
 from menura.dsp.resample import Resampler
 from menura.engine.playback import Playback, PlaybackEvent, PlaybackPosition
-from menura.engine.verdict import Inspector, Verdict
+from menura.engine.verdict import Inspector, Verdict, is_bytes
 from menura.errors import ConfigError, FormatError
 
 __all__ = ["Downlink"]
@@ -56,7 +56,7 @@ class _Incoming:
         return decode(audio, self.form)
 
     def _decode_opus(self, audio: Any) -> Samples | None:
-        if not isinstance(audio, bytes | bytearray | memoryview):
+        if not is_bytes(audio):
             self.refuse(Verdict.WRONG_TYPE)
             return None
         rate, channels, data = self.form.rate, self.form.channels, bytes(audio)

@@ -90,7 +90,7 @@ class Engine:
         self._processor = AudioProcessor(self.config, mode, self.logger)
         self._inspector = Inspector(self._source_config())
         self._feed: Feed | None = None
-        self._history: deque[Data] = deque(maxlen=HISTORY_CHUNKS)
+        self._history: deque[bytes] = deque(maxlen=HISTORY_CHUNKS)
         self._history_bytes = ms_to_frames(HISTORY_MS, self.source.rate) * self.source.frame_bytes
         self._ms_per_byte = 1000.0 / (self.source.rate * self.source.frame_bytes)
         self._vad: FastVADDetector | None = None
@@ -157,15 +157,17 @@ class Engine:
                 return self._refuse(audio_bytes, verdict)
             if verdict is not Verdict.OK:
                 metrics.remark(verdict)
+            if type(audio_bytes) is not bytes:
+                audio_bytes = bytes(audio_bytes)  # the history keeps it, and its owner may fill it anew
             size = len(audio_bytes)
             self._history.append(audio_bytes if size <= self._history_bytes else audio_bytes[-self._history_bytes :])
-            out = audio_bytes if self._passes else self._run(audio_bytes)
+            out: bytes = audio_bytes if self._passes else self._run(audio_bytes)
             metrics.chunks += 1
             metrics.bytes_in += size
             metrics.bytes_out += len(out)
             metrics.audio_ms += size * self._ms_per_byte
             metrics.process.observe(self._clock() - begun)
-            return out if type(out) is bytes else bytes(out)
+            return out
 
     def _refuse(self, audio: Any, verdict: Verdict) -> bytes:
         size = len(audio) if verdict is not Verdict.WRONG_TYPE else 0
@@ -174,7 +176,7 @@ class Engine:
         self.logger.debug("audio refused: %s", self._inspector.explain(verdict, audio))
         return b""
 
-    def _run(self, audio: Data) -> bytes:
+    def _run(self, audio: bytes) -> bytes:
         x = decode(audio, self.source)
         y = self._pipeline.process(x, self.metrics)
         if self._fading is not None:

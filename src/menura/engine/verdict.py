@@ -12,7 +12,7 @@ from menura.audio.format import AudioFormat
 from menura.audio.pcm import float_to_int16
 from menura.dsp.native import declare, pointer
 
-__all__ = ["ACCEPTED", "Inspector", "Verdict"]
+__all__ = ["ACCEPTED", "Inspector", "Verdict", "is_bytes"]
 
 _PROTOTYPE = [c_int64, c_void_p, c_void_p]
 _inspect_bytes = declare("mn_inspect_pcm16", [c_char_p, *_PROTOTYPE], c_int32)
@@ -22,6 +22,18 @@ CLIPPED_SHARE = 0.005
 """More samples at full scale than that, and more than two, are audible as distortion."""
 OFFSET, OFFSET_TO_LEVEL = 0.03, 0.3
 """A mean this large, in itself and beside the level, is no low voice but a constant offset."""
+
+
+def is_bytes(data: Any) -> bool:
+    """Whether this is bytes in a row, as they came: no view of wider items, none with gaps, none released."""
+    if isinstance(data, bytes | bytearray):
+        return True
+    if not isinstance(data, memoryview):
+        return False
+    try:
+        return data.c_contiguous and data.ndim == 1 and data.format in ("B", "b", "c")
+    except ValueError:  # it was released
+        return False
 
 
 class Verdict(StrEnum):
@@ -102,9 +114,7 @@ class Inspector:
         return self._content(data) if verdict is Verdict.OK else verdict
 
     def _shape(self, data: Any) -> Verdict:
-        if not isinstance(data, bytes | bytearray | memoryview) or (
-            isinstance(data, memoryview) and not (data.contiguous and data.format in ("B", "b", "c"))
-        ):
+        if not is_bytes(data):
             return Verdict.WRONG_TYPE
         size = len(data)
         if not size:

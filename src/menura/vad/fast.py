@@ -177,8 +177,12 @@ class FastVADDetector:
         if not isinstance(chunk, Chunk):
             self._malformed += 1
             return self._state
-        whole = memoryview(chunk)
-        whole = whole.cast("B") if whole.c_contiguous else memoryview(whole.tobytes())
+        try:
+            whole = memoryview(chunk)
+            whole = whole.cast("B") if whole.c_contiguous else memoryview(whole.tobytes())
+        except ValueError:  # a view that was released
+            self._malformed += 1
+            return self._state
         size = len(whole) // self._frame_bytes * self._frame_bytes
         if size != len(whole):
             self._malformed += 1
