@@ -152,7 +152,8 @@ class AudioEngine(Engine):
         """Queue a provider's audio for the listener; with local testing it is heard on this machine.
 
         Args:
-            audio: In the format of ``config``, or Opus in Ogg or WebM, cut anywhere. What is invalid is counted and left out.
+            audio: In the format of ``config``, or Opus in Ogg or WebM, cut anywhere. What is invalid is left out and
+                counted.
             item_id: Of the provider's reply that it belongs to.
             encoding: ``"opus"`` for bare Opus packets, one a call.
 
