@@ -34,6 +34,7 @@ class _Side:
         self._origin_s: float | None = None
         self._device_s = 0.0
         self._callbacks = self._xruns = 0
+        self.called_s = 0.0  # when the last callback came, by the device's clock
 
     def _note(self, index: int, at_s: float, device_s: float) -> None:
         """Frame ``index`` passes the converter at ``at_s``, ``device_s`` from the callback."""
@@ -84,6 +85,7 @@ class Intake(_Side):
             Whether to go on; otherwise ``error`` says why not.
         """
         try:
+            self.called_s = now_s
             self._note(self._ring.written, adc_s, now_s - adc_s)
             dropped = self._ring.write(captured)
             if dropped and self._origin_s is not None:
@@ -175,6 +177,7 @@ class Outlet(_Side):
             Whether to go on; otherwise ``error`` says why not.
         """
         try:
+            self.called_s = now_s
             start = self._fed
             given = self._cut(playing)
             given += self._ring.read_into(playing[given:])

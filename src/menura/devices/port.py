@@ -109,6 +109,10 @@ class InputPort(Port, Protocol):
         """The device's clock."""
 
     @property
+    def called_s(self) -> float:
+        """When the last callback came, by the device's clock."""
+
+    @property
     def next_s(self) -> float:
         """When the frame that is read next was captured, by the device's clock."""
 
@@ -122,6 +126,14 @@ class OutputPort(Port, Protocol):
     @property
     def channels(self) -> int:
         """Of the device."""
+
+    @property
+    def now_s(self) -> float:
+        """The device's clock."""
+
+    @property
+    def called_s(self) -> float:
+        """When the last callback came, by the device's clock."""
 
     @property
     def prefill(self) -> int:

@@ -148,6 +148,11 @@ class PortAudioInput(PortAudioStream):
         return self._intake.latency_ms
 
     @property
+    def called_s(self) -> float:
+        """When the last callback came, by the device's clock."""
+        return self._intake.called_s
+
+    @property
     def next_s(self) -> float:
         """When the frame that is read next was captured, by the device's clock."""
         return self._intake.next_s
@@ -196,6 +201,11 @@ class PortAudioOutput(PortAudioStream):
     def latency_ms(self) -> float:
         """From writing a frame now until it leaves the loudspeaker's converter."""
         return self._outlet.latency_ms
+
+    @property
+    def called_s(self) -> float:
+        """When the last callback came, by the device's clock."""
+        return self._outlet.called_s
 
     @property
     def queued(self) -> int:

@@ -42,6 +42,11 @@ class _Synthetic:
         """What the port adds to the delay."""
         return self._side.latency_ms
 
+    @property
+    def called_s(self) -> float:
+        """When the last callback came."""
+        return self._side.called_s
+
     def start(self, signal: Signal | None = None) -> None:
         """Let it run.
 

@@ -1,0 +1,274 @@
+"""From a microphone through a process to loudspeakers whose clocks are their own."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from menura.audio.block import Samples
+from menura.clock import monotonic_s
+from menura.devices.port import InputPort, OutputPort
+from menura.errors import ConfigError, DeviceError, FormatError, StateError
+from menura.live.follower import Follower, FollowerStats
+from menura.live.gaps import GapMeter
+from menura.live.watch import PortWatch
+from menura.log import get_logger
+
+__all__ = ["Route", "RouteStats"]
+
+logger = get_logger(__name__)
+
+JOIN_S = 5.0
+SMOOTHING = 0.05
+"""Weight of the newest block in ``processing_ms`` and in the latencies, which jump by a block."""
+DRAIN_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStats:
+    """What a route has done.
+
+    Attributes:
+        running: Whether it runs.
+        frames: Frames processed.
+        processing_ms: Of a block, lately.
+        processing_max_ms: Of the slowest block.
+        capture_ms: From the microphone until processing, lately.
+        playback_ms: From processing until it is heard on the first output, lately.
+        latency_ms: Both, without the delay of the process itself.
+        xruns: Times a device says it lost or lacked audio.
+        lost_ms: Audio lost by the microphone, as far as its times tell.
+        gaps: Times audio was lost by the microphone, or the first output found nothing to play.
+        outputs: Of each output; one that was lost has its last figures.
+    """
+
+    running: bool = False
+    frames: int = 0
+    processing_ms: float = 0.0
+    processing_max_ms: float = 0.0
+    capture_ms: float = 0.0
+    playback_ms: float = 0.0
+    latency_ms: float = 0.0
+    xruns: int = 0
+    lost_ms: float = 0.0
+    gaps: int = 0
+    outputs: tuple[FollowerStats, ...] = ()
+
+
+class Route:
+    """One thread that reads a microphone, processes, and writes to outputs, each at a steady level.
+
+    The first output is the one that matters: when it is lost, or the microphone is, the route ends. Others, such as a
+    monitor, come and go without harm. The first half second is silent: in it the levels are set. The route owns the
+    ports: when it ends, for whatever reason, they are closed. It runs once.
+
+    Args:
+        source: Not yet started.
+        sinks: Not yet started, at the source's rate.
+        process: ``[n, channels]`` of the source to as many frames, of ``channels`` channels; called from the route's
+            thread alone.
+        channels: Of what ``process`` returns.
+        on_error: Called from that thread, after the ports are closed, with what ended it.
+        on_loss: Called from it with the index and the fault of an output that was lost without ending the route.
+        lost_after_s: Time without a callback after which a device is lost.
+
+    Raises:
+        ConfigError: There is no output, or one has another rate.
+    """
+
+    def __init__(
+        self,
+        source: InputPort,
+        sinks: Sequence[OutputPort],
+        process: Callable[[Samples], Samples],
+        *,
+        channels: int = 1,
+        on_error: Callable[[Exception], None] | None = None,
+        on_loss: Callable[[int, Exception], None] | None = None,
+        lost_after_s: float = 1.0,
+    ) -> None:
+        if not sinks or any(sink.rate != source.rate for sink in sinks):
+            raise ConfigError("a route has at least one output, and one rate for all")
+        self.source = source
+        self._sinks = tuple(sinks)
+        self._process = process
+        self._on_error, self._on_loss = on_error, on_loss
+        self._watch = PortWatch(source, lost_after_s)
+        self._followers = [Follower(sink, channels, source.block) for sink in sinks]
+        self._alive: dict[int, _Life] = {k: _Life(lost_after_s) for k in range(len(sinks))}
+        self._losses = GapMeter(source.rate)
+        self._guard = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._error: Exception | None = None
+        self._final: RouteStats | None = None
+        self._frames = 0
+        self._processing_ms = self._processing_max_ms = 0.0
+        self._capture_ms = self._playback_ms = 0.0
+
+    def __enter__(self) -> "Route":
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the devices and the thread; nothing if it runs already.
+
+        Raises:
+            DeviceError: A device does not start; all are closed then.
+            StateError: It has ended.
+        """
+        with self._guard:
+            if self._final is not None or self._stopping:
+                raise StateError("this route has ended: make another, with other ports")
+            if self._thread is not None:
+                return
+            try:
+                for follower in self._followers:
+                    follower.start()
+                self.source.start(self._watch.signal)
+            except BaseException:
+                self._stopping = True
+                self._close()
+                raise
+            self._thread = threading.Thread(target=self._run, name="menura-route", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Play what was captured until now, then end; nothing if it has ended."""
+        with self._guard:
+            self._stopping = True
+            thread = self._thread
+        self._watch.wake()
+        if thread is None:
+            self._close()
+        elif thread is not threading.current_thread():
+            thread.join(JOIN_S)
+            if thread.is_alive():
+                logger.error("the route's thread has not ended within %.0f s: a device or a voice hangs", JOIN_S)
+
+    @property
+    def running(self) -> bool:
+        """Whether audio flows."""
+        return self._thread is not None and self._final is None
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended it, if not :meth:`stop`."""
+        return self._error
+
+    def stats(self) -> RouteStats:
+        """Figures so far; once it has ended, those of the end."""
+        return self._final or self._measure(running=self.running)
+
+    def _measure(self, *, running: bool) -> RouteStats:
+        outputs = tuple(follower.stats() for follower in self._followers)
+        source = self.source.stats()
+        return RouteStats(
+            running=running,
+            frames=self._frames,
+            processing_ms=self._processing_ms,
+            processing_max_ms=self._processing_max_ms,
+            capture_ms=self._capture_ms,
+            playback_ms=self._playback_ms,
+            latency_ms=self._capture_ms + self._playback_ms,
+            xruns=source.xruns_in + outputs[0].xruns,
+            lost_ms=1000.0 * self._losses.lost_s,
+            gaps=self._losses.gaps + outputs[0].gaps,
+            outputs=outputs,
+        )
+
+    def _run(self) -> None:
+        final = None
+        try:
+            while not self._stopping:
+                self._watch.wait()
+                self._work()
+            final = self._measure(running=False)  # before the gap that ending makes
+            self._drain()
+        except Exception as error:
+            self._error = error
+        final = final or self._measure(running=False)
+        self._close()
+        self._final = final
+        if self._error is not None and self._on_error is not None:
+            try:
+                self._on_error(self._error)
+            except Exception:
+                logger.exception("on_error of the route failed")
+
+    def _work(self) -> None:
+        """Process what was captured, and see that the outputs live."""
+        source = self.source
+        x = source.read()
+        if len(x):
+            start_s = monotonic_s()
+            self._losses.note(len(x), source.next_s - len(x) / source.rate, source.stats())
+            age_s = min(max(0.0, source.now_s - source.called_s), 0.1)
+            captured_s = source.now_s - source.next_s
+            y = self._process(x)
+            if len(y) != len(x):
+                raise FormatError(f"the process made {len(y)} frames of {len(x)}: a live one keeps their number")
+            took_s = monotonic_s() - start_s
+            for k in tuple(self._alive):
+                self._followers[k].push(y, age_s + took_s)
+            self._note(len(x), took_s, captured_s)
+        for k, life in tuple(self._alive.items()):
+            fault = life.fault(self._sinks[k], monotonic_s())
+            if fault is not None:
+                self._lose(k, fault)
+
+    def _note(self, frames: int, took_s: float, captured_s: float) -> None:
+        weight = SMOOTHING if self._frames else 1.0
+        took_ms = 1000.0 * took_s
+        self._processing_ms += weight * (took_ms - self._processing_ms)
+        self._processing_max_ms = max(self._processing_max_ms, took_ms)
+        self._capture_ms += weight * (1000.0 * captured_s - self._capture_ms)
+        self._playback_ms += weight * (self._followers[0].stats().latency_ms - self._playback_ms)
+        self._frames += frames
+
+    def _lose(self, k: int, fault: DeviceError) -> None:
+        if k == 0:
+            raise fault
+        del self._alive[k]
+        self._followers[k].close()
+        logger.warning("output %d is lost: %s", k, fault)
+        if self._on_loss is not None:
+            self._on_loss(k, fault)
+
+    def _drain(self) -> None:
+        """Let the first output play what was written, within the time that takes."""
+        sink, end_s = self._sinks[0], monotonic_s() + DRAIN_S
+        while sink.queued and sink.alive and monotonic_s() < end_s:
+            self._watch.signal.acquire(timeout=0.01)
+        sink.stop()
+
+    def _close(self) -> None:
+        self.source.close()
+        for follower in self._followers:
+            follower.close()
+
+
+class _Life:
+    """Whether an output still calls."""
+
+    def __init__(self, lost_after_s: float) -> None:
+        self._lost_after_s = lost_after_s
+        self._callbacks = -1
+        self._since_s = 0.0
+
+    def fault(self, port: OutputPort, now_s: float) -> DeviceError | None:
+        if port.error is not None:
+            return DeviceError("Audio device not available: its callback failed")
+        if not port.alive:
+            return DeviceError("Audio device not available: it has stopped or was unplugged")
+        callbacks = port.stats().callbacks
+        if callbacks != self._callbacks:
+            self._callbacks, self._since_s = callbacks, now_s
+        elif now_s - self._since_s > self._lost_after_s:
+            return DeviceError(f"Audio device not available: silent for {self._lost_after_s:g} s")
+        return None
