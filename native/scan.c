@@ -47,10 +47,11 @@ MN_API void mn_scan_pcm16(const void *data, int64_t n, int32_t clip, double *out
     memcpy(out, all, 4 * sizeof(double));
 }
 
-/* The same, for a chunk that may be no samples at all (4: an Ogg page, version 0, or the start of WebM), with RMS (out[4]) and mean (out[5]) in -1..1, and what is remarkable about it. limits: magnitude from which
- * a sample is clipped, share of clipped samples, least offset, least offset relative to the level, least peak. */
+/* The same, for a chunk that may be no samples at all (4: an Ogg page, version 0, or the start of WebM), with RMS
+ * (out[4]) and mean (out[5]) in -1..1, and what is remarkable about it. limits: magnitude from which a sample is
+ * clipped, share of clipped samples, least offset, least offset relative to the level, least peak. */
 MN_API int32_t mn_inspect_pcm16(const void *data, int64_t n, const double *limits, double *out) {
-    if (n >= 14 && (memcmp(data, "OggS", 5) == 0 || memcmp(data, "\x1a\x45\xdf\xa3", 4) == 0)) return 4;
+    if (n >= 3 && (memcmp(data, "OggS", 5) == 0 || memcmp(data, "\x1a\x45\xdf\xa3", 4) == 0)) return 4;
     scan(data, n, (int32_t)limits[0], out);
     double level = sqrt(out[0] / (double)n) / 32768.0, mean = out[1] / (double)n / 32768.0;
     /* one and a half periods have a mean, and a lopsided wave has its middle off zero: an offset has both */

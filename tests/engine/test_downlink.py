@@ -42,7 +42,7 @@ def test_pcm_of_the_same_format_passes_as_the_object_it_is() -> None:
     assert engine.get_metrics()["playback"]["refused"] == {"odd_bytes": 1}
 
 
-@pytest.mark.parametrize("size", [100, 999, 100_000])
+@pytest.mark.parametrize("size", [6, 20, 100, 999, 100_000])
 def test_ogg_opus_cut_anywhere_becomes_pcm(size: int) -> None:
     engine, data = Engine(ProcessingMode.REALTIME, FAST), ogg()
     assert engine.validate_audio(data)
@@ -52,6 +52,43 @@ def test_ogg_opus_cut_anywhere_becomes_pcm(size: int) -> None:
     assert len(y) == len(x)
     assert abs(lag_frames(x, y)) <= 24
     assert np.corrcoef(x[:, 0], y[:, 0])[0, 1] > 0.98
+
+
+def heard(engine: Engine) -> np.ndarray:
+    parts = []
+    while part := engine.read_playback(20):
+        parts.append(part)
+    return floats(b"".join(parts))
+
+
+@pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.parametrize("at", [1, 4])
+def test_after_an_interruption_opus_is_still_opus(anew: bool, at: int) -> None:
+    engine, data = Engine(ProcessingMode.REALTIME, FAST), ogg()
+    pieces = [data[i : i + 1001] for i in range(0, len(data), 1001)]
+    for piece in pieces[:at]:
+        engine.queue_playback(piece)
+    engine.interrupt_playback()
+    heard(engine)
+    if anew:
+        pieces = pieces[at - 1 :]
+    for piece in [data] if anew else pieces[at:]:
+        engine.queue_playback(piece)
+    engine.mark_playback_complete()
+    y, x = heard(engine)[240:, 0], speech()[:, 0]
+    assert len(y) > (0.99 * len(x) if anew else 0.5 * len(x))
+    assert np.sqrt(np.mean(y**2)) < 1.3 * np.sqrt(np.mean(x**2))
+    assert engine.get_metrics()["playback"]["refused"] == {}
+
+
+def test_the_rest_of_a_broken_container_is_not_heard_as_samples() -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST)
+    noise = b"\x1a\x45\xdf\xa3" + np.random.default_rng(0).bytes(400_000)
+    assert not any(engine.prepare_for_playback(noise[i : i + 1000]) for i in range(0, len(noise), 1000))
+    assert set(engine.get_metrics()["playback"]["refused"]) == {"opus"}
+    assert engine.prepare_for_playback(ogg())
+    engine.finish_playback()
+    assert engine.prepare_for_playback(pcm(speech()[:480]))
 
 
 def test_opus_packets_are_decoded_where_they_are_named() -> None:

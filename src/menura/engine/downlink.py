@@ -8,12 +8,13 @@ import numpy as np
 from menura.audio.block import Samples, remix, silence
 from menura.audio.config import AudioConfig
 from menura.audio.format import StreamFormat
+from menura.audio.ogg import BOS
 from menura.audio.opus import OggOpusDecoder, OpusDecoder
 from menura.audio.pcm import decode, encode
-from menura.audio.webm import WebmOpusDecoder, is_webm
+from menura.audio.webm import WebmOpusDecoder
 from menura.dsp.resample import Resampler
 from menura.engine.playback import Playback, PlaybackEvent, PlaybackPosition
-from menura.engine.verdict import Inspector, Verdict, is_bytes
+from menura.engine.verdict import OGG, WEBM, Inspector, Verdict, is_bytes
 from menura.errors import ConfigError, FormatError
 
 __all__ = ["Downlink"]
@@ -36,43 +37,61 @@ class _Incoming:
     def reset(self) -> None:
         self._container: OggOpusDecoder | WebmOpusDecoder | None = None
         self._packets: OpusDecoder | None = None
+        self._broken_off = False  # a container failed or was interrupted: what comes is its rest, or begins anew
+
+    def interrupt(self) -> None:
+        """The next piece may begin another stream, though this one has not ended; its rest is no samples."""
+        self._packets = None
+        self._broken_off = self._broken_off or self._container is not None
 
     def encoded(self, audio: Any, encoding: str | None) -> bool:
         """Whether this belongs to an Opus stream: said so, recognised, or the next piece of one."""
         if encoding not in (None, OPUS, self.config.format):
             raise ConfigError(f"format of a provider's audio is {self.config.format} or {OPUS}, not {encoding!r}")
         return encoding == OPUS or (
-            encoding is None and (self._container is not None or self.inspector.inspect(audio) is Verdict.OPUS)
+            encoding is None
+            and (self._container is not None or self._broken_off or self.inspector.inspect(audio) is Verdict.OPUS)
         )
 
     def decode(self, audio: Any, encoding: str | None) -> Samples | None:
         """A block at the configuration's rate; ``None`` if it was refused, which is counted."""
         if self.encoded(audio, encoding):
-            return self._decode_opus(audio)
+            return self._decode_opus(audio, bare=encoding == OPUS)
         verdict = self.inspector.inspect(audio)
         if not verdict.accepted:
             self.refuse(verdict)
             return None
         return decode(audio, self.form)
 
-    def _decode_opus(self, audio: Any) -> Samples | None:
+    def _decode_opus(self, audio: Any, *, bare: bool) -> Samples | None:
         if not is_bytes(audio):
             self.refuse(Verdict.WRONG_TYPE)
             return None
-        rate, channels, data = self.form.rate, self.form.channels, bytes(audio)
+        data = bytes(audio)
         try:
-            if self._container is None and data[:4] == b"OggS":
-                self._container = OggOpusDecoder(rate, channels)
-            elif self._container is None and is_webm(data):
-                self._container = WebmOpusDecoder(rate, channels)
+            self._begin(data)
             if self._container is not None:
                 return self._container.decode(data)
-            self._packets = self._packets or OpusDecoder(rate, channels)
+            if self._broken_off and not bare:
+                raise FormatError("the rest of a stream that could not be decoded")
+            self._packets = self._packets or OpusDecoder(self.form.rate, self.form.channels)
             return self._packets.decode(data)
         except FormatError:
             self.refuse(Verdict.OPUS)
-            self.reset()  # what comes next is looked at afresh
+            failed = self._container is not None or self._broken_off
+            self.reset()  # what comes next is looked at afresh, but the rest of a container would be noise as samples
+            self._broken_off = failed
             return None
+
+    def _begin(self, data: bytes) -> None:
+        """Have a decoder where a container begins: the first, or one after a break."""
+        begins = data.startswith(WEBM) or (data.startswith(OGG) and bool(data[5:6] and data[5] & BOS))
+        if self._broken_off and begins:
+            self.reset()
+        if self._container is None and data.startswith(WEBM):
+            self._container = WebmOpusDecoder(self.form.rate, self.form.channels)
+        elif self._container is None and data.startswith(OGG):
+            self._container = OggOpusDecoder(self.form.rate, self.form.channels)
 
     def rest(self) -> Samples:
         """What decoders still hold; the next audio begins a new stream."""
@@ -155,7 +174,7 @@ class Downlink:
 
     def interrupt(self, force: bool) -> PlaybackPosition:
         """Stop what is heard; see :meth:`Playback.interrupt`."""
-        self._queued.reset()
+        self._queued.interrupt()
         return self.playback.interrupt(force)
 
     def read(self, frames: int) -> bytes:

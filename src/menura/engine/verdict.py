@@ -12,7 +12,7 @@ from menura.audio.format import AudioFormat
 from menura.audio.pcm import float_to_int16
 from menura.dsp.native import declare, pointer
 
-__all__ = ["ACCEPTED", "Inspector", "Verdict", "is_bytes"]
+__all__ = ["ACCEPTED", "OGG", "WEBM", "Inspector", "Verdict", "is_bytes"]
 
 _PROTOTYPE = [c_int64, c_void_p, c_void_p]
 _inspect_bytes = declare("mn_inspect_pcm16", [c_char_p, *_PROTOTYPE], c_int32)
@@ -60,7 +60,7 @@ class Verdict(StrEnum):
 ACCEPTED = frozenset({Verdict.OK, Verdict.CLIPPED, Verdict.DC_OFFSET, Verdict.SILENCE})
 """Samples of the right shape."""
 _REMARKS = (Verdict.OK, Verdict.CLIPPED, Verdict.DC_OFFSET, Verdict.SILENCE, Verdict.OPUS)
-_CONTAINERS = (b"OggS\0", b"\x1a\x45\xdf\xa3")
+OGG, WEBM = b"OggS\0", b"\x1a\x45\xdf\xa3"
 """How a page of Ogg and a file of WebM begin."""
 _INT16 = {AudioFormat.G711_ULAW: g711.decode_ulaw, AudioFormat.G711_ALAW: g711.decode_alaw}
 
@@ -119,7 +119,7 @@ class Inspector:
         size = len(data)
         if not size:
             return Verdict.EMPTY
-        if size >= 28 and bytes(data[:5]).startswith(_CONTAINERS):
+        if size > len(OGG) and bytes(data[:5]).startswith((OGG, WEBM)):
             return Verdict.OPUS
         if size % self._width:
             return Verdict.ODD_BYTES
