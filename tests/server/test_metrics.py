@@ -1,10 +1,12 @@
 """Figures of all engines, as Prometheus reads them."""
 
+from collections.abc import Callable
+
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from menura.audio.config import AudioConfig
-from menura.engine.config import ProcessingMode
+from menura.engine.config import BufferConfig, ProcessingMode
 from menura.engine.engine import Engine
 from menura.server.app import create_app
 from menura.server.metrics import make_registry
@@ -56,6 +58,48 @@ def test_counters_never_go_down() -> None:
     watched.optimize_for_quality()
     assert [registry.get_sample_value(name, labels) for name, labels in names] == before
     assert None not in before
+
+
+class Interrupted:
+    """A lock; what another thread does the moment it is free happens then."""
+
+    def __init__(self) -> None:
+        self.then: Callable[[], None] | None = None
+
+    def __enter__(self) -> None:
+        """Nobody else is there."""
+
+    def __exit__(self, *_: object) -> None:
+        then, self.then = self.then, None
+        if then is not None:
+            then()
+
+
+def test_figures_reset_while_they_are_added_up_count_once() -> None:
+    engine, lock = Engine(ProcessingMode.REALTIME), Interrupted()
+    engine._lock = lock
+    engine.process_audio(bytes(960))
+    lock.then = engine.reset_metrics
+    assert engine.totals().counters["chunks", ()] == 1
+    assert engine.totals().counters["chunks", ()] == 1
+
+
+def test_packets_out_of_order_take_no_counter_back() -> None:
+    engine = Engine(ProcessingMode.REALTIME, buffer_config=BufferConfig(jitter=True))
+    registry, engines = make_registry()
+    engines.watch(engine)
+    before: dict[str, float] = {}
+    for number in (0, 1, 2, 5, 6, 3, 4, 9, 7, 8, 10):
+        engine.stream_buffer.add_audio(bytes(960), sequence=number)
+        engine.read_stream_buffer(20)
+        after = {
+            sample.name: sample.value
+            for family in registry.collect()
+            for sample in family.samples
+            if family.type == "counter" and not sample.labels
+        }
+        assert all(after[name] >= value for name, value in before.items() if name.startswith("menura"))
+        before = after
 
 
 def test_buckets_are_cumulative() -> None:

@@ -489,9 +489,10 @@ class Engine:
                 parts.append(vad_totals(self._vad.stats()))
             if self._pipeline.governor is not None:
                 parts.append(governor_totals(self._pipeline.governor.stats()))
+            totals = Totals().add(parts)  # here: what is reset moves to the past
         if self._feed is not None:
-            parts.append(buffer_totals(self._feed.buffer, self.source.rate))
-        return Totals().add(parts)
+            totals.add([buffer_totals(self._feed.buffer, self.source.rate)])
+        return totals
 
     def gauges(self) -> dict[str, float]:
         """Figures of this moment, for export; seconds, or shares of 1."""

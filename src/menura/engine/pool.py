@@ -3,6 +3,8 @@
 from contextlib import suppress
 from types import TracebackType
 
+import numpy as np
+
 from menura.errors import ConfigError, StateError
 
 __all__ = ["BufferPool", "Lease"]
@@ -11,10 +13,11 @@ __all__ = ["BufferPool", "Lease"]
 class Lease:
     """A buffer on loan; ``memory`` is its bytes, writable. Give it back with ``release`` or by leaving ``with``."""
 
-    __slots__ = ("_pool", "memory")
+    __slots__ = ("_index", "_pool", "memory")
 
-    def __init__(self, pool: "BufferPool", memory: memoryview) -> None:
+    def __init__(self, pool: "BufferPool", index: int, memory: memoryview) -> None:
         self._pool: BufferPool | None = pool
+        self._index = index
         self.memory = memory
 
     def release(self) -> None:
@@ -25,7 +28,8 @@ class Lease:
         """
         if self._pool is None:
             raise StateError("this buffer was given back already")
-        self._pool._take_back(self.memory)
+        self.memory.release()
+        self._pool._take_back(self._index)
         self._pool = None
 
     def __del__(self) -> None:
@@ -59,7 +63,9 @@ class BufferPool:
         if count < 1 or size_bytes < 1:
             raise ConfigError(f"a pool has at least 1 buffer of 1 byte: {count=}, {size_bytes=}")
         self.count, self.size_bytes = count, size_bytes
-        self._free = [bytearray(size_bytes) for _ in range(count)]
+        # zeroed memory of this size costs address space until it is written to, and most pools never are
+        self._all = np.zeros(count * size_bytes, np.uint8).data
+        self._free = list(range(count))
         self.exhausted = 0
 
     @property
@@ -78,16 +84,14 @@ class BufferPool:
         Its content is whatever the last borrower left.
         """
         try:
-            buffer = self._free.pop()
+            index = self._free.pop()
         except IndexError:
             self.exhausted += 1
             return None
-        return Lease(self, memoryview(buffer))
+        return Lease(self, index, self._all[index * self.size_bytes : (index + 1) * self.size_bytes])
 
-    def _take_back(self, memory: memoryview) -> None:
-        buffer = memory.obj
-        memory.release()
-        self._free.append(buffer)  # type: ignore[arg-type]
+    def _take_back(self, index: int) -> None:
+        self._free.append(index)
 
     def stats(self) -> dict[str, int]:
         """Figures for ``get_metrics``."""

@@ -99,7 +99,7 @@ def buffer_totals(buffer: AudioStreamBuffer, rate: int) -> Totals:
     totals.count("jitter_accelerated_seconds", jitter.accelerated_frames / rate)
     totals.count("jitter_expanded_seconds", jitter.expanded_frames / rate)
     totals.count("jitter_late", jitter.late)
-    totals.count("jitter_lost", jitter.lost)
+    totals.count("jitter_lost_seconds", jitter.lost_frames / rate)  # ``lost`` falls when a packet comes after all
     totals.count("jitter_duplicate", jitter.duplicate)
     return totals
 

@@ -38,7 +38,7 @@ _HELP = {
     "playback_gaps": "Times that a listener's audio ran dry within an item.",
     "jitter_concealed_seconds": "Audio made up where none had arrived.",
     "jitter_late": "Packets that came too late.",
-    "jitter_lost": "Packets that never came.",
+    "jitter_lost_seconds": "Audio that was missing when its time came.",
     "jitter_duplicate": "Packets that came twice.",
     "jitter_accelerated_seconds": "Audio left out to catch up.",
     "jitter_expanded_seconds": "Audio stretched to wait.",
