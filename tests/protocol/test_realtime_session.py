@@ -368,6 +368,34 @@ def test_reply_is_truncated_at_what_was_heard_and_never_beyond_what_was_sent() -
     assert not provider.session.truncate("b", 100.0), "it was of another session"
 
 
+def test_replies_after_the_one_that_was_cut_were_not_heard_at_all() -> None:
+    provider = Provider()
+    provider.open()
+    for item in ("a", "b", "c"):
+        provider.audio(item, 400)
+    assert provider.session.truncate("b", 400.0)
+    assert [(event["item_id"], event["audio_end_ms"]) for event in provider.sent()] == [("c", 0)]
+    assert not provider.session.truncate("b", 400.0)
+
+
+def test_cancel_that_came_too_late_is_no_error() -> None:
+    provider = Provider()
+    provider.open()
+    provider.error("x", "response_cancel_not_active")
+    assert provider.session.news is None
+
+
+def test_response_that_failed_tells_why() -> None:
+    provider = Provider()
+    provider.open()
+    details = {"type": "failed", "error": {"type": "insufficient_quota", "code": "insufficient_quota"}}
+    provider.say("response.done", response={"id": "r", "status": "failed", "status_details": details})
+    assert provider.session.news is not None
+    assert isinstance(provider.session.news.error, QuotaError)
+    provider.say("response.done", response={"id": "r", "status": "completed"})
+    assert provider.session.news is None
+
+
 def test_latency_is_from_the_end_of_speech_to_the_first_audio() -> None:
     provider = Provider()
     provider.open(VAD)

@@ -1,8 +1,9 @@
 """Who wants to be called when what happens on a connection, and the calling."""
 
+import asyncio
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,10 +82,42 @@ class Callbacks:
             self._errors = tuple(other for other in self._errors if other != callback)
 
     async def serve(self, stream: EventStream[Notice]) -> None:
-        """Call whoever wants what comes from a stream, until it ends."""
+        """Call whoever wants what comes from a stream, until it ends; in an event loop."""
         async for notice in stream:
             for callback, argument in self._due(notice):
                 await self._call(callback, argument)
+
+    async def _call(self, callback: Callback, argument: Any) -> None:
+        try:
+            result = callback(argument)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:
+            for reporter in self._raised(error, argument):
+                await self._call(reporter, error)
+
+    def serve_thread(self, stream: EventStream[Notice]) -> None:
+        """The same in a thread; coroutines run in an event loop of its own. A thread wakes for a fraction of what an
+        event loop does."""
+        with asyncio.Runner() as runner:
+            for notice in stream:
+                for callback, argument in self._due(notice):
+                    self._call_in(runner, callback, argument)
+
+    def _call_in(self, runner: asyncio.Runner, callback: Callback, argument: Any) -> None:
+        try:
+            result = callback(argument)
+            if inspect.isawaitable(result):
+                runner.run(_awaited(result))
+        except Exception as error:
+            for reporter in self._raised(error, argument):
+                self._call_in(runner, reporter, error)
+
+    def _raised(self, error: Exception, argument: Any) -> tuple[Callback, ...]:
+        """A callback raised: who is told. Not of an error while one is told."""
+        self.raised += 1
+        log_internal_error(_log, "a callback raised", error)
+        return () if isinstance(argument, Exception) else self._errors
 
     def _due(self, notice: Notice) -> list[tuple[Callback, Any]]:
         if isinstance(notice, StateChange):
@@ -98,14 +131,6 @@ class Callbacks:
             due += [(callback, beta) for callback in events.get(beta.type, ())]
         return due
 
-    async def _call(self, callback: Callback, argument: Any) -> None:
-        try:
-            result = callback(argument)
-            if inspect.isawaitable(result):
-                await result
-        except Exception as error:
-            self.raised += 1
-            log_internal_error(_log, "a callback raised", error)
-            if not isinstance(argument, Exception):
-                for reporter in self._errors:
-                    await self._call(reporter, error)
+
+async def _awaited(result: Awaitable[Any]) -> None:
+    await result

@@ -113,11 +113,11 @@ class RealtimeConnectionManager:
         """
         with self._control:
             link = self._begin()
-            calling = self._callbacks.serve(self._hub.notices)
-            self._threads = [
-                threading.Thread(target=asyncio.run, args=(job,), name=name, daemon=True)
-                for name, job in (("menura-realtime", link.run()), ("menura-realtime-callbacks", calling))
+            jobs: list[tuple[str, Callable[[Any], None], Any]] = [
+                ("menura-realtime", asyncio.run, link.run()),
+                ("menura-realtime-callbacks", self._callbacks.serve_thread, self._hub.notices),
             ]
+            self._threads = [threading.Thread(target=job, args=(of,), name=name, daemon=True) for name, job, of in jobs]
             for thread in self._threads:
                 thread.start()
         limit_s = self._options.start_timeout_s if timeout_s is None else timeout_s

@@ -24,7 +24,7 @@ from menura.errors import (
 )
 from menura.log import get_logger, log_internal_error
 from menura.protocol.realtime_faults import Backoff, Fault, judge_close
-from menura.protocol.realtime_server import ErrorEvent, ServerEvent
+from menura.protocol.realtime_server import ServerEvent
 from menura.protocol.realtime_session import Phase, RealtimeSession
 
 __all__ = ["Link", "LinkCounts", "Listener", "Timing"]
@@ -107,6 +107,7 @@ class Link:
         self._backoff = Backoff(options.backoff_base_s, options.backoff_cap_s, timing.rng)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._work, self._stopping = asyncio.Event(), asyncio.Event()
+        self._thread = 0
         self._awake = self._stop_asked = False
         self._ready_s: float | None = None
         self._replacing = False  # the next connection is no reconnect, but a recycled session
@@ -120,6 +121,9 @@ class Link:
         """There is something to send."""
         if not self._awake and self._loop is not None:
             self._awake = True
+            if threading.get_ident() == self._thread:
+                self._work.set()  # a wake-up between threads costs two system calls
+                return
             with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._work.set)
 
@@ -134,7 +138,7 @@ class Link:
 
     async def run(self) -> None:
         """Keep the connection until :meth:`stop`, or until nothing can help it."""
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         if self._stop_asked:
             self._stopping.set()
         error: MenuraError | None = None
@@ -263,21 +267,18 @@ class Link:
         try:
             with self._lock:
                 event = self._session.receive(message)
-                phase, fault = self._session.phase, self._session.fault
+                phase, fault = self._session.phase, self._session.news
         except ProtocolError as error:
             self._tell(error)
             return None
         if phase is Phase.READY and self._ready_s is None:
             self._on_ready()
-        if event is None:
-            return None
-        if isinstance(event, ErrorEvent) and fault is not None:
-            if fault.ends:
-                self._listener.on_event(event, len(message))
-                return fault
+        if event is not None:
+            self._listener.on_event(event, len(message))
+        if fault is not None and not fault.ends:
             self._tell(fault.error)
-        self._listener.on_event(event, len(message))
-        return None
+            return None
+        return fault
 
     def _on_ready(self) -> None:
         if self.first.done() and not self._replacing:

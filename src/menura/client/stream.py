@@ -165,9 +165,12 @@ class EventStream(Generic[T]):
 
 def _setter(event: asyncio.Event) -> Callable[[], None]:
     """Sets an event of this loop from any thread."""
-    loop = asyncio.get_running_loop()
+    loop, thread = asyncio.get_running_loop(), threading.get_ident()
 
     def call() -> None:
+        if threading.get_ident() == thread:
+            event.set()
+            return
         with suppress(RuntimeError):  # the loop has ended, and whoever waited with it
             loop.call_soon_threadsafe(event.set)
 

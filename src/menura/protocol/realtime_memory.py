@@ -99,11 +99,12 @@ class SpokenItems:
     def __init__(self) -> None:
         self._items: OrderedDict[str, SpokenItem] = OrderedDict()
 
-    def find(self, item_id: str | None) -> SpokenItem | None:
-        """The item of this id; without one, the last."""
+    def since(self, item_id: str | None) -> list[SpokenItem]:
+        """The item of this id and those after it; without an id the last; none if it is not known."""
+        items = list(self._items.values())
         if item_id is None:
-            return next(reversed(self._items.values()), None)
-        return self._items.get(item_id)
+            return items[-1:]
+        return items[list(self._items).index(item_id) :] if item_id in self._items else []
 
     def grow(self, item_id: str, content_index: int, size: int) -> SpokenItem:
         """Note more audio of an item."""

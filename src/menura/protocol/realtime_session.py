@@ -12,7 +12,7 @@ from menura.protocol.realtime_audio import APPEND, PCM, WireFormat, append_messa
 from menura.protocol.realtime_beta import to_ga
 from menura.protocol.realtime_client import check_client_event
 from menura.protocol.realtime_faults import Fault, judge_error
-from menura.protocol.realtime_memory import Settings, SpokenItems
+from menura.protocol.realtime_memory import Settings, SpokenItem, SpokenItems
 from menura.protocol.realtime_server import (
     AudioDelta,
     ErrorEvent,
@@ -109,7 +109,8 @@ class RealtimeSession:
         self.session_id = ""
         self.response_id: str | None = None
         self.responding = self.speaking = False
-        self.fault: Fault | None = None  # what the provider said last that ends or endangers the session
+        self.fault: Fault | None = None  # the last that the provider told of in this session
+        self.news: Fault | None = None  # what the message just received tells of
         self._restoring = ""  # the id of the update that restores the settings
         self._told = False
         self._serial = 0
@@ -196,17 +197,21 @@ class RealtimeSession:
         """Tell the provider how much of a reply was heard, and take no more of its audio.
 
         Args:
-            item_id: Of the reply; without, the last one with audio.
+            item_id: Of the reply; without, the last one with audio. Those after it were not heard at all.
             heard_ms: Rounded down; never more is told than the provider has sent.
 
         Returns:
             Whether there is anything to tell: False if the item is not of this session, or was heard to its end.
         """
-        item = self.items.find(item_id)
-        if item is None or item.ended:
-            return False
+        told = False
+        for item in self.items.since(item_id):
+            told |= self._truncate_item(item, heard_ms)
+            heard_ms = 0.0  # nothing of those after it
+        return told
+
+    def _truncate_item(self, item: SpokenItem, heard_ms: float) -> bool:
         sent_ms = int(self.output_format.ms_of(item.size))
-        if heard_ms >= sent_ms and not self.responding:
+        if item.ended or (heard_ms >= sent_ms and not self.responding):
             return False
         item.ended = True
         self.submit(
@@ -298,6 +303,7 @@ class RealtimeSession:
         Raises:
             ProtocolError: It is no event; it was counted, and the session goes on.
         """
+        self.news = None
         self.counts.events_received += 1
         self.counts.bytes_received += len(message)
         try:
@@ -364,8 +370,11 @@ class RealtimeSession:
         self._busy_s = self._clock()
         if self.responding:
             self.turn.answered()
-        else:
-            self._asked_s = None
+            return
+        self._asked_s = None
+        details = event.response.status_details
+        if event.response.status == "failed" and details is not None and details.error is not None:
+            self.fault = self.news = judge_error(details.error)
 
     def _on_audio(self, event: AudioDelta) -> bool:
         self.counts.audio_received_bytes += event.size
@@ -390,7 +399,10 @@ class RealtimeSession:
     def _on_error(self, event: ErrorEvent) -> None:
         self.counts.refused += 1
         event_id = event.error.event_id or ""
-        self.fault = judge_error(event.error, self._types.get(event_id, ""))
+        fault = judge_error(event.error, self._types.get(event_id, ""))
+        if event.error.code == "response_cancel_not_active":
+            return  # it ended in the meantime, which is what was asked for
+        self.fault = self.news = fault
         if self.phase is Phase.RESTORING and self._told and event_id in ("", self._restoring):
             self._on_settings_refused()
         elif not self.settings.refused(event_id):
@@ -403,7 +415,7 @@ class RealtimeSession:
         if not self.settings.wanted:
             self.phase = Phase.READY
         elif self.fault is not None and not self.fault.ends:
-            self.fault = Fault(self.fault.error, retry=True)
+            self.fault = self.news = Fault(self.fault.error, retry=True)
 
 
 def _dump(event: Mapping[str, Any]) -> str:
