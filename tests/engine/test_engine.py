@@ -1,5 +1,6 @@
 """The engine of a session: bytes in are bytes out and bytes dropped, in order, whatever is called when."""
 
+import json
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -317,6 +318,19 @@ def test_metrics_have_the_documented_names() -> None:
     assert report["latency"]["within_target"] is True
     engine.reset_metrics()
     assert engine.get_metrics()["total_chunks"] == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_figures_are_json(mode: ProcessingMode) -> None:
+    engine = Engine(mode, FAST)
+    for used in (False, True):
+        if used:
+            engine.add_to_stream_buffer(pcm(speech()[:4800]))
+            engine.process_vad_chunk(bytes(960))
+            engine.queue_playback(bytes(960))
+            engine.process_audio(b"1")
+        for figures in (engine.get_metrics(), engine.get_performance_report()):
+            assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
 def test_without_preallocation_there_is_no_pool() -> None:

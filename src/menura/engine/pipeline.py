@@ -101,7 +101,7 @@ class Pipeline:
         ]
 
     def _delay_ms(self) -> float:
-        return sum(frames_to_ms(part.stage.latency, part.stage.rate_out) for part in self._parts)
+        return sum((frames_to_ms(part.stage.latency, part.stage.rate_out) for part in self._parts), 0.0)
 
     def _shedding_order(self) -> tuple[str, ...]:
         """Names of the parts of the front end that may go, the costliest first."""

@@ -35,7 +35,7 @@ def performance_report(metrics: dict[str, Any], chunk_ms: float) -> dict[str, An
             "realtime_capable": realtime,
             "load": load,
             "processing_efficiency": max(0.0, 1.0 - load),
-            "realtime_factor": 1.0 / load if load else float("inf"),
+            "realtime_factor": 1.0 / load if load else None,
             "throughput_mbps": _throughput_mbps(metrics),
             "deadline_misses": shedding.get("misses", 0),
         },
