@@ -174,3 +174,13 @@ def test_pcm_follows_a_stream_that_was_broken() -> None:
     engine.mark_playback_complete()
     engine.queue_playback(chunk, "after")
     assert engine.playback_position("after").queued_ms == 20.0
+
+
+@pytest.mark.parametrize("duration_ms", [float("nan"), float("inf")])
+def test_a_duration_that_is_none_is_refused(duration_ms: float) -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST)
+    engine.queue_playback(pcm(speech()[:960]))
+    for call in (engine.read_playback, engine.set_playback_latency):
+        with pytest.raises(ConfigError, match="milliseconds"):
+            call(duration_ms)
+    assert len(engine.read_playback(40)) == 1920

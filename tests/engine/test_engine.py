@@ -320,6 +320,17 @@ def test_metrics_have_the_documented_names() -> None:
     assert engine.get_metrics()["total_chunks"] == 0
 
 
+def test_the_report_judges_by_the_latency_that_was_asked_for() -> None:
+    engine = Engine(ProcessingMode.BALANCED, FAST, latency_target_ms=50.0, clock=lambda: 0.0)
+    through(engine, pcm(speech()[:4800]))
+    report = engine.get_performance_report()
+    assert 20.0 < report["latency"]["total_p99_ms"] < report["latency"]["target_ms"] == 50.0
+    assert report["latency"]["within_target"]
+    assert report["recommendations"] == []
+    engine.mode = ProcessingMode.REALTIME
+    assert engine.get_performance_report()["latency"]["target_ms"] == 5.0
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_figures_are_json(mode: ProcessingMode) -> None:
     engine = Engine(mode, FAST)

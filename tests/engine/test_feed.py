@@ -1,11 +1,13 @@
 """Audio through the engine's stream buffer, at the pace of the network or of the clock."""
 
 import numpy as np
+import pytest
 
 from menura.audio.config import AudioConfig
 from menura.clock import VirtualClock
 from menura.engine.config import BufferConfig, ProcessingMode
 from menura.engine.engine import Engine
+from menura.errors import ConfigError
 
 FAST = AudioConfig(chunk_duration_ms=20)
 
@@ -65,3 +67,18 @@ def test_plain_buffer_pads_by_its_policy_when_read() -> None:
     first = engine.read_stream_buffer()
     assert first == tone(20)
     assert engine.read_stream_buffer() == tone(30)[960:] + first[:480]
+
+
+@pytest.mark.parametrize("bounds", [{"max_duration_ms": 19}, {"max_size_bytes": 958}])
+def test_a_buffer_that_never_holds_a_chunk_is_refused(bounds: dict[str, int]) -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST, BufferConfig(**bounds))
+    with pytest.raises(ConfigError, match="never holds a chunk"):
+        engine.add_to_stream_buffer(tone(20))
+
+
+@pytest.mark.parametrize("duration_ms", [0.0, -20.0, float("nan"), float("inf"), 60_001.0])
+def test_a_read_of_nothing_or_without_end_is_refused(duration_ms: float) -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST)
+    with pytest.raises(ConfigError, match="ms"):
+        engine.read_stream_buffer(duration_ms)
+    assert engine.add_to_stream_buffer(tone(20)) == tone(20)

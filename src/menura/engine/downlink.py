@@ -1,5 +1,6 @@
 """The way down: a provider's audio to the listener."""
 
+import math
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,7 @@ from menura.dsp.resample import Resampler
 from menura.engine.playback import Playback, PlaybackEvent, PlaybackPosition
 from menura.engine.verdict import OGG, WEBM, Inspector, Verdict, is_bytes
 from menura.errors import ConfigError, FormatError
+from menura.units import ms_to_frames
 
 __all__ = ["Downlink"]
 
@@ -177,8 +179,18 @@ class Downlink:
         self._queued.interrupt()
         return self.playback.interrupt(force)
 
-    def read(self, frames: int) -> bytes:
-        """The next of the queue, at most so many frames of the configuration, in the client's format."""
+    def _frames(self, duration_ms: float) -> int:
+        if not math.isfinite(duration_ms):
+            raise ConfigError(f"a duration is a number of milliseconds, not {duration_ms!r}")
+        return ms_to_frames(duration_ms, self.config.sample_rate)
+
+    def set_latency(self, latency_ms: float) -> None:
+        """How long after ``read`` audio is heard."""
+        self.playback.set_output_latency(self._frames(latency_ms))
+
+    def read(self, duration_ms: float | None = None) -> bytes:
+        """The next of the queue, at most so much, a chunk by default, in the client's format."""
+        frames = self._frames(self.config.chunk_duration_ms if duration_ms is None else duration_ms)
         x = self.playback.read(frames, pad=False)
         if len(x):
             self._tail = True

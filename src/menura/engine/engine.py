@@ -101,7 +101,8 @@ class Engine:
         self._fading: Pipeline | None = None
         # what was measured of a chunk serves the voice detection too, if it is the same audio there
         self._levels_known = self.source == self.target and self.source.encoding is AudioFormat.PCM16
-        self._pipeline = self._make_pipeline(Plan(ProcessingMode.of(mode), latency_target_ms))
+        plan = Plan(ProcessingMode.of(mode), latency_target_ms)
+        self._pipeline = Pipeline(plan, self.source, self.target, clock=clock)
         self._passes = self._pipeline.transparent
 
     def _source_config(self) -> AudioConfig:
@@ -112,9 +113,6 @@ class Engine:
             format=self.source.encoding,
             bit_depth=8 * max(2, self.source.encoding.width),
         )
-
-    def _make_pipeline(self, plan: Plan) -> Pipeline:
-        return Pipeline(plan, self.source, self.target, clock=self._clock)
 
     # ---- the way up: from the client
 
@@ -284,14 +282,13 @@ class Engine:
         Args:
             duration_ms: At most; a chunk by default.
         """
-        duration_ms = self.config.chunk_duration_ms if duration_ms is None else duration_ms
         with self._lock:
-            return self._downlink.read(ms_to_frames(duration_ms, self.target.rate))
+            return self._downlink.read(duration_ms)
 
     def set_playback_latency(self, latency_ms: float) -> None:
-        """Say how long after ``read_playback`` the audio is heard: network, and the client's buffer."""
+        """Say how long after ``read_playback`` the audio is heard: network and the client's buffer."""
         with self._lock:
-            self._downlink.playback.set_output_latency(ms_to_frames(latency_ms, self.target.rate))
+            self._downlink.set_latency(latency_ms)
 
     def report_played(self, played_ms: float, item_id: str | None = None) -> bool:
         """Take the client's word for what it has played; see :meth:`Playback.report_played`."""
@@ -376,6 +373,7 @@ class Engine:
 
         Raises:
             LimitError: It does not fit, and the overflow policy is ``error``.
+            ConfigError: The buffer is too small for a chunk.
         """
         with self._lock:
             verdict = self._inspect(audio)
@@ -396,6 +394,7 @@ class Engine:
 
         Raises:
             LimitError: Too little is held, and the underflow policy is ``error``.
+            ConfigError: Nothing, or more than ``config.max_chunk_ms``, is asked for; or the buffer holds no chunk.
         """
         chunk = self._feed_in_use().read(duration_ms)
         return self.process_audio(chunk) if chunk else None
@@ -439,7 +438,7 @@ class Engine:
         """Change to new stages, which have heard the last 300 ms."""
         if plan == self._pipeline.plan:
             return
-        new = self._make_pipeline(plan)
+        new = Pipeline(plan, self.source, self.target, clock=self._clock)
         if self._pipeline.governor is not None:
             self._past.add([governor_totals(self._pipeline.governor.stats())])
         if self._history:
@@ -458,6 +457,7 @@ class Engine:
             figures = self.metrics.to_dict() | {
                 "mode": self.mode.value,
                 "latency_ms": self.latency_ms,
+                "latency_target_ms": self._pipeline.target_ms,
                 "pipeline": list(self._pipeline.stages),
                 "shed": list(self._pipeline.shed),
                 "playback": self._downlink.figures(),

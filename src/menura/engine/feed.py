@@ -7,6 +7,7 @@ from menura.audio.config import AudioConfig
 from menura.clock import Clock
 from menura.engine.buffer import AudioStreamBuffer, Data
 from menura.engine.config import BufferConfig, ProcessingMode
+from menura.errors import ConfigError
 
 __all__ = ["Feed"]
 
@@ -26,6 +27,9 @@ class Feed:
         mode: Told in the buffer's figures.
         lock: The buffer's.
         clock: For what is due.
+
+    Raises:
+        ConfigError: The buffer does not hold one chunk, so that there would never be one.
     """
 
     def __init__(
@@ -40,6 +44,11 @@ class Feed:
         self.buffer = AudioStreamBuffer(config, audio_config, mode, lock=lock, clock=clock)
         self._config, self._clock = audio_config, clock
         self._chunk = audio_config.bytes_for_ms(audio_config.chunk_duration_ms)
+        if self.buffer.capacity < self._chunk:
+            raise ConfigError(
+                f"a buffer of {audio_config.duration_ms(self.buffer.capacity):g} ms never holds a chunk of "
+                f"{audio_config.chunk_duration_ms} ms: raise max_duration_ms or max_size_bytes, or take shorter chunks"
+            )
         self._pulled = False
         self._given = 0
         self._began_s: float | None = None
@@ -55,7 +64,13 @@ class Feed:
         return self.buffer.get_chunk(whole) if whole else None
 
     def read(self, duration_ms: float | None) -> bytes | None:
-        """Exactly so much audio, a chunk by default; ``None`` before the first."""
+        """Exactly so much audio, a chunk by default; ``None`` before the first.
+
+        Raises:
+            ConfigError: The duration is none, or longer than one call may bring.
+        """
+        if duration_ms is not None and not 0.0 < duration_ms <= self._config.max_chunk_ms:
+            raise ConfigError(f"a read is more than 0 and at most {self._config.max_chunk_ms} ms, not {duration_ms!r}")
         self._pulled = True
         return self.buffer.get_chunk(self._chunk if duration_ms is None else self._config.bytes_for_ms(duration_ms))
 

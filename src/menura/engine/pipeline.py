@@ -19,8 +19,10 @@ from menura.engine.governor import Governor
 from menura.engine.metrics import AudioMetrics
 from menura.units import frames_to_ms
 
-__all__ = ["Pipeline"]
+__all__ = ["LATENCY_TARGET_MS", "Pipeline", "Plan"]
 
+LATENCY_TARGET_MS = {ProcessingMode.REALTIME: 5.0, ProcessingMode.BALANCED: 20.0, ProcessingMode.QUALITY: 50.0}
+"""What each mode is meant for: delay of the signal and processing time together."""
 GATE_DB = -55.0
 
 
@@ -113,6 +115,12 @@ class Pipeline:
     def transparent(self) -> bool:
         """Whether audio passes as it is."""
         return not self._parts and self.source == self.target
+
+    @property
+    def target_ms(self) -> float:
+        """Latency that is meant, delay and processing time together."""
+        chosen = self.plan.latency_target_ms if self.mode is ProcessingMode.BALANCED else None
+        return LATENCY_TARGET_MS[self.mode] if chosen is None else chosen
 
     @property
     def stages(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Checks and conversions of stretches of audio, each call for itself."""
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -129,7 +130,7 @@ class AudioProcessor:
             ConfigError: The duration is shorter than a frame.
         """
         duration_ms = self.config.chunk_duration_ms if chunk_duration_ms is None else chunk_duration_ms
-        size = self.config.bytes_for_ms(duration_ms) if duration_ms > 0 else 0
+        size = self.config.bytes_for_ms(duration_ms) if 0 < duration_ms < math.inf else 0
         if not size:
             raise ConfigError(f"a chunk lasts at least one frame, not {duration_ms} ms")
         return size

@@ -2,12 +2,8 @@
 
 from typing import Any
 
-from menura.engine.config import ProcessingMode
+__all__ = ["performance_report"]
 
-__all__ = ["LATENCY_TARGET_MS", "performance_report"]
-
-LATENCY_TARGET_MS = {ProcessingMode.REALTIME: 5.0, ProcessingMode.BALANCED: 20.0, ProcessingMode.QUALITY: 50.0}
-"""What each mode is meant for: delay of the signal and processing time together."""
 HIGH_LOAD = 0.5
 
 
@@ -20,12 +16,13 @@ def performance_report(metrics: dict[str, Any], chunk_ms: float) -> dict[str, An
 
     Returns:
         ``performance`` (``realtime_capable``: 99 of 100 chunks are done in less than they last, and the load leaves
-        room), ``latency``, ``losses`` and ``recommendations``, a list of sentences.
+        room; ``realtime_factor`` is ``None`` before the first chunk), ``latency``, ``losses`` and ``recommendations``,
+        a list of sentences.
     """
     chunks = metrics["total_chunks"]
     duration_ms = metrics["audio_ms"] / chunks if chunks else chunk_ms
     load, p99_ms = metrics["load"], metrics["p99_latency_ms"]
-    target_ms = LATENCY_TARGET_MS[ProcessingMode(metrics["mode"])]
+    target_ms = metrics["latency_target_ms"]
     total_ms = metrics["latency_ms"] + p99_ms
     realtime = p99_ms < duration_ms and load < 1.0
     shedding = metrics.get("load_shedding", {})
