@@ -303,6 +303,16 @@ def test_no_bytes_break_it(parts: list[bytes], form: AudioFormat, channels: int)
     assert all(new in MOVES[old] for old, new in detector.machine.moves)
 
 
+def test_a_chunk_without_end_is_not_kept() -> None:
+    audio = AudioConfig(RATE, max_chunk_ms=1000)
+    detector = FastVADDetector(VADConfig(), audio)
+    assert detector.process_chunk(loud(60_000)) is SPEECH
+    assert detector._before.ring.capacity < audio.bytes_for_ms(3000)
+    assert detector.process_chunk(quiet(300)) is VADState.SPEECH_ENDING
+    assert detector.process_chunk(loud(20)) is SPEECH
+    assert detector.get_pre_buffer() == quiet(300)
+
+
 def test_an_odd_byte_is_left_out_and_the_rest_heard() -> None:
     detector, plain = FastVADDetector(VADConfig(), AUDIO), FastVADDetector(VADConfig(), AUDIO)
     for chunk in chunks_of(quiet(200) + loud(300), [HOP_BYTES]):

@@ -54,7 +54,7 @@ class FastVADDetector:
     # fmt: off
     __slots__ = (
         "_address", "_before", "_chunks", "_detector", "_direct", "_expected", "_form", "_frame_bytes", "_hear",
-        "_hop_bytes", "_level", "_malformed", "_out", "_out_address", "_probability", "_state", "_step",
+        "_hop_bytes", "_level", "_longest", "_malformed", "_out", "_out_address", "_probability", "_state", "_step",
         "_threshold_power", "_write", "audio_config", "config", "machine", "on_speech_end", "on_speech_start",
     )
     # fmt: on
@@ -81,6 +81,7 @@ class FastVADDetector:
             (before + timing.to_confirm) * self._frame_bytes,
             (timing.end + 2 * timing.hop) * self._frame_bytes,
         )
+        self._longest = audio.bytes_for_ms(audio.max_chunk_ms)  # of a longer chunk not all may be kept
         self._step = self.machine.step
         self._write = self._before.ring.write
         self._hear = detector.process_pcm16
@@ -187,7 +188,7 @@ class FastVADDetector:
         if size != len(whole):
             self._malformed += 1
             whole = whole[:size]
-        self._before.expect(size)
+        self._before.expect(min(size, self._longest))
         self._expected = min(max(self._expected, size), self._direct)
         if not size:
             return self._state
