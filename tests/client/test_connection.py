@@ -3,6 +3,7 @@ import base64
 import random
 import threading
 
+import numpy as np
 import pytest
 
 from menura.client.connection import RealtimeConnectionManager
@@ -239,8 +240,12 @@ def test_what_is_wrong_is_said_to_whoever_did_it() -> None:
             manager.send_event({"type": "nonsense"})
         with pytest.raises(ProtocolError, match="base64"):
             manager.send_event({"type": "input_audio_buffer.append", "audio": "no base64!"})
-        with pytest.raises(FormatError):
+        with pytest.raises(FormatError, match="whole"):
             manager.send_audio(b"abc")
+        with pytest.raises(FormatError, match="int16"):
+            manager.send_audio(np.zeros(480, np.float32))
+        manager.send_audio(np.arange(480, dtype=np.int16))
+        server.until(lambda: server.peers[0].audio == np.arange(480, dtype="<i2").tobytes())
         with pytest.raises(StateError, match="already"):
             manager.start()
     for call in (manager.commit, manager.cancel_response, lambda: manager.send_audio(b"ab")):

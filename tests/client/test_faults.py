@@ -280,7 +280,7 @@ def test_start_gives_up_in_time_and_says_why() -> None:
     manager = RealtimeConnectionManager(KEY, url=f"ws://127.0.0.1:{port}", max_attempts=3, timing=timing)
     with pytest.raises(ConnectionLostError, match="cannot reach"):
         manager.start()
-    assert manager.stats().attempts == 4
+    assert manager.stats().attempts == 3
 
 
 NONSENSE: list[str | bytes] = [
@@ -318,6 +318,21 @@ def test_nonsense_does_not_end_a_session() -> None:
         manager.send_audio(noise(20))
         server.until(lambda: server.peers[0].audio == noise(20))
         assert len(server.peers) == 1
+
+
+@pytest.mark.parametrize("message", ["not utf-8", "too long"])
+def test_message_that_is_none_is_answered_with_another_connection(message: str) -> None:
+    async def babble(peer: Peer) -> None:
+        await peer.greet()
+        await peer.hear_audio(len(noise(20)))
+        await peer.connection.send(b"\xff\xfe" if message == "not utf-8" else b" " * 200_000, text=True)
+        await peer.connection.wait_closed()
+
+    with FaultServer(babble, good) as server, connected(server.url, max_message_bytes=100_000) as (manager, ears):
+        manager.send_audio(noise(20))
+        ears.until_state(ConnectionState.RECONNECTING)
+        assert isinstance(ears.errors.get(timeout=TIMEOUT_S), ConnectionLostError)
+        server.until(lambda: len(server.peers) == 2 and server.peers[1].audio == noise(20))
 
 
 def test_refused_event_is_told_with_its_type_and_the_session_goes_on() -> None:
@@ -424,6 +439,7 @@ def test_keys_are_seen_nowhere(kind: str, caplog: pytest.LogCaptureFixture) -> N
         assert isinstance(ears.errors.get(timeout=TIMEOUT_S), MenuraError)
         manager.stop()
         told += list(ears.errors.queue)
+        assert not any(secret in repr(event) for event in ears.events.queue for secret in secrets)
         if kind != "unreachable" and server.peers:
             assert "api-key=query-secret-key" in server.peers[0].path
             assert server.peers[0].headers["api-key"] == "header-secret-key"

@@ -236,6 +236,33 @@ def test_refused_request_is_not_repeated() -> None:
     assert provider.sent() == []
 
 
+def test_refused_item_is_not_repeated_and_one_without_an_answer_not_for_ever() -> None:
+    provider = Provider(max_age_s=30.0)
+    provider.open()
+    item = {"type": "message", "role": "user", "content": []}
+    refused = provider.session.submit({"type": "conversation.item.create", "item": item})
+    provider.session.submit({"type": "conversation.item.create", "item": item})
+    provider.sent()
+    provider.error(refused)
+    assert provider.session.turn.signals == 1
+    provider.clock.advance(31.0)
+    provider.session.submit({"type": "response.create"})
+    assert provider.session.turn.signals == 1
+
+
+def test_commit_of_a_turn_that_the_provider_ended_itself_is_not_repeated() -> None:
+    provider = Provider()
+    provider.open(VAD)
+    session = provider.session
+    session.append(noise(500))
+    session.submit({"type": "input_audio_buffer.commit"})
+    provider.sent()
+    provider.say("input_audio_buffer.speech_started", item_id="i", audio_start_ms=0)
+    provider.say("input_audio_buffer.speech_stopped", item_id="i", audio_end_ms=500)
+    provider.say("input_audio_buffer.committed", item_id="i")
+    assert session.turn.signals == session.turn.kept_bytes == 0
+
+
 def test_stale_audio_is_dropped_and_counted_and_its_commit_with_it() -> None:
     provider = Provider(max_age_s=5.0)
     session = provider.session

@@ -18,7 +18,7 @@ from menura.client.stream import EventStream
 from menura.client.target import OPENAI_URL, Key, Target
 from menura.clock import monotonic_s
 from menura.engine.position import PlaybackPosition
-from menura.errors import AuthenticationError, ConnectTimeoutError, MenuraError, StateError
+from menura.errors import AuthenticationError, ConnectTimeoutError, FormatError, MenuraError, StateError
 from menura.log import get_logger
 from menura.protocol.realtime_server import ServerEvent
 from menura.protocol.realtime_session import RealtimeSession
@@ -28,6 +28,7 @@ __all__ = ["RealtimeConnectionManager"]
 _log = get_logger(__name__)
 F = TypeVar("F", bound=Callable[[Any], Any])
 MODEL = "gpt-realtime-2.1"
+_BYTES_OR_INT16 = frozenset({"B", "b", "c", "h", "<h"})
 _IDLE = frozenset({ConnectionState.IDLE, ConnectionState.CLOSED, ConnectionState.FAILED})
 
 
@@ -44,8 +45,8 @@ class RealtimeConnectionManager:
     remembered of the conversation is gone with its session.
 
     Args:
-        api_key: By default ``OPENAI_API_KEY`` of the environment; a function is asked before each connection. It
-            appears in no log, error or ``repr``.
+        api_key: For OpenAI, by default ``OPENAI_API_KEY`` of the environment; a function is asked before each
+            connection. It appears in no log, error or ``repr``.
         model: Named in the address.
         url: Of another provider: ``wss://host/v1``, or the whole address.
         session: Settings, as of ``session.update``.
@@ -251,16 +252,18 @@ class RealtimeConnectionManager:
     def send_audio(self, audio: bytes | bytearray | memoryview) -> None:
         """Send audio in the session's input format: mono PCM16 little-endian at 24 kHz, or G.711 at 8 kHz.
 
-        It goes out in events of at most 100 ms. This never waits: what cannot be sent is kept as the options say.
+        Arrays of int16 will do. It goes out in events of at most 100 ms. This never waits: what cannot be sent is kept as the options say.
 
         Raises:
-            FormatError: It ends within a frame.
+            FormatError: It ends within a frame, or it is an array of something else.
             LimitError: Too much waits, and the policy is ``error``.
             StateError: The connection was stopped, or failed.
         """
+        if type(audio) is not bytes:
+            audio = _as_bytes(audio)
         with self._lock:
             self._check_open()
-            self._session.append(bytes(audio))
+            self._session.append(audio)
         self._wake()
 
     def commit(self) -> str:
@@ -396,3 +399,10 @@ class RealtimeConnectionManager:
     def get_stats(self) -> dict[str, Any]:
         """:meth:`stats` as a dict."""
         return asdict(self.stats())
+
+
+def _as_bytes(audio: bytearray | memoryview) -> bytes:
+    view = memoryview(audio)
+    if view.format not in _BYTES_OR_INT16:
+        raise FormatError(f"audio must be bytes or int16, not items of format {view.format!r}")
+    return view.tobytes()

@@ -82,9 +82,9 @@ class Hub:
         """The state is another; at the end all streams end, with the error if there was one."""
         if state is ConnectionState.CLOSED:
             self.notices.discard()
-        self.notices.put(StateChange(state), 0)
         with self._lock:
             self.state = state
+        self.notices.put(StateChange(state), 0)
         if state in _ENDED:
             self.notices.close()
             for stream in self._streams():

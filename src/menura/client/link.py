@@ -24,7 +24,7 @@ from menura.errors import (
 )
 from menura.log import get_logger, log_internal_error
 from menura.protocol.realtime_faults import Backoff, Fault, judge_close
-from menura.protocol.realtime_server import ServerEvent
+from menura.protocol.realtime_server import ErrorEvent, ServerEvent
 from menura.protocol.realtime_session import Phase, RealtimeSession
 
 __all__ = ["Link", "LinkCounts", "Listener", "Timing"]
@@ -183,7 +183,7 @@ class Link:
 
     def _exhausted(self) -> bool:
         most = self._options.max_attempts
-        return most is not None and self._backoff.tries >= most
+        return most is not None and self._backoff.tries + 1 >= most
 
     def _again(self) -> None:
         if self.first.done():
@@ -255,12 +255,14 @@ class Link:
             await self._listener.room()
 
     def _judge_closed(self, socket: ClientConnection) -> Fault:
-        """The provider's own words if it said any; a connection that broke has none."""
-        received = socket.protocol.close_rcvd
+        """By the provider's own words if it said any; a connection that broke has none."""
+        received, sent = socket.protocol.close_rcvd, socket.protocol.close_sent
+        if sent is not None and not socket.protocol.close_rcvd_then_sent:
+            text = (
+                f"connection given up ({sent.code}): {sent.reason or 'the provider sent what is no WebSocket message'}"
+            )
+            return Fault(ConnectionLostError(text), retry=True)
         code, reason = (received.code, received.reason) if received else (1006, "")
-        sent = socket.protocol.close_sent
-        if received is None and sent is not None and sent.code != 1000:
-            code, reason = sent.code, sent.reason
         return judge_close(code, reason, self._session.fault)
 
     def _take_in(self, message: str | bytes) -> Fault | None:
@@ -274,11 +276,18 @@ class Link:
         if phase is Phase.READY and self._ready_s is None:
             self._on_ready()
         if event is not None:
-            self._listener.on_event(event, len(message))
+            self._listener.on_event(self._redacted(event), len(message))
         if fault is not None and not fault.ends:
             self._tell(fault.error)
             return None
         return fault
+
+    def _redacted(self, event: ServerEvent) -> ServerEvent:
+        """Providers repeat a key that they do not accept."""
+        if not isinstance(event, ErrorEvent):
+            return event
+        clean = self._target.redact(event.error.message)
+        return event.model_copy(update={"error": event.error.model_copy(update={"message": clean})})
 
     def _on_ready(self) -> None:
         if self.first.done() and not self._replacing:

@@ -34,8 +34,10 @@ class RealtimeStats:
         waiting_events: For callbacks.
         dropped_events: Callbacks or readers were too slow for them.
         callback_errors: Callbacks that raised.
-        answers: Replies whose first audio was timed.
-        first_audio_ms: From the end of speech to the first audio of the answer: the last one, all, the slowest.
+        answers: Replies whose first audio was timed: from the provider's word that speech ended, or from the commit.
+        first_audio_ms: The last one.
+        first_audio_mean_ms: Of all.
+        first_audio_max_ms: The slowest.
         last_error: In words, or "".
     """
 

@@ -45,7 +45,8 @@ class SessionCounts:
         malformed: Messages that were no events.
         unknown: Events of a type not known here; they were given on.
         suppressed: Audio of replies that had been cut short, not given on.
-        first_audio_s: From the end of speech to the first audio of the answer, the last time.
+        answers: Replies whose first audio was timed: from the provider's word that speech ended, or from the commit.
+        first_audio_s: The last one.
         refused: Events the provider refused.
     """
 
@@ -166,7 +167,7 @@ class RealtimeSession:
             self.turn.counts.stale_events += 1  # it is about things of a session that is gone
             return
         text = _dump(event)
-        self.turn.add(kind, text, event["item"]["id"] if kind is Kind.ITEM else event_id, self._clock())
+        self.turn.add(kind, text, self._clock(), event_id, event["item"]["id"] if kind is Kind.ITEM else "")
         self._types[event_id] = event["type"]
         while len(self._types) > 256:
             del self._types[next(iter(self._types))]
@@ -320,6 +321,7 @@ class RealtimeSession:
     def recycle_due(self, age_s: float, quiet_s: float) -> bool:
         """Whether the session is so old that it should be replaced, and nothing is going on in it."""
         now_s = self._clock()
+        self.turn.expire(now_s)
         return (
             self.phase is Phase.READY
             and now_s - self._opened_s >= age_s
@@ -394,7 +396,7 @@ class RealtimeSession:
 
     def _on_item(self, event: ItemEvent) -> None:
         if event.item.id:
-            self.turn.settle(event.item.id)
+            self.turn.made(event.item.id)
 
     def _on_error(self, event: ErrorEvent) -> None:
         self.counts.refused += 1

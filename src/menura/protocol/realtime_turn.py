@@ -61,6 +61,7 @@ class Entry:
         text: As it goes out.
         size: Bytes of audio.
         at_s: When it was said.
+        item_id: Of the item it makes.
         end: Bytes of audio in this session up to its end, once it was sent.
     """
 
@@ -70,6 +71,7 @@ class Entry:
     size: int
     at_s: float
     event_id: str = ""
+    item_id: str = ""
     end: int = 0
 
 
@@ -133,15 +135,16 @@ class Turn:
             return
         self._push(Entry(self._seq, Kind.AUDIO, text, size, now_s))
 
-    def add(self, kind: Kind, text: str, event_id: str, now_s: float) -> None:
+    def add(self, kind: Kind, text: str, now_s: float, event_id: str, item_id: str = "") -> None:
         """Add another event.
 
         Raises:
             LimitError: More than 1024 wait or are unanswered.
         """
+        self.expire(now_s)
         if len(self._waiting) + len(self._unanswered) >= _MAX_SIGNALS and self.signals >= _MAX_SIGNALS:
             raise LimitError(f"{_MAX_SIGNALS} events wait for the provider: it does not answer")
-        self._push(Entry(self._seq, kind, text, 0, now_s, event_id))
+        self._push(Entry(self._seq, kind, text, 0, now_s, event_id, item_id))
 
     def _push(self, entry: Entry) -> None:
         self._seq += 1
@@ -228,11 +231,15 @@ class Turn:
         """
         if end is not None:
             self.trim(end)
+            first = self._spoken[0].seq if self._spoken else self._seq
+            for commit in [entry for entry in self._unanswered.values() if entry.kind is Kind.COMMIT]:
+                if commit.seq < first:  # it was about the same audio
+                    del self._unanswered[commit.event_id]
             return
-        commit = next((entry for entry in self._unanswered.values() if entry.kind is Kind.COMMIT), None)
-        if commit is not None:
-            del self._unanswered[commit.event_id]
-        while self._spoken and (commit is None or self._spoken[0].seq < commit.seq):
+        oldest = next((entry for entry in self._unanswered.values() if entry.kind is Kind.COMMIT), None)
+        if oldest is not None:
+            del self._unanswered[oldest.event_id]
+        while self._spoken and (oldest is None or self._spoken[0].seq < oldest.seq):
             self._forget()
 
     def trim(self, end: int) -> None:
@@ -262,6 +269,17 @@ class Turn:
         """The provider has answered this event, or refused it; returns what it was."""
         entry = self._unanswered.pop(event_id, None)
         return entry.kind if entry else None
+
+    def made(self, item_id: str) -> None:
+        """The provider has this item."""
+        for entry in [entry for entry in self._unanswered.values() if entry.item_id == item_id]:
+            del self._unanswered[entry.event_id]
+
+    def expire(self, now_s: float) -> None:
+        """Wait no longer for answers to what would be stale by now: not every provider answers everything."""
+        oldest_s = now_s - self.limits.max_age_s
+        if any(entry.at_s < oldest_s for entry in self._unanswered.values()):
+            self._unanswered = {key: entry for key, entry in self._unanswered.items() if entry.at_s >= oldest_s}
 
     def rewind(self) -> None:
         """The session is gone: what it did not answer waits again, in order; what was only for it is forgotten."""
