@@ -89,6 +89,23 @@ def test_microphone_is_captured_once_at_a_time_and_again_later() -> None:
     desk.engine.close()
 
 
+def test_a_microphone_that_was_lost_can_be_opened_again() -> None:
+    desk = Desk()
+
+    async def run() -> bytes:
+        stream = desk.engine.start_capture_stream()
+        desk.microphone.unplug()
+        with pytest.raises(DeviceError):
+            await anext(stream)
+        desk.microphone = SyntheticInput(24_000)
+        stream = desk.engine.start_capture_stream()
+        desk.microphone.pump(480)
+        return await anext(stream)
+
+    assert asyncio.run(run()) == bytes(960)
+    desk.engine.close()
+
+
 def test_a_microphone_that_cannot_be_opened_leaves_the_engine_usable() -> None:
     desk = Desk()
 

@@ -134,7 +134,7 @@ class AudioEngine(Engine):
         """
         if not self.local_testing:
             raise StateError(f"capture is for local testing: set {ENABLE}=1 or pass enable_local_testing=True")
-        if self._capture is not None:
+        if self._capture is not None and self._capture.is_running:
             raise StateError("capture runs already: stop_capture_stream() first")
         capture = self.make_capture(self._inspector.config, self._input)
         capture.start()
