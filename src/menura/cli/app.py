@@ -112,6 +112,62 @@ def capture(
     capture_to_file(output, _device(microphone), rate=rate, channels=channels, seconds=seconds, vad=vad)
 
 
+Pitch = Annotated[float, typer.Option(min=-24, max=24, help="Semitones on top of the voice.")]
+Formant = Annotated[float, typer.Option(min=0.5, max=2, help="Factor on the formants: above 1, smaller.")]
+Mix = Annotated[float, typer.Option(min=0, max=1, help="Share of the changed voice.")]
+
+
+@app.command()
+def live(
+    voice: Annotated[str, typer.Option("--voice", "-v", metavar="ID", help="Which voice; menura voices shows them.")],
+    microphone: Input = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="NAME", help="Where the voice goes.")] = None,
+    monitor: Annotated[str | None, typer.Option(metavar="NAME", help="Where you hear it besides.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep both: the microphone left, the voice right.")
+    ] = None,
+    pitch: Pitch = 0.0,
+    formant: Formant = 1.0,
+    mix: Mix = 1.0,
+    one_clock: Annotated[
+        bool | None,
+        typer.Option(
+            "--one-clock/--two-clocks", help="Microphone and output are one device, or not.", show_default="found out"
+        ),
+    ] = None,
+) -> None:
+    """Speak with another voice, now."""
+    from menura.cli.live import speak
+    from menura.live.speaking import Devices
+    from menura.voices.builtin import find_voice
+    from menura.voices.voice import VoiceParameters
+
+    parameters = VoiceParameters(pitch_st=pitch, formant=formant, mix=mix)
+    devices = Devices(_device(microphone), _device(output), _device(monitor), one_clock)
+    speak(find_voice(voice), parameters, devices, record)
+
+
+virtual_mic = typer.Typer(help="A microphone with the changed voice, for every program (Linux).", no_args_is_help=True)
+app.add_typer(virtual_mic, name="virtual-mic")
+MicrophoneName = Annotated[str, typer.Option("--name", metavar="NAME", help="Letters, digits, '_', '.' and '-'.")]
+
+
+@virtual_mic.command("create")
+def virtual_mic_create(name: MicrophoneName = "menura") -> None:
+    """Make a virtual microphone, if it is not there."""
+    from menura.cli.virtual_mic import create
+
+    create(name)
+
+
+@virtual_mic.command("remove")
+def virtual_mic_remove(name: MicrophoneName = "menura") -> None:
+    """Remove a virtual microphone, if it is there."""
+    from menura.cli.virtual_mic import remove
+
+    remove(name)
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

@@ -23,8 +23,8 @@ WINDOW_S, WINDOWS = 1.0, 10
 """The level's dips are remembered for so many windows."""
 DEEPEST_MS = 40.0
 """Deeper dips are stalls, for which to be ready all the time would cost more than they do."""
-FALL_PER_S = 0.001
-"""How fast the wanted level falls when dips are forgotten: the pitch rises by as much, two cents."""
+FALL_PER_S = 0.0002
+"""How fast the wanted level falls when dips are forgotten: the pitch rises by as much, a third of a cent."""
 SMOOTH_S = 1.0
 """Memory of the level: well above the pace of callbacks, well below that of the correction."""
 PROPORTIONAL = 0.1

@@ -188,6 +188,7 @@ class Route:
             while not self._stopping:
                 self._watch.wait()
                 self._work()
+            self._work()
             final = self._measure(running=False)  # before the gap that ending makes
             self._drain()
         except Exception as error:
@@ -209,7 +210,7 @@ class Route:
             start_s = monotonic_s()
             self._losses.note(len(x), source.next_s - len(x) / source.rate, source.stats())
             age_s = min(max(0.0, source.now_s - source.called_s), 0.1)
-            captured_s = source.now_s - source.next_s
+            captured_s = max(0.0, source.now_s - source.next_s)  # devices tell times that wander
             y = self._process(x)
             if len(y) != len(x):
                 raise FormatError(f"the process made {len(y)} frames of {len(x)}: a live one keeps their number")

@@ -1,0 +1,61 @@
+"""Two signals into one file, without the audio thread waiting for the disk."""
+
+import queue
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from menura.audio.block import Samples
+from menura.log import get_logger
+
+__all__ = ["Recorder"]
+
+logger = get_logger(__name__)
+
+WAITING = 3000
+"""Blocks that wait for the disk at most, half a minute of them."""
+JOIN_S = 30.0
+
+
+class Recorder:
+    """Writes what goes in and what comes out of a process side by side: the first left, the second right.
+
+    Args:
+        write: Appends a block ``[n, 2]``; called from the recorder's own thread.
+
+    Attributes:
+        dropped: Frames left out because the disk is too slow.
+        error: What ``write`` raised; nothing is written after it.
+    """
+
+    def __init__(self, write: Callable[[Samples], object]) -> None:
+        self.dropped = 0
+        self.error: Exception | None = None
+        self._write = write
+        self._blocks: queue.Queue[Samples | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._run, name="menura-recorder", daemon=True)
+        self._thread.start()
+
+    def push(self, x: Samples, y: Samples) -> None:
+        """Take the first channels of two blocks of one length; never waits."""
+        try:
+            self._blocks.put_nowait(np.concatenate([x[:, :1], y[:, :1]], axis=1))
+        except queue.Full:
+            self.dropped += len(x)
+
+    def close(self) -> None:
+        """Return when all is written."""
+        if self._thread.is_alive():
+            self._blocks.put(None)
+            self._thread.join(JOIN_S)
+
+    def _run(self) -> None:
+        while (block := self._blocks.get()) is not None:
+            if self.error is not None:
+                continue
+            try:
+                self._write(block)
+            except Exception as error:
+                self.error = error
+                logger.warning("the recording has ended: %s", error)
