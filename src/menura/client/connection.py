@@ -252,7 +252,8 @@ class RealtimeConnectionManager:
     def send_audio(self, audio: bytes | bytearray | memoryview) -> None:
         """Send audio in the session's input format: mono PCM16 little-endian at 24 kHz, or G.711 at 8 kHz.
 
-        Arrays of int16 will do. It goes out in events of at most 100 ms. This never waits: what cannot be sent is kept as the options say.
+        Arrays of int16 will do. It goes out in events of at most 100 ms. This never waits: what cannot be sent is kept
+        as the options say.
 
         Raises:
             FormatError: It ends within a frame, or it is an array of something else.
@@ -401,7 +402,7 @@ class RealtimeConnectionManager:
         return asdict(self.stats())
 
 
-def _as_bytes(audio: bytearray | memoryview) -> bytes:
+def _as_bytes(audio: bytes | bytearray | memoryview) -> bytes:
     view = memoryview(audio)
     if view.format not in _BYTES_OR_INT16:
         raise FormatError(f"audio must be bytes or int16, not items of format {view.format!r}")

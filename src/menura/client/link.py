@@ -258,10 +258,8 @@ class Link:
         """By the provider's own words if it said any; a connection that broke has none."""
         received, sent = socket.protocol.close_rcvd, socket.protocol.close_sent
         if sent is not None and not socket.protocol.close_rcvd_then_sent:
-            text = (
-                f"connection given up ({sent.code}): {sent.reason or 'the provider sent what is no WebSocket message'}"
-            )
-            return Fault(ConnectionLostError(text), retry=True)
+            why = sent.reason or "the provider sent what is no message"
+            return Fault(ConnectionLostError(f"connection given up ({sent.code}): {why}"), retry=True)
         code, reason = (received.code, received.reason) if received else (1006, "")
         return judge_close(code, reason, self._session.fault)
 
