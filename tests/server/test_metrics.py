@@ -84,6 +84,15 @@ def test_figures_reset_while_they_are_added_up_count_once() -> None:
     assert engine.totals().counters["chunks", ()] == 1
 
 
+def test_what_a_provider_sends_in_vain_is_counted() -> None:
+    engine = Engine(ProcessingMode.REALTIME)
+    engine.queue_playback(b"1")
+    engine.prepare_for_playback(b"")
+    counters = engine.totals().counters
+    assert counters["playback_refused", (("reason", "odd_bytes"),)] == 1
+    assert counters["playback_refused", (("reason", "empty"),)] == 1
+
+
 def test_packets_out_of_order_take_no_counter_back() -> None:
     engine = Engine(ProcessingMode.REALTIME, buffer_config=BufferConfig(jitter=True))
     registry, engines = make_registry()

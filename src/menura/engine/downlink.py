@@ -204,9 +204,14 @@ class Downlink:
         """What the listener has heard begin and end."""
         return self.playback.events()
 
-    def figures(self) -> dict[str, Any]:
-        """For ``get_metrics``."""
+    @property
+    def refused(self) -> dict[str, int]:
+        """Pieces refused, by reason."""
         refused = {**self._prepared.refused}
         for verdict, count in self._queued.refused.items():
             refused[verdict] = refused.get(verdict, 0) + count
-        return asdict(self.playback.stats()) | {"refused": refused}
+        return refused
+
+    def figures(self) -> dict[str, Any]:
+        """For ``get_metrics``."""
+        return asdict(self.playback.stats()) | {"refused": self.refused}

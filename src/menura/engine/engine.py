@@ -484,7 +484,8 @@ class Engine:
     def totals(self) -> Totals:
         """Counters since the engine was made, for export: they never go down."""
         with self._lock:
-            parts = [self._past, metrics_totals(self.metrics), playback_totals(self._downlink.playback.stats())]
+            heard = playback_totals(self._downlink.playback.stats(), self._downlink.refused)
+            parts = [self._past, metrics_totals(self.metrics), heard]
             if self._vad is not None:
                 parts.append(vad_totals(self._vad.stats()))
             if self._pipeline.governor is not None:

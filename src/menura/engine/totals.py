@@ -1,7 +1,7 @@
 """Counters of an engine as they are exported: they only grow, whatever is reset or replaced."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from menura.engine.buffer import AudioStreamBuffer
 from menura.engine.governor import GovernorStats
@@ -114,9 +114,11 @@ def governor_totals(stats: GovernorStats) -> Totals:
     return totals
 
 
-def playback_totals(stats: PlaybackStats) -> Totals:
-    """Of what listeners heard."""
+def playback_totals(stats: PlaybackStats, refused: Mapping[str, int]) -> Totals:
+    """Of what listeners heard, and of what providers sent that nobody could."""
     totals = Totals()
+    for reason, value in refused.items():
+        totals.count("playback_refused", value, reason=str(reason))
     totals.count("playback_played_seconds", stats.played_ms / 1000.0)
     totals.count("playback_discarded_seconds", stats.discarded_ms / 1000.0)
     totals.count("playback_gaps", stats.gaps)

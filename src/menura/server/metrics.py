@@ -35,6 +35,7 @@ _HELP = {
     "shed_seconds": "Audio processed with less than all stages.",
     "playback_played_seconds": "Audio that listeners heard.",
     "playback_discarded_seconds": "Audio discarded by interruptions.",
+    "playback_refused": "Pieces of a provider's audio that were refused, by reason.",
     "playback_gaps": "Times that a listener's audio ran dry within an item.",
     "jitter_concealed_seconds": "Audio made up where none had arrived.",
     "jitter_late": "Packets that came too late.",
