@@ -1,9 +1,13 @@
 """``menura live`` as it is used: someone speaks into a virtual microphone, someone else listens to a virtual device."""
 
+import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
+import termios
 
 import numpy as np
 import pytest
@@ -218,3 +222,48 @@ def test_a_program_hears_the_changed_voice_from_the_virtual_microphone(virtual_a
         assert "Removed" in command(virtual_audio, "virtual-mic", "remove", "--name", "test")
         assert "There is no" in command(virtual_audio, "virtual-mic", "remove", "--name", "test")
         assert "test_mic" not in sources(virtual_audio)
+
+
+def test_on_a_terminal_it_shows_levels_and_leaves_it_as_it_was(virtual_audio, tmp_path):
+    target = tmp_path / "both.flac"
+    arguments = ["live", "--voice", "robot", "-i", "vc_mic", "-o", "vc_speaker", "--record", str(target)]
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    before = termios.tcgetattr(theirs)
+    process = subprocess.Popen(
+        ["setsid", "--ctty", sys.executable, "-m", "menura", *arguments],
+        env=virtual_audio.env | {"TERM": "xterm-256color"},
+        stdin=theirs, stdout=theirs, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    shown = b""
+    try:
+        while shown.count(b"latency") < 10:
+            shown += os.read(ours, 65_536)
+        os.write(ours, b"\x03")
+        while process.poll() is None:
+            if select.select([ours], [], [], 0.05)[0]:
+                shown += os.read(ours, 65_536)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        after = termios.tcgetattr(theirs)
+        os.close(theirs)
+        os.close(ours)
+    text = shown.decode()
+    assert process.returncode == 0, err
+    for word in (
+        "Robot",
+        "in ",
+        "out ",
+        "vc_mic",
+        "vc_speaker",
+        "capture",
+        "voice",
+        "playback",
+        "recording",
+        "Ctrl-C ends",
+    ):
+        assert word in text
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l"), "the cursor is back"
+    assert after == before
+    assert len(read_audio(target)[0]) > 4800
