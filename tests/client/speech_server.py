@@ -71,7 +71,7 @@ class Brain:
             self.speaking = True
             tell(SpeechStartedEvent(audio_start_ms=begin_ms, turn_id=f"t{begin_ms}", turn_revision=0))
             self.turn = f"t{begin_ms}"
-        elif self.speaking and self.quiet >= 5:
+        elif self.speaking and self.quiet >= 20:
             self.speaking = False
             end_ms = begin_ms + CHUNK_MS
             tell(SpeechStoppedEvent(audio_end_ms=end_ms, duration_s=0.1, turn_id=self.turn, turn_revision=0))
