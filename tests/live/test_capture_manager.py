@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from menura.devices.port import DeviceInfo
 from menura.devices.synthetic_oneway import SyntheticInput
 from menura.errors import ConfigError, DeviceError, StateError
 from menura.live.capture_manager import (
@@ -593,6 +594,29 @@ def test_a_lost_microphone_is_reported_once_and_heard_again_when_it_returns(rig)
     assert rig.asked[0][0] == 3
     assert rig.asked[-1][0] == "Mic One", "its index may have changed, its name has not"
     assert rig.asked[-1][-1], "devices are looked for anew"
+
+
+def test_of_two_microphones_of_one_name_the_one_at_the_index_is_reopened(rig):
+    rig = rig(device_index=3).start()
+    opened, names = rig.manager._open_port, ["Mic Two", "Mic One"]
+
+    def ambiguous(device, **form):
+        if isinstance(device, str):
+            raise DeviceError(f"Audio device not available: {device!r} fits 2 inputs")
+        port = opened(device, **form)
+        port.input = DeviceInfo(names.pop(0), 3, "Test", 1, 0, RATE)
+        return port
+
+    rig.manager._open_port = ambiguous
+    lost = rig.port
+    lost.unplug()
+    until(lambda: rig.manager.get_stats()["device"] == "Mic One" and rig.port.alive and not names)
+    assert rig.ports[-2].closed, "another one has the index meanwhile"
+
+
+def test_a_rate_that_the_provider_does_not_take_is_remarked(rig, caplog):
+    rig(Connection(), sample_rate=48_000)
+    assert "audio is sent at 48000 Hz" in caplog.text
 
 
 def test_a_microphone_without_frames_is_lost_and_reported_once_however_often_it_opens(rig):

@@ -19,6 +19,9 @@ logger = get_logger(__name__)
 
 APPEND, COMMIT = "input_audio_buffer.append", "input_audio_buffer.commit"
 
+PROVIDER_RATE = 24_000
+"""Of PCM16 at OpenAI's Realtime API."""
+
 
 class Connection(Protocol):
     """Where audio is sent: what ``RealtimeConnectionManager`` has, and any object may have."""
@@ -54,6 +57,10 @@ class CaptureCalls:
         self._mono = StreamFormat(AudioFormat.PCM16, config.sample_rate)
         self._scanner = Scanner()
         self._connection_failed = False
+        if connection is not None and config.sample_rate != PROVIDER_RATE:
+            logger.warning(
+                "audio is sent at %d Hz: OpenAI's Realtime API takes %d Hz alone", config.sample_rate, PROVIDER_RATE
+            )
 
     def send(self, data: bytes) -> None:
         """A chunk is ready."""

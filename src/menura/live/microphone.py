@@ -99,6 +99,7 @@ class Microphone:
     ) -> None:
         self._reconnect = reconnect
         self._device = device
+        self._index = device if isinstance(device, int) else None
         self._listener = listener
         self._lost_after_s, self._silent_after_s = lost_after_s, silent_after_s
         self._reopen_wanted = reopen
@@ -189,14 +190,14 @@ class Microphone:
     # --- the microphone's thread
 
     def _connect(self, *, refresh: bool) -> None:
-        port = self._reconnect(self._device, refresh)
+        port = self._find(refresh)
         watch = PortWatch(port, self._lost_after_s)
         try:
             port.start(watch.signal)
         except BaseException:
             port.close()
             raise
-        name = getattr(getattr(port, "input", None), "name", "")
+        name = _name_of(port)
         if name and self._device is not None:
             self._device = name  # indexes change when devices come and go
         losses = GapMeter(port.rate)
@@ -205,6 +206,19 @@ class Microphone:
             self._losses = losses
             self._port, self._watch, self._name = port, watch, name or str(self._device or "")
         self._silent = 0
+
+    def _find(self, refresh: bool) -> InputPort:
+        """By name; of several that have it, the one at the index that was asked for."""
+        try:
+            return self._reconnect(self._device, refresh)
+        except DeviceError:
+            if self._index is None or self._index == self._device:
+                raise
+            port = self._reconnect(self._index, False)
+            if _name_of(port) == self._device:
+                return port
+            port.close()
+            raise
 
     def _disconnect(self) -> None:
         with self._guard:
@@ -327,3 +341,7 @@ class Microphone:
                     "is the microphone muted, or another one meant?"
                 )
             )
+
+
+def _name_of(port: InputPort) -> str:
+    return getattr(getattr(port, "input", None), "name", "")
