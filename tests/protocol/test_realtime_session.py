@@ -1,10 +1,12 @@
 import json
 import random
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openai.types.realtime import RealtimeClientEvent
+from pydantic import Field, TypeAdapter
 
 from menura.clock import VirtualClock
 from menura.dsp.ring import Overflow
@@ -24,6 +26,7 @@ from menura.protocol.realtime_session import Phase, RealtimeSession
 from menura.protocol.realtime_turn import TurnLimits
 
 MS = 48  # bytes
+CLIENT: TypeAdapter[Any] = TypeAdapter(Annotated[RealtimeClientEvent, Field(discriminator="type")])
 
 
 class Provider:
@@ -261,6 +264,52 @@ def test_commit_of_a_turn_that_the_provider_ended_itself_is_not_repeated() -> No
     provider.say("input_audio_buffer.speech_stopped", item_id="i", audio_end_ms=500)
     provider.say("input_audio_buffer.committed", item_id="i")
     assert session.turn.signals == session.turn.kept_bytes == 0
+
+
+def test_new_session_is_told_the_conversation_if_that_is_wanted() -> None:
+    provider = Provider()
+    session = provider.session = RealtimeSession(provider.clock, remember_items=6)
+    provider.open()
+    part = {"response_id": "r", "output_index": 0, "content_index": 0}
+    asked = {"id": "q", "type": "message", "role": "user", "content": [{"type": "input_audio", "transcript": None}]}
+    call = {"id": "c", "type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"}
+    output = {"id": "o", "type": "function_call_output", "call_id": "1", "output": "42"}
+    provider.say("conversation.item.added", item=asked)
+    provider.say("conversation.item.input_audio_transcription.completed", item_id="q", transcript="Who are you?")
+    for item in (call, output, call | {"id": "d", "call_id": "2"}):
+        provider.say("conversation.item.done", item=item | {"object": "realtime.item", "status": "completed"})
+    provider.audio("a", 1000)
+    provider.say("response.output_audio_transcript.done", item_id="a", transcript="I am a lyrebird, you know.", **part)
+    provider.say("conversation.item.truncated", item_id="a", content_index=0, audio_end_ms=500)
+    provider.say("response.output_text.done", item_id="b", text="Gone.", **part)
+    provider.say("conversation.item.deleted", item_id="b")
+    session.append(noise(20))
+    provider.sent()
+    for _ in range(2):
+        session.lost()
+        provider.open()
+        *recalled, audio = provider.sent()
+        assert [event["item"] for event in recalled] == [
+            {"id": "q", "type": "message", "role": "user", "content": [{"type": "input_text", "text": "Who are you?"}]},
+            call,
+            output,
+            {
+                "id": "a",
+                "type": "message",
+                "role": "assistant",
+                "content": [{"type": "output_text", "text": "I am a lyrebi"}],
+            },
+        ]
+        for event in recalled:
+            CLIENT.validate_python(event)
+            provider.say("conversation.item.added", item=event["item"])
+        assert audio["type"] == "input_audio_buffer.append"
+    for i in range(10):
+        provider.say("response.output_text.done", item_id=f"n{i}", text="x" * 100_000, **part)
+    assert [item["id"] for item in session.conversation.items()] == [f"n{i}" for i in range(4, 10)]
+    assert all(len(item["content"][0]["text"]) == 16_384 for item in session.conversation.items())
+    session.forget()
+    assert session.conversation.items() == []
 
 
 def test_stale_audio_is_dropped_and_counted_and_its_commit_with_it() -> None:

@@ -42,7 +42,7 @@ class RealtimeConnectionManager:
 
     When the connection breaks it comes back, unless that cannot help (key, quota, account, model): the settings of all
     ``session.update`` events go first, then the part of the turn that the provider has not confirmed. What the provider
-    remembered of the conversation is gone with its session.
+    remembered of the conversation is gone with its session; ``remember_items`` tells the new one in text.
 
     Args:
         api_key: For OpenAI, by default ``OPENAI_API_KEY`` of the environment; a function is asked before each
@@ -85,7 +85,7 @@ class RealtimeConnectionManager:
         self._options = replace(options or ConnectionOptions(), **settings)
         self._timing = timing or Timing()
         self._lock = threading.Lock()  # of the session
-        self._session = RealtimeSession(self._timing.clock, self._options.turn)
+        self._session = RealtimeSession(self._timing.clock, self._options.turn, self._options.remember_items)
         self._remarked: set[str] = set()
         self._callbacks = Callbacks()
         self._hub = Hub(self._options)

@@ -50,6 +50,8 @@ class ConnectionOptions:
         stable_s: A connection that lasted so long was good: the next wait is short again.
         recycle_after_s: A session as old as this is replaced by a new one as soon as nothing goes on in it. OpenAI
             ends sessions after 60 minutes, Azure after 30.
+        remember_items: So many items of the conversation a new session is told, as text: what was answered, what was
+            asked where the session has ``transcription``, calls of functions. 0 tells it nothing.
         quiet_s: Nothing goes on when nothing has happened for so long.
         max_events: Events that wait for callbacks, at most.
         max_event_bytes: Their size, at most.
@@ -70,6 +72,7 @@ class ConnectionOptions:
     max_attempts: int | None = None
     stable_s: float = 10.0
     recycle_after_s: float = 55 * 60.0
+    remember_items: int = 0
     quiet_s: float = 2.0
     max_events: int = 8192
     max_event_bytes: int = 64 * 1024 * 1024
@@ -80,7 +83,8 @@ class ConnectionOptions:
     def __post_init__(self) -> None:
         for entry in fields(self):
             value = getattr(self, entry.name)
-            if isinstance(value, int | float) and not value > 0:
+            least = 0 if entry.name == "remember_items" else 1e-9
+            if isinstance(value, int | float) and not value >= least:
                 raise ConfigError(f"{entry.name} must be above 0, not {value}")
         try:
             object.__setattr__(self, "backlog", Backlog(self.backlog))

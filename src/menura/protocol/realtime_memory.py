@@ -2,12 +2,42 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Settings", "SpokenItem", "SpokenItems", "merge"]
+__all__ = ["SessionCounts", "Settings", "SpokenItem", "SpokenItems", "merge"]
 
 _MAX_ITEMS = 64
+
+
+@dataclass(slots=True)
+class SessionCounts:
+    """Totals over all connections.
+
+    Attributes:
+        malformed: Messages that were no events.
+        unknown: Events of a type not known here; they were given on.
+        suppressed: Audio of replies that had been cut short, not given on.
+        answers: Replies whose first audio was timed: from the provider's word that speech ended, or from the commit.
+        first_audio_s: The last one.
+        refused: Events the provider refused.
+    """
+
+    events_sent: int = 0
+    events_received: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    audio_sent_bytes: int = 0
+    audio_received_bytes: int = 0
+    malformed: int = 0
+    unknown: int = 0
+    refused: int = 0
+    suppressed: int = 0
+    answers: int = 0
+    first_audio_s: float = 0.0
+    first_audio_max_s: float = 0.0
+    first_audio_sum_s: float = 0.0
+    remarks: list[str] = field(default_factory=list)
 
 
 def merge(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """A session with a Realtime provider: what may be sent when, and what must be said again. No sockets."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -11,12 +11,14 @@ from menura.errors import ProtocolError
 from menura.protocol.realtime_audio import APPEND, PCM, WireFormat, append_message, decode_audio, wire_format
 from menura.protocol.realtime_beta import to_ga
 from menura.protocol.realtime_client import check_client_event
+from menura.protocol.realtime_conversation import Conversation
 from menura.protocol.realtime_faults import Fault, judge_error
-from menura.protocol.realtime_memory import Settings, SpokenItem, SpokenItems
+from menura.protocol.realtime_memory import SessionCounts, Settings, SpokenItem, SpokenItems
 from menura.protocol.realtime_server import (
     AudioDelta,
     ErrorEvent,
     ItemEvent,
+    ItemTruncated,
     ResponseEvent,
     ServerEvent,
     SessionEvent,
@@ -26,7 +28,7 @@ from menura.protocol.realtime_server import (
 )
 from menura.protocol.realtime_turn import Kind, Turn, TurnLimits
 
-__all__ = ["Phase", "RealtimeSession", "SessionCounts"]
+__all__ = ["Phase", "RealtimeSession"]
 
 
 class Phase(StrEnum):
@@ -35,36 +37,6 @@ class Phase(StrEnum):
     OFFLINE = "offline"
     RESTORING = "restoring"
     READY = "ready"
-
-
-@dataclass(slots=True)
-class SessionCounts:
-    """Totals over all connections.
-
-    Attributes:
-        malformed: Messages that were no events.
-        unknown: Events of a type not known here; they were given on.
-        suppressed: Audio of replies that had been cut short, not given on.
-        answers: Replies whose first audio was timed: from the provider's word that speech ended, or from the commit.
-        first_audio_s: The last one.
-        refused: Events the provider refused.
-    """
-
-    events_sent: int = 0
-    events_received: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    audio_sent_bytes: int = 0
-    audio_received_bytes: int = 0
-    malformed: int = 0
-    unknown: int = 0
-    refused: int = 0
-    suppressed: int = 0
-    answers: int = 0
-    first_audio_s: float = 0.0
-    first_audio_max_s: float = 0.0
-    first_audio_sum_s: float = 0.0
-    remarks: list[str] = field(default_factory=list)
 
 
 _KINDS = {
@@ -88,6 +60,7 @@ class RealtimeSession:
     Args:
         clock: Seconds.
         limits: Of what is kept.
+        remember_items: So many items of the conversation are told to a new session, as text.
 
     >>> session = RealtimeSession(clock=lambda: 0.0)
     >>> _ = session.submit({"type": "session.update", "session": {"voice": "alloy"}})
@@ -100,11 +73,13 @@ class RealtimeSession:
     '{"type":"input_audio_buffer.append","audio'
     """
 
-    def __init__(self, clock: Clock, limits: TurnLimits | None = None) -> None:
+    def __init__(self, clock: Clock, limits: TurnLimits | None = None, remember_items: int = 0) -> None:
         self._clock = clock
         self.turn = Turn(limits or TurnLimits())
         self.settings = Settings()
         self.items = SpokenItems()
+        self.conversation = Conversation(remember_items)
+        self._recall: deque[str] = deque()  # of the conversation, yet to be told to this session
         self.counts = SessionCounts()
         self.phase = Phase.OFFLINE
         self.session_id = ""
@@ -247,6 +222,8 @@ class RealtimeSession:
             self.lost()
         self.phase, self._opened_s = Phase.RESTORING, self._clock()
         self._busy_s, self.fault, self._told = self._opened_s, None, False
+        recalled = [{"type": "conversation.item.create", "item": item} for item in self.conversation.items()]
+        self._recall = deque(_dump(event) for event in recalled)
         if self.settings.wanted:
             self._restoring = self._next_id("restore")
             self.settings.restoring(self._restoring)
@@ -263,11 +240,12 @@ class RealtimeSession:
         """The caller is done: only settings and totals stay."""
         self.lost()
         self.turn.reset()
+        self.conversation.clear()
 
     def take(self) -> str | None:
         """The next message to send, or None if nothing may be sent now."""
         if self.phase is Phase.READY:
-            return self._take_next()
+            return self._sent(self._recall.popleft()) if self._recall else self._take_next()
         if self.phase is Phase.RESTORING and self._restoring and not self._told:
             self._told = True
             event = {"type": "session.update", "event_id": self._restoring, "session": self.settings.wanted}
@@ -314,9 +292,17 @@ class RealtimeSession:
             raise
         if type(event) is ServerEvent:
             self.counts.unknown += 1
+        self.conversation.see(event, self._heard(event))
         reaction = _REACTIONS.get(event.type)
         keep = reaction(self, event) if reaction else True
         return event if keep is not False else None
+
+    def _heard(self, event: ServerEvent) -> float:
+        """Of an item that was truncated, the share of its audio that was heard."""
+        if not isinstance(event, ItemTruncated):
+            return 1.0
+        item = next(iter(self.items.since(event.item_id)), None)
+        return min(1.0, event.audio_end_ms / max(1.0, self.output_format.ms_of(item.size))) if item else 1.0
 
     def recycle_due(self, age_s: float, quiet_s: float) -> bool:
         """Whether the session is so old that it should be replaced, and nothing is going on in it."""
