@@ -61,6 +61,7 @@ class CaptureRig:
             on_vad_speech_start=lambda: self.log.append("start"),
             on_vad_speech_end=lambda: self.log.append("end"),
         )
+        settings = {"lost_after_s": 10.0} | settings  # the machine may be busy
         self.manager = AudioCaptureManager(
             AudioCaptureConfig(**settings), on or self.callbacks, connection, open_port=self.open
         )

@@ -26,6 +26,7 @@ class Desk:
     def __init__(self, outputs=1, process=lambda x: x, start=True, **options):
         self.source = SyntheticInput(RATE, BLOCK)
         self.sinks = [SyntheticOutput(RATE, BLOCK, 2) for _ in range(outputs)]
+        options = {"lost_after_s": 10.0} | options  # the machine may be busy
         self.route = Route(self.source, self.sinks, process, **options)
         if start:
             self.route.start()
