@@ -1,7 +1,9 @@
 """The uses that the capture's document shows, as it shows them, on a microphone that hears speech."""
 
 import base64
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -162,6 +164,16 @@ def test_devices_to_choose_from_are_microphones(monkeypatch: pytest.MonkeyPatch)
     found = [DeviceInfo("Mic", 0, "ALSA", 1, 0, 48_000), DeviceInfo("Speaker", 1, "ALSA", 0, 2, 48_000)]
     monkeypatch.setattr(capture_manager, "list_devices", lambda refresh: found)
     assert [(device.index, device.name) for device in list_audio_devices()] == [(0, "Mic")]
+
+
+def test_the_guide_runs_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    example = re.search(r"```python\n(.*?)```", Path("docs/devices.md").read_text(), re.DOTALL)
+    assert example
+    names: dict[str, Any] = {"input": lambda _: record(names["capture"])}
+    exec(example[1], names)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 5
+    assert max(float(line.split()[1]) for line in lines) > 0.05
 
 
 def test_an_outbox_delivers_in_order_whoever_posts() -> None:
