@@ -12,6 +12,7 @@ from menura.client.connection import RealtimeConnectionManager
 from menura.client.options import ConnectionState
 from menura.engine.position import PlaybackPosition
 from menura.errors import ProviderError
+from tests.client.cable import Cable
 from tests.client.ears import KEY, Ears
 from tests.client.faults import TIMEOUT_S
 from tests.client.speech_server import ANSWER_MS, speech_server
@@ -105,6 +106,38 @@ def test_answer_is_cut_short(talk: tuple[RealtimeConnectionManager, Ears]) -> No
     assert not manager.cancel_response()
     manager.create_response()
     assert ears.until("response.done")["response"]["status"] == "completed"
+
+
+def test_broken_connection_is_made_again_with_settings_conversation_and_turn(server: str) -> None:
+    quiet, words = np.zeros(24_000), speech("am_michael_u1")[:, 0]
+    pcm = (np.concatenate([quiet, words, quiet]) * 32767).astype("<i2").tobytes()
+    half = 2 * (24_000 + len(words) // 2)
+    with Cable(server) as cable:
+        manager = RealtimeConnectionManager(KEY, url=cable.url, session=SEED, remember_items=4, backoff_base_s=0.05)
+        ears = Ears(manager)
+        manager.start(TIMEOUT_S)
+        said = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "My name is Ann."}]}
+        manager.send_event({"type": "conversation.item.create", "item": said})
+        ears.until("conversation.item.created")
+        first = manager.stats().session_id
+        manager.send_audio(pcm[:half])
+        ears.until("input_audio_buffer.speech_started")
+        cable.cut()
+        ears.until_state(ConnectionState.RECONNECTING)
+        manager.send_audio(pcm[half:])
+        restored = ears.until("session.updated")["session"]
+        assert restored["audio"]["output"]["voice"] == "alloy"
+        assert restored["id"] != first
+        told = ears.until("conversation.item.created")["item"]
+        assert told["content"][0]["text"] == "My name is Ann."
+        begun = ears.until("input_audio_buffer.speech_started")
+        assert begun["audio_start_ms"] <= 160, "the turn is replayed from its first sound on"
+        ears.until("input_audio_buffer.committed")
+        manager.create_response()
+        assert ears.until("response.done")["response"]["status"] == "completed"
+        assert manager.stats().reconnects == 1
+        assert manager.stats().replayed_audio_ms > 0.0
+        manager.stop()
 
 
 def test_server_without_a_free_slot_is_asked_until_there_is_one(server: str) -> None:
