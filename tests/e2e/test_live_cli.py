@@ -14,7 +14,7 @@ import pytest
 
 from menura import read_audio
 from tests.utterances import speech
-from tests.virtual_audio import PROMPT
+from tests.virtual_audio import PROMPT, VirtualAudio
 
 pytestmark = pytest.mark.devices
 RATE = 48_000
@@ -36,6 +36,12 @@ class Live:
         self.lines.append(self._process.stdout.readline().strip())
         assert self.lines[-1], self._process.stderr.read()
         return self.lines[-1]
+
+    def said(self):
+        """The next that it says about itself; PortAudio says things too."""
+        while not (line := self._process.stderr.readline()).startswith("menura: "):
+            assert line
+        return line.strip()
 
     def end(self):
         self._process.send_signal(signal.SIGINT)
@@ -222,6 +228,31 @@ def test_a_program_hears_the_changed_voice_from_the_virtual_microphone(virtual_a
         assert "Removed" in command(virtual_audio, "virtual-mic", "remove", "--name", "test")
         assert "There is no" in command(virtual_audio, "virtual-mic", "remove", "--name", "test")
         assert "test_mic" not in sources(virtual_audio)
+
+
+def test_devices_that_are_unplugged_are_awaited():
+    """The sound server moves a stream to another device as long as there is one: all are taken away."""
+    audio = VirtualAudio()
+    program = Live(audio, "--voice", "robot", "-i", "vc_mic", "-o", "vc_speaker")
+    try:
+        program.line()
+        listing = ["pactl", "list", "short", "modules"]
+        modules = subprocess.run(listing, env=audio.env, capture_output=True, text=True, check=True).stdout
+        rows = [line.split("\t") for line in modules.splitlines()]
+        for index in [row[0] for row in rows if "sink" in row[1] or "source" in row[1]][::-1]:
+            subprocess.run(["pactl", "unload-module", index], env=audio.env, capture_output=True)
+        assert program.said().startswith("menura: Audio device not available: ")
+        audio.load("module-null-sink", "sink_name=vc_virtmic", "rate=48000", "channels=2", "norewinds=1")
+        audio.load("module-remap-source", "master=vc_virtmic.monitor", "source_name=vc_mic")
+        audio.load("module-null-sink", "sink_name=vc_speaker", "rate=48000", "channels=2", "norewinds=1")
+        assert program.said() == "menura: the devices are back"
+        recording = audio.record("vc_speaker.monitor")
+        audio.play("vc_virtmic", spoken()[: 3 * RATE])
+        assert np.abs(recording.stop()).max() > 0.1
+        program.end()
+    finally:
+        program.kill()
+        audio.close()
 
 
 def test_on_a_terminal_it_shows_levels_and_leaves_it_as_it_was(virtual_audio, tmp_path):
