@@ -1,6 +1,7 @@
 """AudioEngine with this machine's devices, which here are synthetic."""
 
 import asyncio
+import logging
 import threading
 from typing import Any
 
@@ -87,6 +88,21 @@ def test_microphone_is_captured_once_at_a_time_and_again_later() -> None:
     desk.microphone = SyntheticInput(24_000)
     desk.engine.start_capture_stream()
     desk.engine.close()
+
+
+def test_a_log_handler_may_read_the_figures() -> None:
+    engine, seen = AudioEngine(ProcessingMode.REALTIME, FAST, logger=logging.Logger("own")), []
+
+    class Figures(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append((record.getMessage(), engine.get_metrics()["mode"]))
+
+    engine.logger.addHandler(Figures())
+    run = threading.Thread(target=lambda: (engine.process_audio(b"1"), engine.optimize_for_quality()), daemon=True)
+    run.start()
+    run.join(10.0)
+    assert not run.is_alive()
+    assert len(seen) == 2
 
 
 def test_a_microphone_that_was_lost_can_be_opened_again() -> None:

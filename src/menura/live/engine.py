@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable, Generator
 from dataclasses import asdict
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from menura.audio.block import Samples
@@ -92,7 +92,7 @@ class AudioEngine(Engine):
     (True, True)
     """
 
-    _make_lock = Lock
+    _make_lock = staticmethod(RLock)  # a log handler may read figures
 
     def __init__(  # noqa: PLR0913 - the first four are documented, the others named
         self,
