@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "AudioCaptureCallbacks": "menura.live.capture_manager",
+    "AudioCaptureConfig": "menura.live.capture_manager",
+    "AudioCaptureManager": "menura.live.capture_manager",
     "AudioConfig": "menura.audio.config",
     "AudioEngine": "menura.live.engine",
     "AudioFormat": "menura.audio.format",
@@ -20,6 +23,7 @@ _HOME = {
     "BufferConfig": "menura.engine.config",
     "BufferPool": "menura.engine.pool",
     "BufferedAudioPlayer": "menura.live.player",
+    "CaptureState": "menura.live.capture_manager",
     "Chain": "menura.dsp.chain",
     "Denoiser": "menura.dsp.denoise",
     "DirectAudioCapture": "menura.live.capture",
@@ -33,6 +37,7 @@ _HOME = {
     "PitchShift": "menura.dsp.shift",
     "PlaybackPosition": "menura.engine.position",
     "ProcessingMode": "menura.engine.config",
+    "RealtimeConnectionManager": "menura.client.connection",
     "Stage": "menura.dsp.stage",
     "StreamFormat": "menura.audio.format",
     "VADConfig": "menura.vad.config",
@@ -44,9 +49,11 @@ _HOME = {
     "convert": "menura.live.convert",
     "create_adaptive_engine": "menura.live.engine",
     "create_app": "menura.server.app",
+    "create_audio_capture": "menura.live.capture_manager",
     "create_big_lane_engine": "menura.live.engine",
     "create_fast_lane_engine": "menura.live.engine",
     "find_voice": "menura.voices.builtin",
+    "list_audio_devices": "menura.live.capture_manager",
     "make_stage": "menura.voices.build",
     "read_audio": "menura.audio.files",
     "write_audio": "menura.audio.files",
@@ -57,6 +64,7 @@ if TYPE_CHECKING:
     from menura.audio.files import read_audio, write_audio
     from menura.audio.format import AudioFormat, StreamFormat
     from menura.audio.stream import AudioStream
+    from menura.client.connection import RealtimeConnectionManager
     from menura.dsp.chain import Chain
     from menura.dsp.denoise import Denoiser
     from menura.dsp.frontend import Frontend
@@ -75,6 +83,14 @@ if TYPE_CHECKING:
     from menura.engine.verdict import Verdict
     from menura.errors import MenuraError
     from menura.live.capture import DirectAudioCapture
+    from menura.live.capture_manager import (
+        AudioCaptureCallbacks,
+        AudioCaptureConfig,
+        AudioCaptureManager,
+        CaptureState,
+        create_audio_capture,
+        list_audio_devices,
+    )
     from menura.live.convert import convert
     from menura.live.engine import AudioEngine, create_adaptive_engine, create_big_lane_engine, create_fast_lane_engine
     from menura.live.player import BufferedAudioPlayer
@@ -86,6 +102,9 @@ if TYPE_CHECKING:
     from menura.voices.voice import Voice
 
 __all__ = [
+    "AudioCaptureCallbacks",
+    "AudioCaptureConfig",
+    "AudioCaptureManager",
     "AudioConfig",
     "AudioEngine",
     "AudioFormat",
@@ -97,6 +116,7 @@ __all__ = [
     "BufferConfig",
     "BufferPool",
     "BufferedAudioPlayer",
+    "CaptureState",
     "Chain",
     "Denoiser",
     "DirectAudioCapture",
@@ -110,6 +130,7 @@ __all__ = [
     "PitchShift",
     "PlaybackPosition",
     "ProcessingMode",
+    "RealtimeConnectionManager",
     "Stage",
     "StreamFormat",
     "VADConfig",
@@ -121,9 +142,11 @@ __all__ = [
     "convert",
     "create_adaptive_engine",
     "create_app",
+    "create_audio_capture",
     "create_big_lane_engine",
     "create_fast_lane_engine",
     "find_voice",
+    "list_audio_devices",
     "make_stage",
     "read_audio",
     "write_audio",

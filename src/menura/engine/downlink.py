@@ -108,7 +108,7 @@ class _Incoming:
         return np.concatenate(parts)
 
     def refuse(self, verdict: Verdict) -> None:
-        self.refused[verdict] = self.refused.get(verdict, 0) + 1
+        self.refused[verdict.value] = self.refused.get(verdict.value, 0) + 1
 
 
 class Downlink:

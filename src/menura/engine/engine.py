@@ -154,7 +154,7 @@ class Engine:
             if verdict not in ACCEPTED:
                 return self._refuse(audio_bytes, verdict)
             if verdict is not Verdict.OK:
-                metrics.remark(verdict)
+                metrics.remark(verdict.value)
             if type(audio_bytes) is not bytes:
                 audio_bytes = bytes(audio_bytes)  # the history keeps it, and its owner may fill it anew
             size = len(audio_bytes)
@@ -170,7 +170,7 @@ class Engine:
     def _refuse(self, audio: Any, verdict: Verdict) -> bytes:
         size = len(audio) if verdict is not Verdict.WRONG_TYPE else 0
         self.metrics.bytes_in += size
-        self.metrics.drop(verdict, size)
+        self.metrics.drop(verdict.value, size)
         self.logger.debug("audio refused: %s", self._inspector.explain(verdict, audio))
         return b""
 
