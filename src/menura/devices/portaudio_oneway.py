@@ -113,7 +113,27 @@ def _options(device: DeviceInfo, form: Form, device_rate: int) -> dict[str, Any]
     }
 
 
-class PortAudioInput(PortAudioStream):
+class _OneWay(PortAudioStream):
+    """What both directions tell of themselves alike."""
+
+    _side: Intake | Outlet
+
+    @property
+    def error(self) -> BaseException | None:
+        """What went wrong inside the callback."""
+        return self._side.error
+
+    @property
+    def called_s(self) -> float:
+        """When the last callback came, by the device's clock."""
+        return self._side.called_s
+
+    def stats(self) -> PortStats:
+        """Counters so far."""
+        return self._side.stats()
+
+
+class PortAudioInput(_OneWay):
     """An :class:`~menura.devices.port.InputPort` on a real device; made by :func:`open_input`."""
 
     def __init__(self, sd: Any, device: DeviceInfo, form: Form, device_rate: int) -> None:
@@ -138,19 +158,9 @@ class PortAudioInput(PortAudioStream):
             raise self._abort
 
     @property
-    def error(self) -> BaseException | None:
-        """What went wrong inside the callback."""
-        return self._intake.error
-
-    @property
     def latency_ms(self) -> float:
         """From the microphone's converter until a frame can be read."""
         return self._intake.latency_ms
-
-    @property
-    def called_s(self) -> float:
-        """When the last callback came, by the device's clock."""
-        return self._intake.called_s
 
     @property
     def next_s(self) -> float:
@@ -161,12 +171,8 @@ class PortAudioInput(PortAudioStream):
         """Everything captured since."""
         return self._intake.read()
 
-    def stats(self) -> PortStats:
-        """Counters so far."""
-        return self._intake.stats()
 
-
-class PortAudioOutput(PortAudioStream):
+class PortAudioOutput(_OneWay):
     """An :class:`~menura.devices.port.OutputPort` on a real device; made by :func:`open_output`."""
 
     def __init__(self, sd: Any, device: DeviceInfo, form: Form, device_rate: int) -> None:
@@ -193,19 +199,9 @@ class PortAudioOutput(PortAudioStream):
             raise self._abort
 
     @property
-    def error(self) -> BaseException | None:
-        """What went wrong inside the callback."""
-        return self._outlet.error
-
-    @property
     def latency_ms(self) -> float:
         """From writing a frame now until it leaves the loudspeaker's converter."""
         return self._outlet.latency_ms
-
-    @property
-    def called_s(self) -> float:
-        """When the last callback came, by the device's clock."""
-        return self._outlet.called_s
 
     @property
     def queued(self) -> int:
@@ -228,7 +224,3 @@ class PortAudioOutput(PortAudioStream):
     def settle(self) -> int | None:
         """Frames the cut has dropped, once; 0 if there was none, None until the device's next callback."""
         return self._outlet.settle()
-
-    def stats(self) -> PortStats:
-        """Counters so far."""
-        return self._outlet.stats()
