@@ -101,3 +101,13 @@ def test_a_sender_that_begins_anew_is_followed() -> None:
     old = [placer.place(100, n, None, 5000) for n in (3, 4, 5, 6)]
     assert [anew for _, anew in old] == [False, False, True, False]
     assert old[3][0] == old[2][0] + 100
+
+
+def test_many_tiny_packets_are_few_blocks() -> None:
+    packets = Packets(1)
+    x = np.arange(20_000, dtype=np.float32)[:, None]
+    for i in range(len(x)):
+        packets.insert(i, x[i : i + 1])
+    assert len(packets._blocks) < 200
+    assert packets.held == packets.ready == len(x)
+    np.testing.assert_array_equal(packets.take(len(x)), x)

@@ -9,6 +9,9 @@ from menura.audio.block import Samples, silence
 
 __all__ = ["Packets", "Placed"]
 
+SMALL = 128
+"""Frames up to which neighbours are joined: a block has an overhead of its own, and a sender may send single frames."""
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -62,7 +65,9 @@ class Packets:
         kept, at = 0, start + late
         x = x[late:]
         if not self._starts or at >= self.end:  # in order, as nearly always
-            if len(x):
+            if self._blocks and at == self.end and len(x) + len(self._blocks[-1]) <= SMALL:
+                self._blocks[-1] = np.concatenate([self._blocks[-1], x])
+            elif len(x):
                 self._starts.append(at)
                 self._blocks.append(x)
             self.held += len(x)
