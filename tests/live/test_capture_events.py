@@ -301,3 +301,67 @@ def test_the_device_asked_for_is_opened(rig, settings, wanted):
     rig = rig(**settings).start()
     assert rig.asked[0][0] == wanted
     assert rig.manager.get_stats()["device"] == "Mic One"
+
+
+# what ends a thread
+
+
+class Ended(BaseException):
+    """As ``KeyboardInterrupt`` and ``SystemExit`` are: no ``Exception``."""
+
+
+def ends(*_):
+    raise Ended
+
+
+def test_an_interrupt_within_a_callback_leaves_the_capture_usable(rig):
+    rig = rig(chunk_size=480)
+    rig.manager.set_callbacks(replace(rig.callbacks, on_state_change=ends))
+    rig.manager.initialize()
+    with pytest.raises(Ended):
+        rig.manager.start_recording()
+    rig.manager.set_callbacks(rig.callbacks)
+    x, data = noise(480)
+    rig.hear(x)
+    assert rig.audio == data
+    rig.manager.stop_recording()
+    assert rig.states == ["inactive"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_callback_that_ends_the_microphones_thread_ends_the_recording(rig):
+    rig = rig(chunk_size=480).start()
+    rig.manager.set_callbacks(replace(rig.callbacks, on_audio_data=ends))
+    rig.port.feed(noise(480)[0])
+    rig.port.pump(480)
+    until(lambda: rig.manager.get_state() == "inactive")
+    assert rig.port.closed
+    rig.manager.set_callbacks(rig.callbacks)
+    rig.manager.start_recording()
+    x, data = noise(480)
+    rig.hear(x)
+    assert rig.audio == data
+
+
+def test_a_start_that_races_a_dispose_does_not_outlive_it(rig):
+    rig = rig()
+    rig.manager.initialize()
+    opening, go = threading.Event(), threading.Event()
+    opened = rig.manager._open_port
+
+    def slow(device, **form):
+        opening.set()
+        assert go.wait(TIMEOUT_S)
+        return opened(device, **form)
+
+    rig.manager._open_port = slow
+    starting = threading.Thread(target=rig.manager.start_recording)
+    starting.start()
+    assert opening.wait(TIMEOUT_S)
+    disposing = threading.Thread(target=rig.manager.dispose)
+    disposing.start()
+    go.set()
+    starting.join(TIMEOUT_S)
+    disposing.join(TIMEOUT_S)
+    assert rig.manager.get_state() == "inactive"
+    assert rig.port.closed

@@ -200,9 +200,9 @@ class AudioCaptureManager:
 
     def dispose(self) -> None:
         """Stop, and be as never initialized; twice is fine."""
-        self.stop_recording()
-        with self._control:
+        with self._control:  # after a start that is under way in another thread, and before any other
             self._initialized = False
+        self.stop_recording()
 
     # --- what the caller learns
 

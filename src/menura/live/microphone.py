@@ -242,8 +242,9 @@ class Microphone:
         except Exception as error:  # a fault of ours: it must not end in silence
             logger.exception("the microphone's thread has failed")
             self._listener.failed(error)
-        self._finish()
-        self._listener.turn_over()
+        finally:  # a callback may end the thread
+            self._finish()
+            self._listener.turn_over()
 
     def _over(self) -> bool:
         if self._finishing:

@@ -52,15 +52,26 @@ class Outbox:
             if self._courier is not None:
                 return
             self._courier = threading.get_ident()
-        while True:
-            with self._idle:
-                if not self._calls:
-                    self._courier = None
-                    self._idle.notify_all()
-                    return
-                call, optional = self._calls.popleft()
-                self._optional -= optional
-            call()
+        try:
+            while (call := self._next()) is not None:
+                call()
+        except BaseException:  # an interrupt within a call: what else waits is for the next who delivers
+            self._leave()
+            raise
+
+    def _next(self) -> Call | None:
+        with self._idle:
+            if not self._calls:
+                self._leave()
+                return None
+            call, optional = self._calls.popleft()
+            self._optional -= optional
+            return call
+
+    def _leave(self) -> None:
+        with self._idle:
+            self._courier = None
+            self._idle.notify_all()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until every call was made, unless this is one of them; whether it is so."""
