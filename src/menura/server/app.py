@@ -16,6 +16,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from menura import __version__
 from menura.live.lanes import DEVICE_RATE, OpenPort
 from menura.server.metrics import make_registry
+from menura.server.relay_options import RelaySettings
+from menura.server.relay_socket import RelayServices, RelaySocket
 from menura.server.socket import ControlSocket, Services
 from menura.voices.builtin import builtin_voices
 from menura.voices.voice import Voice
@@ -44,8 +46,29 @@ def _same_origin(websocket: WebSocket) -> bool:
     return origin is None or urlsplit(origin).netloc == websocket.headers.get("host")
 
 
-def create_app(voices: Sequence[Voice] | None = None, open_port: OpenPort = _machine_devices) -> FastAPI:
-    """Build the application: the control socket at ``/ws/realtime-control``, the page at ``/``, ``/metrics``.
+def _add_sockets(app: FastAPI, services: Services, relays: RelayServices) -> None:
+    @app.websocket("/ws/realtime-control")
+    async def control(websocket: WebSocket) -> None:
+        if _same_origin(websocket):
+            await ControlSocket(websocket, services).serve()
+        else:
+            await websocket.close(1008)
+
+    @app.websocket("/ws/relay")
+    async def relay(websocket: WebSocket) -> None:
+        if _same_origin(websocket):
+            await RelaySocket(websocket, relays).serve()
+        else:
+            await websocket.close(1008)
+
+
+def create_app(
+    voices: Sequence[Voice] | None = None,
+    open_port: OpenPort = _machine_devices,
+    relay: RelaySettings | None = None,
+) -> FastAPI:
+    """Build the application: the control socket at ``/ws/realtime-control``, the relay to an AI provider at
+    ``/ws/relay``, the page at ``/``, ``/metrics``.
 
     Engines that your own routes use are counted once ``app.state.engines.watch(engine)`` was called, and until
     ``forget``.
@@ -53,11 +76,14 @@ def create_app(voices: Sequence[Voice] | None = None, open_port: OpenPort = _mac
     Args:
         voices: On offer; the built-in ones by default.
         open_port: Opens the machine's devices, for ``start`` without ``audio``.
+        relay: The relay's provider; by default what the environment says, see
+            :meth:`~menura.server.relay_options.RelaySettings.from_environment`.
     """
     pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="menura-voice")
     offered = builtin_voices() if voices is None else voices
     registry, engines = make_registry()
     services = Services({voice.id: voice for voice in offered}, pool, open_port)
+    relays = RelayServices(relay or RelaySettings.from_environment(), services.voices, pool, engines)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -66,6 +92,7 @@ def create_app(voices: Sequence[Voice] | None = None, open_port: OpenPort = _mac
 
     app = FastAPI(title="menura", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.engines = engines
+    app.state.relays = relays
 
     @app.middleware("http")
     async def secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -74,12 +101,7 @@ def create_app(voices: Sequence[Voice] | None = None, open_port: OpenPort = _mac
             response.headers.setdefault(name, value)
         return response
 
-    @app.websocket("/ws/realtime-control")
-    async def control(websocket: WebSocket) -> None:
-        if not _same_origin(websocket):
-            await websocket.close(1008)
-            return
-        await ControlSocket(websocket, services).serve()
+    _add_sockets(app, services, relays)
 
     @app.get("/health")
     async def health() -> dict[str, str]:

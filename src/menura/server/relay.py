@@ -1,0 +1,424 @@
+"""WebSocketRelay: a client's audio to an AI provider and back, checked, converted, in other voices."""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from menura.audio.config import AudioConfig
+from menura.audio.format import AudioFormat, StreamFormat
+from menura.client.connection import MODEL, RealtimeConnectionManager
+from menura.client.options import ConnectionState
+from menura.client.target import Key, Target
+from menura.clock import Clock, monotonic_s
+from menura.engine.config import ProcessingMode
+from menura.errors import (
+    AuthenticationError,
+    ConnectionLostError,
+    LimitError,
+    MenuraError,
+    ProtocolError,
+    ProviderError,
+    StateError,
+)
+from menura.live.session import VoiceSession
+from menura.live.strand import Strand
+from menura.log import get_logger, log_internal_error
+from menura.protocol.realtime_beta import to_ga
+from menura.protocol.realtime_memory import merge
+from menura.protocol.realtime_server import AudioDelta, ServerEvent
+from menura.server.relay_engine import RelayEngine
+from menura.server.relay_lane import UpLane
+from menura.server.relay_messages import clean_client_event, client_view
+from menura.server.relay_options import RelayOptions
+from menura.server.relay_outbox import RelayOutbox
+from menura.server.relay_path import Replies, Uplink
+from menura.server.relay_player import ReplyPlayer, say
+from menura.units import ms_to_frames
+from menura.vad.config import VADState, VADType
+from menura.voices.build import make_stage
+from menura.voices.builtin import find_voice
+from menura.voices.voice import Voice
+
+__all__ = ["WebSocketRelay"]
+
+_log = get_logger(__name__)
+_WIRE: Mapping[AudioFormat, tuple[str, int]] = {
+    AudioFormat.PCM16: ("audio/pcm", 24_000),
+    AudioFormat.G711_ULAW: ("audio/pcmu", 8000),
+    AudioFormat.G711_ALAW: ("audio/pcma", 8000),
+}
+_ENDS_OF_AUDIO = frozenset({"response.output_audio.done", "response.done"})
+_LIGHT_VAD = (VADType.ENERGY_BASED,)
+BAD_GATEWAY, INTERNAL = 1014, 1011
+"""Close codes of RFC 6455 and IANA: the provider failed; the relay did."""
+WATCH_S = 1.0
+MAX_RESPONSES = 16
+
+
+class WebSocketRelay:
+    """One client's conversation with an AI provider.
+
+    The client's audio is checked, converted to what the provider takes, watched for speech and, with ``voice_up``,
+    changed, so that the provider never hears the speaker's own voice. Answers come back in the client's format, in
+    ``voice_down`` if there is one. When the person speaks, the client is told to be silent, and the provider how much
+    was heard.
+
+    Whoever has the client's socket gives what comes to :meth:`handle_client_audio` and :meth:`handle_client_event`, and
+    sends what this iterates over: ``bytes`` are audio, ``str`` are JSON. Nothing in it tells of the provider's address
+    or key. All methods are for one event loop; signal processing runs in threads.
+
+    Args:
+        api_key: See :class:`~menura.client.connection.RealtimeConnectionManager`, as the next three.
+        model: Named in the address.
+        url: Of the provider.
+        headers: Further ones.
+        connect: Makes the connection, instead of the above.
+        session: Settings, as of ``session.update``.
+        client_format: Of the client's audio, both ways.
+        voice_up: In which the provider hears the client; a voice, or the id of a built-in one.
+        voice_down: In which the client hears the provider.
+        options: How the relay behaves; single settings of it may be given as keywords.
+        pool: Threads to work on; without, one of its own.
+        clock: Seconds.
+
+    Raises:
+        ConfigError, AuthenticationError, ProtocolError, VoiceNotFoundError: An argument cannot be.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        api_key: Key | None = None,
+        model: str | None = MODEL,
+        url: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        connect: Callable[[], RealtimeConnectionManager] | None = None,
+        session: Mapping[str, Any] | None = None,
+        client_format: StreamFormat | None = None,
+        voice_up: Voice | str | None = None,
+        voice_down: Voice | str | None = None,
+        options: RelayOptions | None = None,
+        pool: Executor | None = None,
+        clock: Clock = monotonic_s,
+        **settings: Any,
+    ) -> None:
+        self.options = options = replace(options or RelayOptions(), **settings)
+        self.client_format = client_format or StreamFormat(AudioFormat.PCM16, 24_000)
+        self._voices = [find_voice(voice) if isinstance(voice, str) else voice for voice in (voice_up, voice_down)]
+        self.engine = _make_engine(self.client_format, options, plain=not any(self._voices))
+        self._watched = options.vad is not None or options.own_barge_in
+        if self._watched:
+            self.engine.configure_vad(options.vad)
+        key = os.environ.get("OPENAI_API_KEY") if api_key is None and url is None else api_key
+        self._redact = Target(url, model, None, headers or {}).redact
+        self._redact.add(url or "", urlsplit(url or "").netloc)
+        if connect is None:
+            make = RealtimeConnectionManager
+            connect = partial(make, self._known(key), model, url, headers=headers, options=options.connection)
+        self._connection = connect()
+        self._connection.update_session(_settings(session, self.engine.target))
+        self._own_pool = pool is None
+        self._pool, self._clock = pool, clock
+        form = self.client_format
+        self._outbox = RelayOutbox(form.bytes_for(ms_to_frames(options.max_unread_ms, form.rate)))
+        self._tasks: list[asyncio.Task[None]] = []
+        self._cut: deque[str] = deque(maxlen=MAX_RESPONSES)
+        self._response = ""
+        self._started = self._closed = False
+        self._lost = (0.0, 0.0)
+        self._speech = VADState.SILENCE
+        self._error: MenuraError = ConnectionLostError("the connection failed")
+        self.close_code = 1000
+
+    def _known(self, key: Key | None) -> Key | None:
+        """The key, kept out of whatever a provider says to the client."""
+        if not callable(key):
+            self._redact.add(key or "")
+            return key
+
+        def ask() -> str:
+            value = key()
+            self._redact.add(value)
+            return value
+
+        return ask
+
+    # --- beginning and end
+
+    async def start(self) -> None:
+        """Build the voices and begin to connect. What the client says meanwhile waits; that the provider is there, or
+        is not, is told like everything else.
+
+        Raises:
+            ModelError: A voice cannot be built.
+            StateError: It was started before.
+        """
+        if self._started:
+            raise StateError("a relay is started once")
+        self._started = True
+        self._loop = asyncio.get_running_loop()
+        self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="menura-relay")
+        rate, form = self.engine.target.rate, self.engine.target
+        up, down = [await self._build(voice, rate) for voice in self._voices]
+        plain = self.client_format == form
+        light = plain and self.options.mode is ProcessingMode.REALTIME
+        vad = self.options.vad
+        light_vad = not self._watched or vad is None or vad.type in _LIGHT_VAD
+        # what only looks at the bytes takes less time than to give it to a thread
+        strand_up = None if up is None and light and light_vad else Strand(self._pool)
+        strand_down = None if down is None and plain else Strand(self._pool)
+        limit_ms, connection = self.options.max_pending_ms, self._connection
+        uplink = Uplink(self.engine, up, self._watched)
+        self._lane = UpLane(uplink, connection, self.client_format, strand_up, limit_ms, self._watch_speech)
+        replies = Replies(self.engine, down, self.options.max_reply_ms)
+        self._player = ReplyPlayer(replies, self.engine, self._outbox, strand_down, self.options, self._clock)
+        self._connection.on_event(self._on_event)
+        self._connection.on_state_change(self._on_state)
+        self._connection.on_error(self._on_error)
+        jobs = (self._open(), self._player.run(), self._watch())
+        self._tasks = [self._loop.create_task(job) for job in jobs]
+
+    async def _build(self, voice: Voice | None, rate: int) -> VoiceSession | None:
+        if voice is None:
+            return None
+        make = partial(make_stage, voice, rate)
+        return VoiceSession(await asyncio.get_running_loop().run_in_executor(self._pool, make))
+
+    async def _open(self) -> None:
+        try:
+            await self._connection.connect()
+        except MenuraError as error:
+            self._fail(error)
+
+    async def close(self) -> None:
+        """Leave the provider, within a second. Twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._outbox.close()
+        if self._tasks:
+            self._lane.abandon()
+            self._player.abandon()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._connection.aclose()
+        self.engine.close()
+        if self._own_pool and isinstance(self._pool, ThreadPoolExecutor):
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def finish(self) -> None:
+        """The client is done: after what it has yet to read it gets no more."""
+        self._check()
+        self._outbox.end()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _fail(self, error: MenuraError) -> None:
+        """It cannot go on: the client is told so, in words that tell nothing of the provider."""
+        if self._closed or self.close_code != 1000:
+            return
+        _log.warning("a relay's provider failed: %s", error)
+        refused = isinstance(error, ProviderError | AuthenticationError)
+        code = "provider_refused" if refused else "provider_unavailable"
+        text = "The AI provider refuses to serve the relay" if refused else "The AI provider cannot be reached"
+        self.close_code = BAD_GATEWAY
+        self._player.stop("provider")
+        say(self._outbox, type="error", error=text, code=code)
+        self._outbox.end()
+
+    # --- up
+
+    async def handle_client_audio(self, audio: bytes) -> bool:
+        """Take audio of the client, any number of whole frames. Where it comes faster than it is processed, this waits.
+
+        Returns:
+            Whether it is audio. What is not is left out, and the client is told why.
+
+        Raises:
+            StateError: The relay is not started.
+        """
+        self._check()
+        if not self.engine.validate_audio(audio):
+            why = self.engine.explain(audio) or "no audio"
+            self.engine.process_audio(audio)  # counts it
+            say(self._outbox, type="error", error=f"Invalid audio: {why}", code="invalid_audio")
+            await self._outbox.room()
+            return False
+        await self._lane.feed(audio)
+        return True
+
+    def _check(self) -> None:
+        if not self._tasks:
+            raise StateError("the relay is not started: await start()")
+
+    async def handle_client_event(self, event: Mapping[str, Any]) -> None:
+        """Pass an event of the client to the provider, after all audio before it.
+
+        Raises:
+            ProtocolError: It is malformed, or not for clients.
+            StateError: The relay is not started.
+        """
+        self._check()
+        await self._lane.submit(clean_client_event(event))
+
+    def _watch_speech(self, state: VADState) -> None:
+        before, self._speech = self._speech, state
+        if state is before or self._closed:
+            return
+        say(self._outbox, type="speech", state=str(state))
+        if state is VADState.SPEECH and before is not VADState.SPEECH_ENDING and self.options.own_barge_in:
+            self.interrupt("speech")
+
+    # --- down
+
+    async def _on_event(self, event: ServerEvent) -> None:
+        if self._closed:
+            return
+        if isinstance(event, AudioDelta):
+            await self._on_audio(event)
+            return
+        if event.type == "response.created":
+            self._response = event.get("response").id or ""
+            if self._response in self._cut:
+                self._cut.remove(self._response)
+        elif event.type in _ENDS_OF_AUDIO:
+            self._player.end()
+        elif event.type == "input_audio_buffer.speech_started" and self.options.provider_barge_in:
+            self.interrupt("speech")
+        shown = client_view(event, self._redact)
+        if shown is not None:
+            say(self._outbox, **shown)
+            await self._outbox.room()
+
+    async def _on_audio(self, event: AudioDelta) -> None:
+        if event.response_id in self._cut:
+            return
+        self._response = event.response_id
+        try:
+            audio = event.audio
+        except ProtocolError as error:
+            _log.info("a provider's audio was left out: %s", error)
+            return
+        await self._player.hear(audio, event.item_id)
+
+    def _on_state(self, state: ConnectionState) -> None:
+        if self._closed or self.close_code != 1000:
+            return
+        if state is ConnectionState.RECONNECTING:
+            self._player.stop("provider")  # the rest of the answer will not come
+            self._cut.clear()
+        if state is ConnectionState.FAILED:
+            self._fail(self._error)
+        elif state is not ConnectionState.CLOSED:
+            say(self._outbox, type="provider", state=str(state))
+
+    def _on_error(self, error: Exception) -> None:
+        """What the client must know of it comes as an event, or as the relay's end."""
+        if isinstance(error, MenuraError):
+            self._error = error
+
+    def interrupt(self, reason: str = "client") -> bool:
+        """End the answer that is heard or being made; returns whether there was one."""
+        self._check()
+        position = self._player.stop(reason)
+        with suppress(StateError, LimitError):
+            if position is not None:
+                self._connection.interrupt(position)
+            elif not self._connection.cancel_response():
+                return False
+        if self._response:
+            self._cut.append(self._response)
+        return True
+
+    def played(self, played_ms: float, item_id: str) -> bool:
+        """The client says how much of an answer it has played; returns whether there is such an answer."""
+        self._check()
+        return self._player.played(played_ms, item_id)
+
+    # --- what the client gets
+
+    def say(self, **message: Any) -> None:
+        """Tell the client something of your own, in order with the rest."""
+        say(self._outbox, **message)
+
+    async def room(self) -> None:
+        """Wait until the client has read what it was told."""
+        await self._outbox.room()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        """What to send to the client next: text or audio; it ends when the relay does, with :attr:`close_code`."""
+        item = await self._outbox.next()
+        if item is None:
+            raise StopAsyncIteration
+        return item
+
+    # --- figures
+
+    async def _watch(self) -> None:
+        """Tell the client now and then what was lost."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                self._tell_losses()
+            except Exception as error:
+                log_internal_error(_log, "a relay's figures failed", error)
+
+    def _tell_losses(self) -> None:
+        lost = self._losses()
+        for direction, now_ms, before_ms in zip(("up", "down"), lost, self._lost, strict=True):
+            if now_ms > before_ms:
+                say(self._outbox, type="dropped", direction=direction, ms=round(now_ms - before_ms, 3))
+        self._lost = lost
+
+    def _losses(self) -> tuple[float, float]:
+        wire, form = self._connection.stats(), self.client_format
+        unread_ms = 1000.0 * self._outbox.dropped_bytes / (form.frame_bytes * form.rate)
+        return wire.stale_audio_ms + wire.overflow_audio_ms, self._player.replies.dropped_ms + unread_ms
+
+    def stats(self) -> dict[str, float | str]:
+        """Figures of now: the provider's state, what waits and what was lost, in ms of audio."""
+        self._check()
+        wire, lost = self._connection.stats(), self._losses()
+        return {
+            "provider": wire.state,
+            "sent_ms": round(wire.audio_sent_ms, 3),
+            "received_ms": round(wire.audio_received_ms, 3),
+            "waiting_up_ms": round(wire.queued_audio_ms + self._lane.pending_ms, 3),
+            "waiting_down_ms": round(self._player.replies.waiting_ms, 3),
+            "dropped_up_ms": round(lost[0], 3),
+            "dropped_down_ms": round(lost[1], 3),
+            "reconnects": wire.reconnects,
+            "first_audio_ms": round(wire.first_audio_ms, 3),
+        }
+
+
+def _make_engine(client: StreamFormat, options: RelayOptions, *, plain: bool) -> RelayEngine:
+    telephone = client.encoding in _WIRE and client.rate == _WIRE[client.encoding][1]
+    passes = plain and telephone and options.g711_passthrough
+    encoding = client.encoding if passes else AudioFormat.PCM16
+    config = AudioConfig(sample_rate=_WIRE[encoding][1], format=encoding, chunk_duration_ms=20)
+    return RelayEngine(options.mode, config, source=client)
+
+
+def _settings(session: Mapping[str, Any] | None, wire: StreamFormat) -> dict[str, Any]:
+    """The session's settings, with the formats that the relay converts to."""
+    event, _ = to_ga({"type": "session.update", "session": dict(session or {})})
+    name = _WIRE[wire.encoding][0]
+    form = {"type": name, "rate": 24_000} if wire.encoding is AudioFormat.PCM16 else {"type": name}
+    return merge(event["session"], {"audio": {"input": {"format": form}, "output": {"format": form}}})

@@ -1,0 +1,240 @@
+"""Audio on its way through a relay: up to the provider, and down to the client. No sockets, no event loop."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass, replace
+
+from menura.audio.block import Samples, silence
+from menura.audio.pcm import decode, encode
+from menura.engine.position import PlaybackPosition
+from menura.live.session import VoiceSession
+from menura.log import get_logger, log_internal_error
+from menura.server.relay_engine import RelayEngine
+from menura.units import frames_to_ms, ms_to_frames
+from menura.vad.config import VADState
+
+__all__ = ["Piece", "Replies", "Uplink"]
+
+_log = get_logger(__name__)
+MAX_WAITING = 256
+"""Answers that wait to be sent: one is one, or a few."""
+
+
+class Uplink:
+    """What a client says: checked, converted, watched for speech, in another voice. One thread at a time.
+
+    A voice that fails is silent: never is the speaker's own heard instead.
+
+    Args:
+        engine: Of the client; its ``config`` is what the provider gets.
+        voice: At the rate of that, or None.
+        watch: Whether speech is detected.
+    """
+
+    def __init__(self, engine: RelayEngine, voice: VoiceSession | None, watch: bool) -> None:
+        self._engine, self._voice, self._watch = engine, voice, watch
+        self._form = engine.target
+        self.state = VADState.SILENCE
+        self.failures = 0
+
+    def process(self, data: bytes) -> bytes:
+        """A message of the client; :attr:`state` is that of the voice detection then. ``b""`` for what is no audio."""
+        audio = self._engine.process_audio(data)
+        if self._watch and audio:
+            self.state = self._engine.process_vad_chunk(audio)
+        return self._change(audio)
+
+    def _change(self, audio: bytes) -> bytes:
+        if self._voice is None or not audio:
+            return audio
+        x = decode(audio, self._form)
+        try:
+            y = self._voice.process(x)
+        except Exception as error:
+            self._fail(error)
+            y = silence(len(x))
+        return encode(y, self._form)
+
+    def finish(self) -> bytes:
+        """What is still held: a turn ends here."""
+        rest = self._change(self._engine.flush())
+        if self._voice is None:
+            return rest
+        try:
+            return rest + encode(self._voice.finish(), self._form)
+        except Exception as error:
+            self._fail(error)
+            return rest
+
+    def _fail(self, error: Exception) -> None:
+        self.failures += 1
+        if self.failures == 1:
+            log_internal_error(_log, "a voice on the way up failed", error)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Audio for the client, of one answer.
+
+    Attributes:
+        duration_ms: Of the provider's audio in it.
+        last: The answer is complete with it.
+    """
+
+    item_id: str
+    audio: bytes
+    duration_ms: float
+    last: bool
+
+
+@dataclass(slots=True)
+class _Queued:
+    """What waits of one answer."""
+
+    item_id: str
+    frames: int = 0
+    complete: bool = False
+
+
+class Replies:
+    """What a provider answers: in another voice, queued, handed out in the client's format.
+
+    One thread adds and reads; :meth:`stop` may come from another. The voice's delay is taken off: an answer begins
+    where it begins and is as long as it was, so that positions are those of the provider's audio.
+
+    Args:
+        engine: Of the client.
+        voice: At the rate of the provider's audio, or None.
+        max_ms: What waits at most.
+    """
+
+    def __init__(self, engine: RelayEngine, voice: VoiceSession | None, max_ms: float) -> None:
+        self._engine, self._voice = engine, voice
+        self._form = engine.target
+        self._max = ms_to_frames(max_ms, self._form.rate)
+        self._lock = threading.Lock()  # between an answer that is stopped and audio of it that is queued
+        self._queue: deque[_Queued] = deque()
+        self._waiting = 0
+        self._voiced = ""
+        self._skip = 0
+        self.era = 0
+        self.dropped_ms = 0.0
+        self.failures = 0
+
+    def add(self, audio: bytes, item_id: str, era: int) -> None:
+        """More of an answer; of an era that is over it is dropped, like what is no whole frame."""
+        if era != self.era:
+            return
+        whole = audio[: len(audio) - len(audio) % self._form.frame_bytes]
+        if self._voice is None:
+            self._put(whole, item_id, era)
+            return
+        if item_id != self._voiced:
+            self._finish_voice(era)
+            self._voiced, self._skip = item_id, self._voice.latency
+        x = decode(whole, self._form)
+        try:
+            y = self._voice.process(x)
+        except Exception as error:
+            self._fail(error)
+            y = x  # of the provider there is nothing to hide
+        self._put_voiced(y, item_id, era)
+
+    def _put_voiced(self, y: Samples, item_id: str, era: int) -> None:
+        n = min(self._skip, len(y))
+        self._skip -= n
+        self._put(encode(y[n:], self._form), item_id, era)
+
+    def _finish_voice(self, era: int) -> None:
+        item, self._voiced = self._voiced, ""
+        if self._voice is None or not item:
+            return
+        speaker_hz = self._voice.stage.speaker_hz
+        try:
+            tail = self._voice.finish()
+        except Exception as error:
+            self._fail(error)
+            return
+        if speaker_hz:
+            self._voice.stage.seed_speaker(speaker_hz)  # the next answer is by the same
+        self._put_voiced(tail, item, era)
+
+    def _put(self, audio: bytes, item_id: str, era: int) -> None:
+        frames = len(audio) // self._form.frame_bytes
+        if not frames:
+            return
+        with self._lock:
+            if era != self.era:
+                return
+            if self._waiting + frames > self._max or len(self._queue) >= MAX_WAITING:
+                self.dropped_ms += frames_to_ms(frames, self._form.rate)
+                return
+            self._engine.queue_playback(audio, _name(item_id, era))
+            if not self._queue or self._queue[-1].item_id != item_id:
+                self._complete_last()
+                self._queue.append(_Queued(item_id))
+            self._queue[-1].frames += frames
+            self._waiting += frames
+
+    def _complete_last(self) -> None:
+        if self._queue:
+            self._queue[-1].complete = True
+
+    def end(self, era: int) -> None:
+        """The answer has all its audio: what the voice still holds is its end."""
+        self._finish_voice(era)
+        with self._lock:
+            if era == self.era:
+                self._engine.mark_playback_complete()
+                self._complete_last()
+
+    def read(self, duration_ms: float) -> Piece | None:
+        """The next to be heard, at most so much; None if nothing waits."""
+        with self._lock:
+            if not self._queue:
+                return None
+            head = self._queue[0]
+            frames = min(head.frames, ms_to_frames(duration_ms, self._form.rate))
+            audio = self._engine.read_playback(frames_to_ms(frames, self._form.rate)) if frames else b""
+            head.frames -= frames
+            self._waiting -= frames
+            last = head.complete and not head.frames
+            if last:
+                self._queue.popleft()
+                if not self._queue:
+                    audio += self._engine.read_playback()  # what rate conversion still holds
+            if not frames and not last:
+                return None
+            return Piece(head.item_id, audio, frames_to_ms(frames, self._form.rate), last)
+
+    def stop(self) -> PlaybackPosition | None:
+        """Another era begins: nothing of what came before is sent. What was heard, if anything was to be."""
+        with self._lock:
+            self.era += 1
+            self._queue.clear()
+            self._waiting = 0
+            position = self._engine.stop_playback()
+            return position and replace(position, item_id=_item_id(position.item_id))
+
+    def played(self, played_ms: float, item_id: str) -> bool:
+        """The client has played so much of an answer; whether there is such a one."""
+        return self._engine.report_played(played_ms, _name(item_id, self.era))
+
+    @property
+    def waiting_ms(self) -> float:
+        """Audio that waits to be read."""
+        return frames_to_ms(self._waiting, self._form.rate)
+
+    def _fail(self, error: Exception) -> None:
+        self.failures += 1
+        if self.failures == 1:
+            log_internal_error(_log, "a voice on the way down failed", error)
+
+
+def _name(item_id: str, era: int) -> str:
+    """What the engine knows it by: a provider may use a name again in another session."""
+    return f"{era}:{item_id}"
+
+
+def _item_id(name: str | None) -> str | None:
+    return name and name.partition(":")[2]

@@ -1,0 +1,226 @@
+"""``/ws/relay``: one client's socket and its relay."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from menura.audio.format import StreamFormat
+from menura.errors import MenuraError, ProtocolError, StateError, VoiceNotFoundError
+from menura.log import get_logger, log_internal_error
+from menura.protocol import messages
+from menura.protocol.messages import MAX_AUDIO_BYTES, Stop, VoiceInfo
+from menura.protocol.realtime_beta import to_ga
+from menura.protocol.realtime_memory import merge
+from menura.server.metrics import EngineCollector
+from menura.server.relay import INTERNAL, WebSocketRelay
+from menura.server.relay_messages import Interrupt, Played, RelayAction, RelayStart, clean_client_event, parse_text
+from menura.server.relay_options import RelaySettings
+from menura.voices.voice import Voice
+
+__all__ = ["RelayServices", "RelaySocket"]
+
+_log = get_logger(__name__)
+TRY_AGAIN_LATER, POLICY = 1013, 1008
+"""Close codes of IANA and RFC 6455: no room for another client; one that does not read."""
+
+
+@dataclass
+class RelayServices:
+    """What all relays of a server share.
+
+    Attributes:
+        settings: None where the operator has named no provider.
+        voices: On offer.
+        pool: Threads for signal processing.
+        engines: Counts those in use.
+        clients: Now.
+    """
+
+    settings: RelaySettings | None
+    voices: Mapping[str, Voice]
+    pool: Executor
+    engines: EngineCollector
+    clients: int = 0
+
+
+class RelaySocket:
+    """Serves one client until it or its relay ends."""
+
+    def __init__(self, websocket: WebSocket, services: RelayServices) -> None:
+        self._socket, self._services = websocket, services
+        self._relay: WebSocketRelay | None = None
+        self._sender: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Greet, then relay until the client leaves, stops or does not read, or the provider fails."""
+        await self._socket.accept()
+        refusal = self._refusal()
+        if refusal is not None:
+            text, code, close_code = refusal
+            await self._send({"type": "error", "error": text, "code": code})
+            await self._socket.close(close_code)
+            return
+        self._services.clients += 1
+        jobs = [asyncio.create_task(self._receive_all()), asyncio.create_task(self._stopped.wait())]
+        try:
+            await self._send(messages.connected())
+            await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._services.clients -= 1
+            await self._clean_up(jobs)
+
+    def _refusal(self) -> tuple[str, str, int] | None:
+        settings = self._services.settings
+        if settings is None:
+            return "The relay has no AI provider: the operator must configure one", "not_configured", INTERNAL
+        if self._services.clients >= settings.max_clients:
+            return "The relay serves as many clients as it may: try again later", "limit_reached", TRY_AGAIN_LATER
+        return None
+
+    async def _clean_up(self, jobs: list["asyncio.Task[Any]"]) -> None:
+        tasks = [task for task in (*jobs, self._sender) if task is not None]
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(outcome, Exception) and not isinstance(outcome, WebSocketDisconnect | RuntimeError):
+                log_internal_error(_log, "a relay's socket failed", outcome)
+        relay, self._relay = self._relay, None
+        if relay is not None:
+            self._services.engines.forget(relay.engine)
+            await relay.close()
+
+    # --- to the client
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        await self._socket.send_text(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+
+    async def _reply(self, message: Mapping[str, Any]) -> None:
+        """Answer, in order with what the relay sends."""
+        if self._relay is None:
+            await self._send(message)
+            return
+        self._relay.say(**message)
+        await self._relay.room()
+
+    async def _send_all(self, relay: WebSocketRelay, stall_s: float) -> None:
+        close_code = POLICY
+        try:
+            async for item in relay:
+                async with asyncio.timeout(stall_s):
+                    if isinstance(item, bytes):
+                        await self._socket.send_bytes(item)
+                    else:
+                        await self._socket.send_text(item)
+            close_code = relay.close_code
+        except TimeoutError:
+            _log.info("a relay's client takes nothing any more")
+        except (WebSocketDisconnect, RuntimeError):
+            return  # receiving notices too
+        with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self._socket.close(close_code)
+        self._stopped.set()
+
+    # --- from the client
+
+    async def _receive_all(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text, data = message.get("text"), message.get("bytes")
+            try:
+                if text is not None:
+                    await self._act(text)
+                elif data is not None:
+                    await self._hear(data)
+            except (WebSocketDisconnect, asyncio.CancelledError):
+                raise
+            except MenuraError as error:
+                await self._reply(messages.error_reply(error))
+            except Exception as error:
+                log_id = log_internal_error(_log, "a request to the relay failed", error)
+                await self._reply({"type": "error", "error": f"Internal error {log_id}", "code": "internal"})
+
+    async def _hear(self, data: bytes) -> None:
+        if len(data) > MAX_AUDIO_BYTES:
+            raise ProtocolError(f"Audio message too large: {len(data)} bytes, at most {MAX_AUDIO_BYTES}")
+        await self._running().handle_client_audio(data)
+
+    def _running(self) -> WebSocketRelay:
+        if self._relay is None:
+            raise StateError('The relay is not started: send {"action":"start"} first')
+        return self._relay
+
+    async def _act(self, text: str) -> None:
+        message = parse_text(text)
+        if isinstance(message, dict):
+            await self._running().handle_client_event(message)
+        elif isinstance(message, RelayStart):
+            await self._start(message)
+        else:
+            await self._turn(message)
+
+    async def _turn(self, action: RelayAction) -> None:
+        if isinstance(action, Played):
+            self._running().played(action.ms, action.item_id)
+        elif isinstance(action, Interrupt):
+            self._running().interrupt()
+        elif isinstance(action, Stop):
+            self._running().finish()
+        elif action.action == "getStatus":
+            status: dict[str, Any] = {"processing": self._relay is not None}
+            await self._reply(messages.status_reply(status, self._relay.stats() if self._relay else {}))
+        else:
+            infos = [
+                VoiceInfo(id=voice.id, name=voice.name, category=str(voice.category), description=voice.description)
+                for voice in self._services.voices.values()
+            ]
+            await self._reply(messages.voices_reply(infos))
+
+    async def _start(self, start: RelayStart) -> None:
+        if self._relay is not None:
+            raise StateError("The relay is started already")
+        settings = self._services.settings
+        assert settings is not None  # else nobody comes here
+        voices = [self._voice(voice_id) for voice_id in (start.voice_up, start.voice_down)]
+        relay = WebSocketRelay(
+            api_key=settings.api_key or "",
+            model=settings.model,
+            url=settings.url,
+            headers=settings.headers,
+            session=_session(settings.session, start.session),
+            client_format=StreamFormat(start.audio.format, start.audio.sample_rate),
+            voice_up=voices[0],
+            voice_down=voices[1],
+            options=settings.options,
+            pool=self._services.pool,
+        )
+        await relay.start()
+        self._relay = relay
+        self._services.engines.watch(relay.engine)
+        audio = {"source": "client", "sample_rate": start.audio.sample_rate, "format": str(start.audio.format)}
+        relay.say(type="started", audio=audio, voiceUp=start.voice_up, voiceDown=start.voice_down)
+        self._sender = asyncio.create_task(self._send_all(relay, settings.options.client_stall_s))
+
+    def _voice(self, voice_id: str | None) -> Voice | None:
+        if voice_id is None:
+            return None
+        try:
+            return self._services.voices[voice_id]
+        except KeyError:
+            raise VoiceNotFoundError(f"Voice not found: {voice_id}") from None
+
+
+def _session(operator: Mapping[str, Any] | None, client: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The operator's settings, and the client's on top, as far as they are a client's."""
+    ours, _ = to_ga({"type": "session.update", "session": dict(operator or {})})
+    theirs = clean_client_event({"type": "session.update", "session": dict(client or {})})
+    return merge(ours["session"], theirs["session"])
