@@ -6,8 +6,20 @@ import os
 import subprocess
 import sys
 
-NAMES = ("validate", "shifter", "voices", "resample", "jitter", "enhance", "engine", "vad", "capture", "server")
-QUICK = {"validate", "shifter", "voices", "jitter", "enhance", "engine", "vad", "capture", "server"}
+NAMES = (
+    "validate",
+    "shifter",
+    "voices",
+    "resample",
+    "jitter",
+    "enhance",
+    "engine",
+    "vad",
+    "capture",
+    "relay",
+    "server",
+)
+QUICK = {"validate", "shifter", "voices", "jitter", "enhance", "engine", "vad", "capture", "relay", "server"}
 
 
 def main() -> int:

@@ -251,14 +251,18 @@ class WebSocketRelay:
             StateError: The relay is not started.
         """
         self._check()
-        if not self.engine.validate_audio(audio):
-            why = self.engine.explain(audio) or "no audio"
+        if self._lane.inline:
+            if self._lane.feed_inline(audio):
+                return True
+        elif self.engine.validate_audio(audio):
+            await self._lane.feed(audio)
+            return True
+        else:
             self.engine.process_audio(audio)  # counts it
-            say(self._outbox, type="error", error=f"Invalid audio: {why}", code="invalid_audio")
-            await self._outbox.room()
-            return False
-        await self._lane.feed(audio)
-        return True
+        why = self.engine.explain(audio) or "no samples"
+        say(self._outbox, type="error", error=f"Invalid audio: {why}", code="invalid_audio")
+        await self._outbox.room()
+        return False
 
     def _check(self) -> None:
         if not self._tasks:

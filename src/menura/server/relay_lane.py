@@ -55,12 +55,23 @@ class UpLane:
         self._over = True
         self._room.set()
 
+    @property
+    def inline(self) -> bool:
+        """Whether audio is only looked at: :meth:`feed_inline` takes it."""
+        return self._strand is None
+
+    def feed_inline(self, audio: bytes) -> bool:
+        """Take audio, which passes as it is; whether it is any."""
+        passed = self._uplink.process(audio)
+        if not passed:
+            return False
+        self._send(passed)
+        self._on_state(self._uplink.state)
+        return True
+
     async def feed(self, audio: bytes) -> None:
-        """Take valid audio."""
-        if self._strand is None:
-            self._send(self._uplink.process(audio))
-            self._on_state(self._uplink.state)
-            return
+        """Take valid audio, on which there is work to do."""
+        assert self._strand is not None
         frames = len(audio) // self._form.frame_bytes
         self._pending += frames
         if self._pending > self._max_pending:

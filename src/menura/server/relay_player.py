@@ -82,7 +82,7 @@ class ReplyPlayer:
     def _do(self, job: Callable[[], None]) -> None:
         if self._strand is None:
             job()
-            self._work.set()
+            self._pump()
             return
         self._pending += 1
         if self._pending >= self._max_pending and not self._over:
@@ -106,27 +106,38 @@ class ReplyPlayer:
             self._room.set()
         self._work.set()
 
+    def _pump(self) -> None:
+        """Send what may be sent now, without waking a task for it; for the rest one is woken."""
+        while self._early_ms <= 0.0:
+            piece = self.replies.read(self._piece_ms)
+            if piece is None:
+                return
+            self._send(piece)
+        self._work.set()
+
+    @property
+    def _early_ms(self) -> float:
+        """How long the client has enough to play."""
+        return self._head.ahead_ms - self._lead_ms if self._paced else 0.0
+
     async def run(self) -> None:
         """Send, until cancelled."""
         while True:
             await self._work.wait()
-            wait_ms = self._head.ahead_ms - self._lead_ms if self._paced else 0.0
-            if wait_ms > 0.0:
-                await asyncio.sleep(wait_ms / 1000.0)
+            if self._early_ms > 0.0:
+                await asyncio.sleep(self._early_ms / 1000.0)
                 continue
             self._work.clear()  # before reading: what is added from here on wakes us again
-            era = self.replies.era
-            piece = await self._read()
-            if piece is None or era != self.replies.era:
+            if self._strand is None:
+                self._pump()
                 continue
-            self._work.set()
-            self._send(piece)
-            if not self._paced:
-                await asyncio.sleep(0)  # a flood of one does not starve the others
+            era = self.replies.era
+            piece = await self._read(self._strand)
+            if piece is not None and era == self.replies.era:
+                self._work.set()
+                self._send(piece)
 
-    async def _read(self) -> Piece | None:
-        if self._strand is None:
-            return self.replies.read(self._piece_ms)
+    async def _read(self, strand: Strand) -> Piece | None:
         done: asyncio.Future[Piece | None] = self._loop.create_future()
 
         def work() -> None:
@@ -136,7 +147,7 @@ class ReplyPlayer:
             finally:
                 self._tell(_resolve, done, piece)
 
-        self._strand.post(work)
+        strand.post(work)
         return await done
 
     def _send(self, piece: Piece) -> None:

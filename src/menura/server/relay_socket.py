@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import WebSocket, WebSocketDisconnect
 
 from menura.audio.format import StreamFormat
+from menura.clock import monotonic_s
 from menura.errors import MenuraError, ProtocolError, StateError, VoiceNotFoundError
 from menura.log import get_logger, log_internal_error
 from menura.protocol import messages
@@ -56,7 +57,9 @@ class RelaySocket:
         self._socket, self._services = websocket, services
         self._relay: WebSocketRelay | None = None
         self._sender: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
+        self._sending_s: float | None = None
 
     async def serve(self) -> None:
         """Greet, then relay until the client leaves, stops or does not read, or the provider fails."""
@@ -85,7 +88,7 @@ class RelaySocket:
         return None
 
     async def _clean_up(self, jobs: list["asyncio.Task[Any]"]) -> None:
-        tasks = [task for task in (*jobs, self._sender) if task is not None]
+        tasks = [task for task in (*jobs, self._sender, self._watcher) if task is not None]
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
@@ -109,24 +112,32 @@ class RelaySocket:
         self._relay.say(**message)
         await self._relay.room()
 
-    async def _send_all(self, relay: WebSocketRelay, stall_s: float) -> None:
-        close_code = POLICY
+    async def _send_all(self, relay: WebSocketRelay) -> None:
         try:
             async for item in relay:
-                async with asyncio.timeout(stall_s):
-                    if isinstance(item, bytes):
-                        await self._socket.send_bytes(item)
-                    else:
-                        await self._socket.send_text(item)
-            close_code = relay.close_code
-        except TimeoutError:
-            _log.info("a relay's client takes nothing any more")
+                self._sending_s = monotonic_s()
+                if isinstance(item, bytes):
+                    await self._socket.send_bytes(item)
+                else:
+                    await self._socket.send_text(item)
+                self._sending_s = None
         except (WebSocketDisconnect, RuntimeError):
             return  # receiving notices too
+        await self._close(relay.close_code)
+
+    async def _close(self, code: int) -> None:
         with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
             async with asyncio.timeout(1.0):
-                await self._socket.close(close_code)
+                await self._socket.close(code)
         self._stopped.set()
+
+    async def _watch_stall(self, stall_s: float) -> None:
+        """Leave a client that takes nothing. A time-out for each message would cost more than most messages."""
+        while True:
+            await asyncio.sleep(min(1.0, stall_s / 4.0))
+            if self._sending_s is not None and monotonic_s() - self._sending_s > stall_s:
+                _log.info("a relay's client takes nothing any more")
+                await self._close(POLICY)
 
     # --- from the client
 
@@ -208,7 +219,8 @@ class RelaySocket:
         self._services.engines.watch(relay.engine)
         audio = {"source": "client", "sample_rate": start.audio.sample_rate, "format": str(start.audio.format)}
         relay.say(type="started", audio=audio, voiceUp=start.voice_up, voiceDown=start.voice_down)
-        self._sender = asyncio.create_task(self._send_all(relay, settings.options.client_stall_s))
+        self._sender = asyncio.create_task(self._send_all(relay))
+        self._watcher = asyncio.create_task(self._watch_stall(settings.options.client_stall_s))
 
     def _voice(self, voice_id: str | None) -> Voice | None:
         if voice_id is None:

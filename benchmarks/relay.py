@@ -1,0 +1,225 @@
+"""What the relay costs per 20 ms frame, against a bare uvicorn WebSocket echo of the same frames.
+
+    python -m benchmarks.relay [--quick]
+
+Frames of 24 kHz pcm16: one at a time, as they come in life, and fifty under way, as fast as they are taken, where the
+system's share of a frame all but vanishes. Counted is the processor time of the server process alone (user and system,
+of the kernel's accounts), per frame; client and provider are processes of their own. Up: a frame comes, an ``append``
+goes to the provider. Down: a delta comes, a frame goes to the client. The echo takes a frame and sends it back. Each
+row is the median of several turns, taken in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import json
+import multiprocessing
+import os
+import socket
+import statistics
+import sys
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import websockets
+
+from benchmarks.tables import machine, number, table
+
+FRAME = os.urandom(960)
+WINDOWS = {"one at a time": 1, "fifty under way": 50}
+KEY = "sk-benchmark-0000"
+DELTA = {"type": "response.output_audio.delta", "event_id": "e", "output_index": 0, "content_index": 0}
+
+
+def _listener() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def _echo(listener: socket.socket) -> None:
+    """The bare server: uvicorn, one coroutine, no framework."""
+
+    async def app(scope: dict, receive, send) -> None:
+        if scope["type"] != "websocket":
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] != "websocket.disconnect":
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+    _serve(app, listener)
+
+
+def _relay(listener: socket.socket, provider: str) -> None:
+    from menura.server.app import create_app
+    from menura.server.relay_options import RelayOptions, RelaySettings
+
+    options = RelayOptions(pace="at_once", max_unread_ms=600_000.0, max_reply_ms=600_000.0)
+    _serve(create_app(relay=RelaySettings(provider, KEY, options=options)), listener)
+
+
+def _serve(app: object, listener: socket.socket) -> None:
+    import uvicorn
+
+    config = uvicorn.Config(
+        app, log_level="error", ws="websockets-sansio", ws_per_message_deflate=False, lifespan="off", ws_max_queue=64
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+async def _answer(link: websockets.ServerConnection, metadata: dict[str, str], number: int, go: Connection) -> None:
+    delta = base64.b64encode(FRAME).decode()
+    text = json.dumps(DELTA | {"response_id": f"r{number}", "item_id": f"i{number}", "delta": delta})
+    frames, window, taken = int(metadata["frames"]), int(metadata["window"]), 0
+    for i in range(frames):
+        await link.send(text)
+        await asyncio.sleep(0)  # it must leave
+        while i + 1 - taken >= window and taken < frames:
+            taken = go.recv()
+    while taken < frames:
+        taken = go.recv()
+
+
+def _provider(listener: socket.socket, wire: Connection, go: Connection) -> None:
+    """Takes audio and says how much of it came; sends an answer's deltas as ``go`` says how many were taken."""
+
+    async def serve(link: websockets.ServerConnection) -> None:
+        await link.send('{"type":"session.created","event_id":"e","session":{"id":"s"}}')
+        count = answers = 0
+        with suppress(websockets.ConnectionClosed):
+            async for message in link:
+                if message.startswith('{"type":"input_audio_buffer.append"'):
+                    count += 1
+                    wire.send(count)
+                elif '"session.update"' in message:
+                    await link.send('{"type":"session.updated","event_id":"e","session":{"id":"s"}}')
+                elif '"response.create"' in message:
+                    answers += 1
+                    await _answer(link, json.loads(message)["response"]["metadata"], answers, go)
+
+    async def run() -> None:
+        async with websockets.serve(serve, sock=listener, compression=None, max_size=None, ping_interval=None):
+            await asyncio.Future()
+
+    asyncio.run(run())
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time a process has used, of all its threads."""
+    accounts = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(account.read_text().split()[0]) for account in accounts) / 1e9
+
+
+async def echo_turn(url: str, pid: int, frames: int, window: int) -> float:
+    """Microseconds of the server per frame echoed."""
+    async with websockets.connect(url, compression=None, max_size=None) as link:
+        for measured in (False, True):
+            begun = cpu_s(pid)
+            sent = received = 0
+            while received < frames:
+                while sent < frames and sent - received < window:
+                    await link.send(FRAME)
+                    sent += 1
+                await link.recv()
+                received += 1
+            if measured:
+                return 1e6 * (cpu_s(pid) - begun) / frames
+    raise AssertionError
+
+
+async def _begin(url: str) -> websockets.ClientConnection:
+    link = await websockets.connect(url, compression=None, max_size=None)
+    await link.send(json.dumps({"action": "start"}))
+    while json.loads(await link.recv()) != {"type": "provider", "state": "connected"}:
+        pass
+    return link
+
+
+async def up_turn(url: str, pid: int, frames: int, window: int, wire: Connection) -> float:
+    """Microseconds of the relay per frame that went up."""
+    link = await _begin(url)
+    arrived = 0
+    try:
+        for part in (1, 2):
+            begun = cpu_s(pid)
+            for i in range(frames * (part - 1), frames * part):
+                await link.send(FRAME)
+                while i + 1 - arrived >= window or wire.poll():
+                    await asyncio.sleep(0)  # what was sent must leave
+                    arrived = wire.recv()
+            while arrived < frames * part:
+                arrived = wire.recv()
+        return 1e6 * (cpu_s(pid) - begun) / frames
+    finally:
+        await link.close()
+
+
+async def down_turn(url: str, pid: int, frames: int, window: int, go: Connection) -> float:
+    """Microseconds of the relay per frame that came down."""
+    link = await _begin(url)
+    try:
+        for _ in range(2):
+            begun = cpu_s(pid)
+            metadata = {"frames": str(frames), "window": str(window)}
+            await link.send(json.dumps({"type": "response.create", "response": {"metadata": metadata}}))
+            size = 0
+            while size < frames * len(FRAME):
+                message = await link.recv()
+                if isinstance(message, bytes):
+                    size += len(message)
+                    go.send(size // len(FRAME))
+        return 1e6 * (cpu_s(pid) - begun) / frames
+    finally:
+        await link.close()
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few frames, few turns")
+    quick = parser.parse_args().quick
+    frames, turns = (500, 3) if quick else (2000, 7)
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    listeners = [_listener() for _ in range(3)]
+    addresses = [f"127.0.0.1:{listener.getsockname()[1]}" for listener in listeners]
+    heard, hears = context.Pipe(False)
+    goes, go = context.Pipe(False)
+    jobs = [
+        (_echo, (listeners[0],)),
+        (_relay, (listeners[1], f"ws://{addresses[2]}/v1")),
+        (_provider, (listeners[2], hears, goes)),
+    ]
+    processes = [context.Process(target=job, args=of, daemon=True) for job, of in jobs]
+    for process in processes:
+        process.start()
+    urls = f"ws://{addresses[0]}", f"ws://{addresses[1]}/ws/relay"
+    pids = [process.pid or 0 for process in processes]
+    rows = []
+    try:
+        for name, window in WINDOWS.items():
+            times: dict[str, list[float]] = {"bare echo": [], "relay, up": [], "relay, down": []}
+            for _ in range(turns):
+                times["bare echo"].append(asyncio.run(echo_turn(urls[0], pids[0], frames, window)))
+                times["relay, up"].append(asyncio.run(up_turn(urls[1], pids[1], frames, window, heard)))
+                times["relay, down"].append(asyncio.run(down_turn(urls[1], pids[1], frames, window, go)))
+            rows += _rows(name, times)
+    finally:
+        for process in processes:
+            process.terminate()
+    print(f"Processor time of the server per 20 ms frame of 24 kHz pcm16; {machine()}")
+    print(table(["frames", "server", "µs", "least", "most", "ratio"], rows))
+
+
+def _rows(name: str, times: dict[str, list[float]]) -> list[list[str]]:
+    base = statistics.median(times["bare echo"])
+    cells = [(server, statistics.median(values), min(values), max(values)) for server, values in times.items()]
+    return [
+        [name, server, number(middle, 1), number(least, 1), number(most, 1), number(middle / base, 2)]
+        for server, middle, least, most in cells
+    ]
+
+
+if __name__ == "__main__":
+    main()
