@@ -61,10 +61,17 @@ class CaptureRig:
             on_vad_speech_start=lambda: self.log.append("start"),
             on_vad_speech_end=lambda: self.log.append("end"),
         )
+        self.turns = 0
         settings = {"lost_after_s": 10.0} | settings  # the machine may be busy
         self.manager = AudioCaptureManager(
             AudioCaptureConfig(**settings), on or self.callbacks, connection, open_port=self.open
         )
+        self._deliver, self.manager._outbox.deliver = self.manager._outbox.deliver, self.deliver
+
+    def deliver(self):
+        """The last thing that a turn of the capture's thread does."""
+        self._deliver()
+        self.turns += threading.current_thread().name == "menura-capture"
 
     def open(self, device, *, rate, channels, block, latency_s, refresh):
         self.asked.append((device, rate, channels, block, round(latency_s, 4), refresh))
@@ -107,6 +114,9 @@ class CaptureRig:
             self.port.pump(len(part))
             goal = before + len(part)
             until(lambda goal=goal, port=self.port: port._intake._read >= goal)
+            turns = self.turns
+            self.port._side.wake()
+            until(lambda turns=turns: self.turns > turns)  # what was read has been heard
         self.settle()
 
     def settle(self):

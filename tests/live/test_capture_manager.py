@@ -211,6 +211,18 @@ def test_create_audio_capture_makes_it_ready(monkeypatch):
         {"vad_threshold": 1.5},
         {"auto_flush_ms": -1},
         {"sample_rate": 10},
+        {"chunk_size": 4800.5},
+        {"chunk_size": "4800"},
+        {"chunk_size": float("nan")},
+        {"channel_count": True},
+        {"auto_flush_ms": None},
+        {"vad_threshold": "0.02"},
+        {"end_silence_ms": -1},
+        {"device_index": -1},
+        {"device_index": "2"},
+        {"device": ""},
+        {"device": 3},
+        {"vad": 3},
         {"lost_after_s": 0},
         {"silent_after_s": -1},
         {"device": "a", "device_index": 1},
@@ -219,6 +231,12 @@ def test_create_audio_capture_makes_it_ready(monkeypatch):
 def test_settings_it_cannot_have_are_refused(settings):
     with pytest.raises(ConfigError):
         AudioCaptureConfig(**settings)
+
+
+def test_whole_numbers_may_come_as_floats_and_from_numpy():
+    config = AudioCaptureConfig(chunk_size=24_000 * 0.2, device_index=np.int64(2), buffer_size=np.int32(2048))
+    assert [config.chunk_size, config.device_index, config.buffer_size] == [4800, 2, 2048]
+    assert {type(number) for number in (config.chunk_size, config.device_index, config.buffer_size)} == {int}
 
 
 # pauses
@@ -275,7 +293,7 @@ def utterances(log):
 @pytest.mark.parametrize("chunk_size", [480, 4800])
 def test_utterances_go_out_whole_from_before_their_onset(rig, block, chunk_size):
     connection = Connection()
-    rig = rig(connection, vad_enabled=True, chunk_size=chunk_size).start()
+    rig = rig(connection, vad_enabled=True, chunk_size=chunk_size, end_silence_ms=0).start()
     quiet = np.random.default_rng(1).normal(0, 0.002, (RATE, 1)).astype(np.float32)
     parts = [speech(RATE, "af_heart")[: 2 * RATE], speech(RATE, "bm_george")[: 2 * RATE]]
     x = np.concatenate([quiet, parts[0], quiet, quiet, parts[1], quiet, quiet])
@@ -328,6 +346,18 @@ def test_speech_is_committed_if_asked_for(rig):
     assert kinds.count("input_audio_buffer.commit") == rig.log.count("end") >= 1
     assert kinds[-1] == "input_audio_buffer.commit"
     assert kinds[0] == "input_audio_buffer.append"
+
+
+def test_a_provider_that_finds_turns_itself_hears_the_end_of_each(rig):
+    connection = Connection()
+    rig = rig(connection, vad_enabled=True).start()
+    rig.hear(np.concatenate([speech(RATE, "am_michael")[: 2 * RATE], np.zeros((RATE, 1), np.float32)]))
+    rig.manager.stop_recording()
+    silence = bytes(RATE)  # half a second
+    assert rig.log.count("end") >= 1
+    assert connection.audio.endswith(rig.audio[-9600:] + silence)
+    assert len(connection.audio) == len(rig.audio) + rig.log.count("end") * len(silence)
+    assert rig.manager.get_stats()["sent_bytes"] == len(rig.audio)
 
 
 # the connection

@@ -12,6 +12,7 @@ from menura.dsp.scan import Scanner
 from menura.errors import StateError
 from menura.live.capture_config import AudioCaptureCallbacks, AudioCaptureConfig
 from menura.log import get_logger
+from menura.units import ms_to_frames
 
 __all__ = ["CaptureCalls", "Connection"]
 
@@ -53,6 +54,8 @@ class CaptureCalls:
         self.chunks = self.sent_bytes = 0
         self.callback_errors = self.connection_errors = 0
         self._commits = config.commit_on_speech_end
+        silent_frames = ms_to_frames(config.end_silence_ms, config.sample_rate)
+        self._silence = base64.b64encode(bytes(2 * silent_frames)).decode("ascii")
         self._form = config.audio.stream_format
         self._mono = StreamFormat(AudioFormat.PCM16, config.sample_rate)
         self._scanner = Scanner()
@@ -79,6 +82,8 @@ class CaptureCalls:
         """An utterance has ended, and was sent."""
         if self._commits:
             self._send_event({"type": COMMIT})
+        elif self._silence:
+            self._send_event({"type": APPEND, "audio": self._silence})
         self.tell("on_vad_speech_end")
 
     def _send_event(self, event: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from numbers import Real
 from typing import Any
 
 from menura.audio.config import AudioConfig
@@ -55,6 +56,8 @@ class AudioCaptureConfig:
             ``pre_buffer_ms`` before its onset.
         commit_on_speech_end: Whether the connection is told ``input_audio_buffer.commit`` after each utterance: for a
             provider that does not itself find where turns end.
+        end_silence_ms: Without it, silence that the connection is sent after each utterance: a provider that finds
+            where turns end waits for so much of it, and would hear none until the next utterance; 0 sends none.
         lost_after_s: Time without a sign of the device after which it is lost.
         reopen: Whether a lost device is opened again when it returns; else its loss ends the recording.
         silent_after_s: Digital silence this long is reported once: a muted microphone; 0 is never.
@@ -80,25 +83,38 @@ class AudioCaptureConfig:
     lost_after_s: float = 1.0
     reopen: bool = True
     silent_after_s: float = 5.0
+    end_silence_ms: int = 500
 
     def __post_init__(self) -> None:
         check_rate(self.sample_rate)
-        if self.channel_count not in (1, 2):
-            raise ConfigError(f"channel_count must be 1 (mono) or 2 (stereo), not {self.channel_count!r}")
-        for name in ("chunk_size", "buffer_size"):
-            if not 1 <= getattr(self, name) <= MAX_FRAMES:
-                raise ConfigError(f"{name} must be 1 to {MAX_FRAMES} frames, not {getattr(self, name)!r}")
-        if not 0.0 <= self.vad_threshold <= 1.0:
-            raise ConfigError(f"vad_threshold must be 0.0 to 1.0, not {self.vad_threshold!r}")
-        if not 0 <= self.auto_flush_ms <= 60_000:
-            raise ConfigError(f"auto_flush_ms must be 0 to 60000, not {self.auto_flush_ms!r}")
-        if not (0.0 < self.lost_after_s <= 60.0 and 0.0 <= self.silent_after_s <= 3600.0):
-            raise ConfigError(
-                "lost_after_s must be above 0, at most 60, and silent_after_s 0 to 3600, "
-                f"not {self.lost_after_s!r} and {self.silent_after_s!r}"
-            )
+        self._make_whole("channel_count", 1, 2)
+        self._make_whole("chunk_size", 1, MAX_FRAMES)
+        self._make_whole("buffer_size", 1, MAX_FRAMES)
+        self._make_whole("auto_flush_ms", 0, 60_000)
+        self._make_whole("end_silence_ms", 0, 10_000)
+        self._check("vad_threshold", 0.0, 1.0)
+        self._check("lost_after_s", 1e-3, 60.0)
+        self._check("silent_after_s", 0.0, 3600.0)
+        if self.device_index is not None:
+            self._make_whole("device_index", 0, MAX_FRAMES)
+        if self.device is not None and (not isinstance(self.device, str) or not self.device.strip()):
+            raise ConfigError(f"device must be a name, or None for the default, not {self.device!r}")
+        if self.vad is not None and not isinstance(self.vad, VADConfig):
+            raise ConfigError(f"vad must be a VADConfig, or None, not {type(self.vad).__name__}")
         if self.device is not None and self.device_index is not None:
             raise ConfigError("give device or device_index, not both: a name survives when devices come and go")
+
+    def _make_whole(self, name: str, least: int, most: int) -> None:
+        """A whole number, which may have come as a float: ``24000 * 0.2``, and NumPy's."""
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most or value % 1:
+            raise ConfigError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
+        object.__setattr__(self, name, int(value))
+
+    def _check(self, name: str, least: float, most: float) -> None:
+        value = getattr(self, name)
+        if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
+            raise ConfigError(f"{name} must be {least} to {most}, not {value!r}")
 
     @property
     def chunk_ms(self) -> float:
