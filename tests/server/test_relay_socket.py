@@ -477,3 +477,25 @@ def test_conversation_with_a_real_realtime_server(brain: str) -> None:
         assert len(caller.audio) == pytest.approx(ANSWER_MS * 48, abs=20 * 48)
         assert not [event for event in caller.events if event["type"] == "error"]
         assert KEY not in "".join(caller.texts)
+
+
+def test_client_that_takes_nothing_is_left() -> None:
+    async def flood(peer: Peer) -> None:
+        await peer.greet()
+        await peer.hear()
+        await peer.say("session.updated", session={"id": "s"})
+        await peer.answer(parts=1000, part_ms=200)
+        await peer.serve()
+
+    options = {"pace": "at_once", "max_unread_ms": 600_000.0, "client_stall_s": 0.3}
+    with (
+        FaultServer(flood) as provider,
+        serving(provider.url, **options) as relay,
+        Caller(relay.url, close_timeout=0.1) as caller,
+    ):
+        caller.next()
+        idle = relay.tasks()
+        caller.start()
+        relay.until_idle(idle - {"RelaySocket._receive_all", "Event.wait", "RelaySocket.serve"})
+        assert relay.engines == 0
+        provider.until(lambda: provider.peers[0].close_code)
