@@ -6,7 +6,7 @@ Frames of 24 kHz pcm16: one at a time, as they come in life, and fifty under way
 system's share of a frame all but vanishes. Counted is the processor time of the server process alone (user and system,
 of the kernel's accounts), per frame; client and provider are processes of their own. Up: a frame comes, an ``append``
 goes to the provider. Down: a delta comes, a frame goes to the client. The echo takes a frame and sends it back. Each
-row is the median of several turns, taken in turn.
+row is the median of several turns, taken in turn. Providers send deltas of 100 ms and more: the last row.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from benchmarks.tables import machine, number, table
 
 FRAME = os.urandom(960)
 WINDOWS = {"one at a time": 1, "fifty under way": 50}
+DOWN_LONG = "relay, down, deltas of 200 ms"
 KEY = "sk-benchmark-0000"
 DELTA = {"type": "response.output_audio.delta", "event_id": "e", "output_index": 0, "content_index": 0}
 
@@ -70,7 +71,7 @@ def _serve(app: object, listener: socket.socket) -> None:
 
 
 async def _answer(link: websockets.ServerConnection, metadata: dict[str, str], number: int, go: Connection) -> None:
-    delta = base64.b64encode(FRAME).decode()
+    delta = base64.b64encode(FRAME * int(metadata["batch"])).decode()
     text = json.dumps(DELTA | {"response_id": f"r{number}", "item_id": f"i{number}", "delta": delta})
     frames, window, taken = int(metadata["frames"]), int(metadata["window"]), 0
     for i in range(frames):
@@ -156,20 +157,20 @@ async def up_turn(url: str, pid: int, frames: int, window: int, wire: Connection
         await link.close()
 
 
-async def down_turn(url: str, pid: int, frames: int, window: int, go: Connection) -> float:
-    """Microseconds of the relay per frame that came down."""
+async def down_turn(url: str, pid: int, frames: int, window: int, go: Connection, batch: int = 1) -> float:
+    """Microseconds of the relay per frame that came down, in deltas of so many frames."""
     link = await _begin(url)
     try:
         for _ in range(2):
             begun = cpu_s(pid)
-            metadata = {"frames": str(frames), "window": str(window)}
+            metadata = {"frames": str(frames // batch), "window": str(window), "batch": str(batch)}
             await link.send(json.dumps({"type": "response.create", "response": {"metadata": metadata}}))
             size = 0
             while size < frames * len(FRAME):
                 message = await link.recv()
                 if isinstance(message, bytes):
                     size += len(message)
-                    go.send(size // len(FRAME))
+                    go.send(size // (batch * len(FRAME)))
         return 1e6 * (cpu_s(pid) - begun) / frames
     finally:
         await link.close()
@@ -199,11 +200,12 @@ def main() -> None:
     rows = []
     try:
         for name, window in WINDOWS.items():
-            times: dict[str, list[float]] = {"bare echo": [], "relay, up": [], "relay, down": []}
+            times: dict[str, list[float]] = {"bare echo": [], "relay, up": [], "relay, down": [], DOWN_LONG: []}
             for _ in range(turns):
                 times["bare echo"].append(asyncio.run(echo_turn(urls[0], pids[0], frames, window)))
                 times["relay, up"].append(asyncio.run(up_turn(urls[1], pids[1], frames, window, heard)))
                 times["relay, down"].append(asyncio.run(down_turn(urls[1], pids[1], frames, window, go)))
+                times[DOWN_LONG].append(asyncio.run(down_turn(urls[1], pids[1], frames, window, go, batch=10)))
             rows += _rows(name, times)
     finally:
         for process in processes:
