@@ -1,5 +1,7 @@
 """What a capture tells and when: its callbacks, and what happens to its microphone."""
 
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 
@@ -181,6 +183,9 @@ def test_losses_of_the_device_are_counted_and_measured(rig):
     assert (stats["xruns"], stats["gaps"]) == (1, 2)
     assert stats["lost_ms"] == pytest.approx(750.0, abs=5.0)
     with rig.manager._outbox._idle:  # the capture's thread is held up until the ring is full
+        read = rig.port._intake._read
+        rig.port.pump(480)
+        until(lambda: rig.port._intake._read > read)
         rig.port.pump(RATE + 4800)
     rig.hear(noise(3 * RATE)[0])
     stats = rig.manager.get_stats()
@@ -365,3 +370,30 @@ def test_a_start_that_races_a_dispose_does_not_outlive_it(rig):
     disposing.join(TIMEOUT_S)
     assert rig.manager.get_state() == "inactive"
     assert rig.port.closed
+
+
+UNSTOPPED = """
+import time
+from menura.devices.synthetic_oneway import SyntheticInput
+from menura.live.capture_manager import AudioCaptureCallbacks, AudioCaptureManager
+
+ports = []
+def opens(device, **form):
+    print("opened", flush=True)
+    ports.append(SyntheticInput())
+    return ports[-1]
+
+def on_audio_data(audio, volume):
+    print(len(audio), flush=True)
+
+manager = AudioCaptureManager(callbacks=AudioCaptureCallbacks(on_audio_data, on_error=print), open_port=opens)
+manager.initialize()
+manager.start_recording()
+ports[-1].pump(480)
+"""
+
+
+def test_a_program_may_end_without_a_stop_and_loses_nothing():
+    done = subprocess.run([sys.executable, "-c", UNSTOPPED], capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["opened", "opened", "1280"]

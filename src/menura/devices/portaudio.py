@@ -1,6 +1,8 @@
 """The machine's own sound devices, through PortAudio."""
 
+import atexit
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 
 from menura.audio.block import Samples
@@ -22,6 +24,12 @@ LONGEST_DELAY_S = 5.0
 """A converter further away is a driver that does not tell its times."""
 
 _open: set["PortAudioStream"] = set()
+
+
+def _close_all() -> None:
+    """The program ends: PortAudio hangs if it is to end while its streams run."""
+    for stream in list(_open):
+        stream.close()
 
 
 def load() -> Any:
@@ -193,9 +201,12 @@ class PortAudioStream:
         self._abort = sd.CallbackAbort
         self._fault = sd.PortAudioError
         self._running = self._closed = False
+        self._now_s = 0.0
         latency = stream.latency
         self._declared_s = float(sum(latency) if isinstance(latency, tuple) else latency)
         _open.add(self)
+        atexit.unregister(_close_all)
+        atexit.register(_close_all)  # the last to be registered is called first: before PortAudio's own
 
     def _finished(self) -> None:
         self._running = False
@@ -208,8 +219,10 @@ class PortAudioStream:
 
     @property
     def now_s(self) -> float:
-        """The device's clock."""
-        return float(self._stream.time)
+        """The device's clock; it stands still when the port is closed, which may be in another thread."""
+        with suppress(self._fault):
+            self._now_s = float(self._stream.time)
+        return self._now_s
 
     def start(self, signal: Signal | None = None) -> None:
         """Start the device.

@@ -107,13 +107,13 @@ class AudioCaptureConfig:
     def _make_whole(self, name: str, least: int, most: int) -> None:
         """A whole number, which may have come as a float: ``24000 * 0.2``, and NumPy's."""
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most or value % 1:
+        if not _lies_in(value, least, most) or value % 1:
             raise ConfigError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
         object.__setattr__(self, name, int(value))
 
     def _check(self, name: str, least: float, most: float) -> None:
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
+        if not _lies_in(value, least, most):
             raise ConfigError(f"{name} must be {least} to {most}, not {value!r}")
 
     @property
@@ -146,6 +146,10 @@ class AudioCaptureConfig:
     def speech(self) -> VADConfig:
         """Settings of the detector."""
         return self.vad or VADConfig(energy_threshold=self.vad_threshold)
+
+
+def _lies_in(value: Any, least: float, most: float) -> bool:
+    return type(value) is not bool and isinstance(value, Real) and least <= float(value) <= most
 
 
 @dataclass(frozen=True, slots=True)

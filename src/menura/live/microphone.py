@@ -1,5 +1,6 @@
 """A microphone that may be paused, may be lost and may come back; read by a thread of its own."""
 
+import atexit
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +24,14 @@ LAST_S = 0.5
 """Longest wait, beyond a callback, for what was captured before a stop."""
 JOIN_S = 5.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.25, 5.0
+
+_running: "set[Microphone]" = set()
+
+
+def _stop_all() -> None:
+    """The program ends, and PortAudio with it: a microphone that took that for a loss would open it again for ever."""
+    for microphone in list(_running):
+        microphone.stop()
 
 
 class MicrophoneListener(Protocol):
@@ -129,6 +138,9 @@ class Microphone:
             DeviceError: It does not open or start.
         """
         self._connect(refresh=False)
+        _running.add(self)
+        atexit.unregister(_stop_all)
+        atexit.register(_stop_all)  # the last to be registered is the first to be called, before PortAudio's
         self._thread.start()
 
     def hold(self) -> None:
@@ -262,6 +274,7 @@ class Microphone:
             self._take(self._port)
             self._disconnect()
         self._stopping.set()
+        _running.discard(self)
         self._listener.broke()
         self._listener.ended()
 

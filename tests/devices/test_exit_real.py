@@ -1,0 +1,38 @@
+"""Programs that end without a stop, on a real sound server."""
+
+import subprocess
+import sys
+
+import pytest
+
+CAPTURE = """
+from menura import AudioCaptureCallbacks, AudioCaptureManager
+manager = AudioCaptureManager(callbacks=AudioCaptureCallbacks(on_audio_data=lambda *_: heard.set(), on_error=print))
+manager.initialize()
+manager.start_recording()
+"""
+DIRECT = """
+from menura.live.capture import DirectAudioCapture
+capture = DirectAudioCapture()
+async def listen():
+    capture.start()
+    await anext(aiter(capture.stream()))
+    heard.set()
+asyncio.run(listen())
+"""
+PLAYER = """
+from menura.live.player import BufferedAudioPlayer
+player = BufferedAudioPlayer()
+player.start()
+heard.set()
+"""
+
+
+@pytest.mark.parametrize("use", [CAPTURE, DIRECT, PLAYER], ids=["manager", "direct", "player"])
+def test_a_program_that_stops_nothing_ends(virtual_audio, use):
+    program = f"import asyncio, threading\nheard = threading.Event()\n{use}\nassert heard.wait(20)\nprint('end')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=virtual_audio.env, capture_output=True, text=True, timeout=40
+    )
+    assert (done.returncode, done.stdout) == (0, "end\n")
+    assert "Traceback" not in done.stderr
