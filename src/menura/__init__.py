@@ -45,6 +45,7 @@ _HOME = {
     "VADType": "menura.vad.config",
     "Verdict": "menura.engine.verdict",
     "Voice": "menura.voices.voice",
+    "WebSocketRelay": "menura.server.relay",
     "builtin_voices": "menura.voices.builtin",
     "convert": "menura.live.convert",
     "create_adaptive_engine": "menura.live.engine",
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from menura.live.engine import AudioEngine, create_adaptive_engine, create_big_lane_engine, create_fast_lane_engine
     from menura.live.player import BufferedAudioPlayer
     from menura.server.app import create_app
+    from menura.server.relay import WebSocketRelay
     from menura.vad.config import VADConfig, VADState, VADType
     from menura.vad.fast import FastVADDetector
     from menura.voices.build import make_stage
@@ -138,6 +140,7 @@ __all__ = [
     "VADType",
     "Verdict",
     "Voice",
+    "WebSocketRelay",
     "builtin_voices",
     "convert",
     "create_adaptive_engine",
