@@ -2,6 +2,7 @@ import asyncio
 import base64
 import random
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -316,3 +317,9 @@ def test_settings_are_checked(wrong: dict[str, object]) -> None:
 
 def test_backlog_is_given_by_name_or_value() -> None:
     assert RealtimeConnectionManager(KEY, backlog=Backlog.BLOCK).events().closed is False
+
+
+@pytest.mark.parametrize("event", [None, [], "response.create", {}, {"type": 1}, {"type": []}, {"type": None}])
+def test_what_is_no_event_is_refused(event: Any) -> None:
+    with pytest.raises(ProtocolError, match="an event is a dict with a type"):
+        RealtimeConnectionManager(KEY).send_event(event)

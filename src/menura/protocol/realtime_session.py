@@ -112,7 +112,10 @@ class RealtimeSession:
             FormatError: Its audio ends within a frame.
             LimitError: Too much waits.
         """
-        if event.get("type") == APPEND:
+        said: Any = event
+        if not isinstance(said, Mapping) or not isinstance(said.get("type"), str):
+            raise ProtocolError(f"an event is a dict with a type, not {str(said)[:64]!r}")
+        if event["type"] == APPEND:
             self.append(decode_audio(event.get("audio")), str(event.get("event_id") or ""))
             return ""
         ready, remarks = to_ga(event)
