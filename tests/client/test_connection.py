@@ -80,9 +80,11 @@ def test_callbacks_get_what_they_asked_for_under_the_name_they_asked_for() -> No
         assert done["response"]["status"] == done.response.status == "completed"
 
 
-def test_callback_that_raises_is_reported_and_the_others_go_on(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("broken", [ValueError("broken callback"), SystemExit(1)], ids=repr)
+def test_callback_that_raises_is_reported_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture, broken: BaseException
+) -> None:
     with FaultServer() as server, connected(server.url) as (manager, ears):
-        broken = ValueError("broken callback")
 
         @manager.on("response.created")
         def fail(_event: ServerEvent) -> None:

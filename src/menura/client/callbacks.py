@@ -92,7 +92,7 @@ class Callbacks:
             result = callback(argument)
             if inspect.isawaitable(result):
                 await result
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # an exit in a callback ends no connection
             for reporter in self._raised(error, argument):
                 await self._call(reporter, error)
 
@@ -109,11 +109,11 @@ class Callbacks:
             result = callback(argument)
             if inspect.isawaitable(result):
                 runner.run(_awaited(result))
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # an exit in a callback ends no connection
             for reporter in self._raised(error, argument):
                 self._call_in(runner, reporter, error)
 
-    def _raised(self, error: Exception, argument: Any) -> tuple[Callback, ...]:
+    def _raised(self, error: BaseException, argument: Any) -> tuple[Callback, ...]:
         """A callback raised: who is told. Not of an error while one is told."""
         self.raised += 1
         log_internal_error(_log, "a callback raised", error)
