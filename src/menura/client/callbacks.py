@@ -117,7 +117,7 @@ class Callbacks:
         """A callback raised: who is told. Not of an error while one is told."""
         self.raised += 1
         log_internal_error(_log, "a callback raised", error)
-        return () if isinstance(argument, Exception) else self._errors
+        return () if isinstance(argument, BaseException) else self._errors
 
     def _due(self, notice: Notice) -> list[tuple[Callback, Any]]:
         if isinstance(notice, StateChange):
