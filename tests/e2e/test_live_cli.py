@@ -70,6 +70,8 @@ def live(virtual_audio):
 
 def lag_of(heard, part):
     """Where ``part`` is in ``heard``, and how alike they are there: correlation, normalised at every place."""
+    if len(heard) <= len(part):
+        return 0, 0.0
     m = 1 << (len(heard) + len(part)).bit_length()
     product = np.fft.irfft(np.fft.rfft(heard, m) * np.conj(np.fft.rfft(part, m)), m)[: len(heard) - len(part) + 1]
     power = np.concatenate([[0.0], np.cumsum(heard**2)])
@@ -96,7 +98,7 @@ def parts(heard, x, length=RATE // 20, near=RATE // 200):
         if alike > 0.9:
             lag += place - near
         found.append((1000.0 * lag / RATE, alike))
-    return np.array(found)
+    return np.array(found).reshape(-1, 2)
 
 
 def spoken():
@@ -137,7 +139,7 @@ def attempt(audio, live, folder):
     return {
         "parts": [len(said), len(played), len(beside)],
         "lost_parts": [int(np.sum(found[:, 1] < 0.9)) for found in (said, played, beside)],
-        "wander_ms": round(float(np.ptp(played[:, 0])), 1),
+        "wander_ms": round(float(np.ptp(played[:, 0])), 1) if len(played) else np.inf,
         "latency_ms": latency_ms,
         "lost": xruns + gaps,
     }
