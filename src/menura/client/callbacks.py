@@ -11,7 +11,7 @@ from menura.client.options import ConnectionState
 from menura.client.stream import EventStream
 from menura.errors import ConfigError
 from menura.log import get_logger, log_internal_error
-from menura.protocol.realtime_beta import BETA_NAMES, GA_NAMES
+from menura.protocol.realtime_beta import BETA_NAMES, GA_NAMES, as_beta
 from menura.protocol.realtime_server import SERVER_EVENT_TYPES, ServerEvent
 
 __all__ = ["Callbacks", "Failure", "Notice", "StateChange"]
@@ -126,9 +126,8 @@ class Callbacks:
             return [(callback, notice.error) for callback in self._errors]
         events = self._events
         due = [(callback, notice) for callback in (*events.get(notice.type, ()), *events.get(_EVERY, ()))]
-        name = BETA_NAMES.get(notice.type, "")
-        if old := events.get(name):  # a copy only where one listens
-            beta = notice.with_type(name)
+        old = events.get(BETA_NAMES.get(notice.type, ""))
+        if old and (beta := as_beta(notice)):  # a copy only where one listens
             due += [(callback, beta) for callback in old]
         return due
 
