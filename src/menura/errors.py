@@ -11,6 +11,7 @@ __all__ = [
     "ConfigError",
     "ConnectTimeoutError",
     "ConnectionLostError",
+    "DamagedModelError",
     "DeviceError",
     "FileError",
     "FormatError",
@@ -22,6 +23,8 @@ __all__ = [
     "ProviderError",
     "QuotaError",
     "StateError",
+    "UnsafeModelError",
+    "UnsupportedModelError",
     "VoiceNotFoundError",
 ]
 
@@ -72,6 +75,24 @@ class ModelError(MenuraError, RuntimeError):
     """A voice's chain or model cannot be built."""
 
     code = "model_loading_failed"
+
+
+class UnsafeModelError(ModelError):
+    """A model file asks for code to be run, or is built to exhaust or mislead its reader. Nothing was run."""
+
+    code = "model_unsafe"
+
+
+class DamagedModelError(ModelError):
+    """A model file is cut short, or its parts contradict each other."""
+
+    code = "model_damaged"
+
+
+class UnsupportedModelError(ModelError):
+    """A model file is sound, but of a kind that is not wanted here; the text says what it is."""
+
+    code = "model_unsupported"
 
 
 class VoiceNotFoundError(MenuraError, LookupError):

@@ -166,6 +166,9 @@ def status_reply(status: Mapping[str, Any], details: Mapping[str, Any]) -> Reply
 _FIXED_TEXT = {
     "device_unavailable": "Audio device not available",
     "model_loading_failed": "Model loading failed",
+    "model_unsafe": "Model loading failed",
+    "model_damaged": "Model loading failed",
+    "model_unsupported": "Model loading failed",
 }
 """Codes whose text the document fixes; the error's own words become its ``reason``."""
 
