@@ -106,7 +106,7 @@ def test_a_failing_on_error_is_logged(caplog):
 
     with DuplexRunner(port, lambda x: x, on_error=failing) as runner:
         port.unplug()
-        until(lambda: "on_error of the audio thread failed" in caplog.text)
+        until(lambda: "on_error of the thread menura-audio failed" in caplog.text)
     assert isinstance(runner.error, DeviceError)
 
 

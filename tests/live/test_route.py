@@ -161,7 +161,7 @@ def test_a_failing_on_error_is_logged(desk, caplog):
 
     desk = desk(on_error=failing)
     desk.source.unplug()
-    until(lambda: "on_error of the route failed" in caplog.text)
+    until(lambda: "on_error of the thread menura-route failed" in caplog.text)
 
 
 def test_outputs_have_the_rate_of_the_microphone():

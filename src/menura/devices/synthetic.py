@@ -1,17 +1,70 @@
-"""A port without hardware, which runs when it is told to."""
+"""Ports without hardware, which run when they are told to: what all have, and one of both directions."""
 
 import numpy as np
 
 from menura.audio.block import Samples, as_block, silence
 from menura.clock import VirtualClock
 from menura.devices.exchange import Exchange, ExchangePort
+from menura.devices.oneway import Intake, Outlet
 from menura.devices.port import Signal
 from menura.errors import DeviceError, StateError
 
-__all__ = ["SyntheticDuplex"]
+__all__ = ["SyntheticDuplex", "SyntheticPort"]
 
 
-class SyntheticDuplex(ExchangePort):
+class SyntheticPort:
+    """The life of a port without hardware, whatever its direction.
+
+    Args:
+        rate: Hz.
+        block: Frames of a callback.
+        device_rate: Hz, if it differs from ``rate``.
+        device_s: Delay that the device tells.
+    """
+
+    _side: Exchange | Intake | Outlet
+
+    def __init__(self, rate: int, block: int, device_rate: int | None, device_s: float) -> None:
+        self.rate, self.block = rate, block
+        self.device_rate = rate if device_rate is None else device_rate
+        self.alive = self.closed = False
+        self._device_s = device_s
+
+    def _steps(self, frames: int) -> list[int]:
+        """So many of the device's frames, callback by callback."""
+        if not self.alive:
+            raise StateError("the device does not run")
+        block = round(self.block * self.device_rate / self.rate)
+        return [min(block, frames - at) for at in range(0, frames, block)]
+
+    def unplug(self) -> None:
+        """Stop as a lost device does."""
+        self.alive = False
+        self._side.wake()
+
+    def start(self, signal: Signal | None = None) -> None:
+        """Let it run.
+
+        Raises:
+            DeviceError: It was closed.
+        """
+        if self.closed:
+            raise DeviceError("Audio device not available: the port was closed")
+        self._side.signal = signal
+        self.alive = True
+
+    def stop(self) -> None:
+        """Stop; what is under way is lost."""
+        self.alive = False
+        self._side.forget()
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.alive = False
+        self.closed = True
+
+
+class SyntheticDuplex(SyntheticPort, ExchangePort):
     """A :class:`~menura.devices.port.DuplexPort` for tests and for machines without sound.
 
     Nothing happens by itself: :meth:`feed` says what the microphone will hear, :meth:`pump` lets so many frames pass
@@ -45,13 +98,10 @@ class SyntheticDuplex(ExchangePort):
         device_s: float = 0.0,
         clock: VirtualClock | None = None,
     ) -> None:
-        self.rate, self.block, self.channels = rate, block, channels
-        self.device_rate = rate if device_rate is None else device_rate
-        self.alive = False
-        self.closed = False
-        self._device_s = device_s
+        super().__init__(rate, block, device_rate, device_s)
+        self.channels = channels
         self._clock = clock
-        self._exchange = Exchange(rate, self.device_rate, channels)
+        self._side = self._exchange = Exchange(rate, self.device_rate, channels)
         self._fed = silence(0)
         self._played: list[Samples] = []
 
@@ -65,10 +115,9 @@ class SyntheticDuplex(ExchangePort):
         Raises:
             StateError: It does not run.
         """
-        if not self.alive:
-            raise StateError("the device does not run")
-        while frames > 0 and self.alive:
-            n = min(frames, round(self.block * self.device_rate / self.rate))
+        for n in self._steps(frames):
+            if not self.alive:
+                return
             captured = self._fed[:n]
             self._fed = self._fed[n:]
             if len(captured) < n:
@@ -78,35 +127,8 @@ class SyntheticDuplex(ExchangePort):
             self._played.append(playing)
             if self._clock is not None:
                 self._clock.advance(n / self.device_rate)
-            frames -= n
-
-    def unplug(self) -> None:
-        """Stop as a lost device does."""
-        self.alive = False
-        self._exchange.wake()
 
     @property
     def played(self) -> Samples:
         """Everything the loudspeaker has played, ``[n, channels]`` at the device's rate."""
         return np.concatenate([silence(0, self.channels), *self._played])
-
-    def start(self, signal: Signal | None = None) -> None:
-        """Let it run.
-
-        Raises:
-            DeviceError: It was closed.
-        """
-        if self.closed:
-            raise DeviceError("Audio device not available: the port was closed")
-        self._exchange.signal = signal
-        self.alive = True
-
-    def stop(self) -> None:
-        """Stop; what is under way is lost."""
-        self.alive = False
-        self._exchange.forget()
-
-    def close(self) -> None:
-        """Stop for good."""
-        self.alive = False
-        self.closed = True

@@ -4,33 +4,20 @@ import numpy as np
 
 from menura.audio.block import Samples, as_block, silence
 from menura.devices.oneway import Intake, Outlet
-from menura.devices.port import PortStats, Signal
-from menura.errors import DeviceError, StateError
+from menura.devices.port import PortStats
+from menura.devices.synthetic import SyntheticPort
 
 __all__ = ["SyntheticInput", "SyntheticOutput"]
 
 
-class _Synthetic:
-    """Starting, stopping and time of a port without hardware."""
+class _Synthetic(SyntheticPort):
+    """What both directions tell of themselves alike."""
 
     _side: Intake | Outlet
 
-    def __init__(self, rate: int, block: int, device_rate: int, device_s: float) -> None:
-        self.rate, self.block, self.device_rate = rate, block, device_rate
-        self.alive = self.closed = False
+    def __init__(self, rate: int, block: int, device_rate: int | None, device_s: float) -> None:
+        super().__init__(rate, block, device_rate, device_s)
         self.now_s = 0.0
-        self._device_s = device_s
-
-    def _steps(self, frames: int) -> list[int]:
-        if not self.alive:
-            raise StateError("the device does not run")
-        block = round(self.block * self.device_rate / self.rate)
-        return [min(block, frames - at) for at in range(0, frames, block)]
-
-    def unplug(self) -> None:
-        """Stop as a lost device does."""
-        self.alive = False
-        self._side.wake()
 
     @property
     def error(self) -> BaseException | None:
@@ -46,27 +33,6 @@ class _Synthetic:
     def called_s(self) -> float:
         """When the last callback came."""
         return self._side.called_s
-
-    def start(self, signal: Signal | None = None) -> None:
-        """Let it run.
-
-        Raises:
-            DeviceError: It was closed.
-        """
-        if self.closed:
-            raise DeviceError("Audio device not available: the port was closed")
-        self._side.signal = signal
-        self.alive = True
-
-    def stop(self) -> None:
-        """Stop; what is under way is lost."""
-        self.alive = False
-        self._side.forget()
-
-    def close(self) -> None:
-        """Stop for good."""
-        self.alive = False
-        self.closed = True
 
     def stats(self) -> PortStats:
         """Counters so far."""
@@ -102,7 +68,7 @@ class SyntheticInput(_Synthetic):
         device_rate: int | None = None,
         device_s: float = 0.0,
     ) -> None:
-        super().__init__(rate, block, device_rate or rate, device_s)
+        super().__init__(rate, block, device_rate, device_s)
         self.channels = channels
         self._side = self._intake = Intake(rate, self.device_rate, channels, channels)
         self._fed = silence(0, channels)
@@ -164,7 +130,7 @@ class SyntheticOutput(_Synthetic):
         device_rate: int | None = None,
         device_s: float = 0.0,
     ) -> None:
-        super().__init__(rate, block, device_rate or rate, device_s)
+        super().__init__(rate, block, device_rate, device_s)
         self.channels = channels
         self.prefill = 0
         self._side = self._outlet = Outlet(rate, self.device_rate, channels)

@@ -1,22 +1,18 @@
 """From this machine's microphone through a process to its loudspeaker."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from menura.audio.block import Samples, silence
 from menura.clock import Clock, monotonic_s
 from menura.devices.port import DuplexPort, PortStats
 from menura.dsp.meter import rms
-from menura.errors import FormatError, StateError
+from menura.errors import FormatError
+from menura.live.runner import OnError, Runner
 from menura.live.watch import WAITS, PortWatch
-from menura.log import get_logger
 from menura.units import db_to_gain
 
 __all__ = ["DuplexRunner", "DuplexStats"]
-
-logger = get_logger(__name__)
 
 PREFILL_BLOCKS = 2
 """Silence written ahead: one block for the device's next callback and one for a callback that comes early."""
@@ -25,7 +21,6 @@ LIMIT_BLOCKS = 8
 TRIM_EVERY_S = 2.0
 QUIET = db_to_gain(-50.0)
 """RMS below which frames can go without being missed."""
-JOIN_S = 5.0
 SMOOTHING = 0.05
 """Weight of the newest block in ``processing_ms``."""
 
@@ -57,7 +52,7 @@ class DuplexStats:
     port: PortStats = field(default_factory=PortStats)
 
 
-class DuplexRunner:
+class DuplexRunner(Runner[DuplexStats]):
     """One thread that reads a port, processes, and writes.
 
     What is under way between the devices is constant as long as processing keeps up. A late block leaves a gap and as
@@ -86,88 +81,29 @@ class DuplexRunner:
         port: DuplexPort,
         process: Callable[[Samples], Samples],
         *,
-        on_error: Callable[[Exception], None] | None = None,
+        on_error: OnError | None = None,
         prefill: int | None = None,
         lost_after_s: float = 1.0,
         clock: Clock = monotonic_s,
     ) -> None:
+        super().__init__(PortWatch(port, lost_after_s), "menura-audio", on_error)
         self.port = port
         self._process = process
-        self._on_error = on_error
         self._prefill = PREFILL_BLOCKS * port.block if prefill is None else prefill
         self._limit = self._prefill + (LIMIT_BLOCKS - PREFILL_BLOCKS) * port.block
-        self._watch = PortWatch(port, lost_after_s)
         self._clock = clock
-        self._guard = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._stopping = False
-        self._error: Exception | None = None
-        self._final: DuplexStats | None = None
         self._frames = self._dropped = 0
         self._since_trim = self._spare = 0
         self._processing_ms = self._processing_max_ms = 0.0
 
-    def __enter__(self) -> "DuplexRunner":
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start the port and the thread; nothing if it runs already.
-
-        Raises:
-            DeviceError: The device does not start; the port is closed then.
-            StateError: It has ended.
-        """
-        with self._guard:
-            if self._final is not None or self._stopping:
-                raise StateError("this runner has ended: make another, with another port")
-            if self._thread is not None:
-                return
-            try:
-                self.port.write(silence(self._prefill))
-                self.port.start(self._watch.signal)
-            except BaseException:
-                self._stopping = True
-                self.port.close()
-                raise
-            self._thread = threading.Thread(target=self._run, name="menura-audio", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Process and play what was captured until now, then end; nothing if it has ended."""
-        with self._guard:
-            self._stopping = True
-            thread = self._thread
-        if thread is None:
-            self.port.close()
-        elif thread is not threading.current_thread():
-            thread.join(JOIN_S)
-            if thread.is_alive():
-                logger.error("the audio thread has not ended within %.0f s: a device or a voice hangs", JOIN_S)
-
-    @property
-    def running(self) -> bool:
-        """Whether audio flows."""
-        return self._thread is not None and self._final is None
-
-    @property
-    def error(self) -> Exception | None:
-        """What ended it, if not :meth:`stop`."""
-        return self._error
+    def _start_devices(self) -> None:
+        self.port.write(silence(self._prefill))
+        self.port.start(self._watch.signal)
 
     @property
     def latency_ms(self) -> float:
         """From microphone to loudspeaker, as measured; without the delay of the process itself."""
         return self.stats().latency_ms
-
-    def stats(self) -> DuplexStats:
-        """Figures so far; once it has ended, those of the end."""
-        return self._final or self._measure(running=self.running)
 
     def _measure(self, *, running: bool) -> DuplexStats:
         port = self.port.stats()
@@ -182,29 +118,6 @@ class DuplexRunner:
             padded=port.padded,
             port=port,
         )
-
-    def _run(self) -> None:
-        final = None
-        try:
-            self._loop()
-            self._work()
-            final = self._measure(running=False)  # before the gap that ending makes
-            self._drain()
-        except Exception as error:
-            self._error = error
-        final = final or self._measure(running=False)
-        self.port.close()
-        self._final = final
-        if self._error is not None and self._on_error is not None:
-            try:
-                self._on_error(self._error)
-            except Exception:
-                logger.exception("on_error of the audio thread failed")
-
-    def _loop(self) -> None:
-        while not self._stopping:
-            self._watch.wait()
-            self._work()
 
     def _work(self) -> None:
         """Process what was captured."""
@@ -247,3 +160,6 @@ class DuplexRunner:
                 break
             self._watch.signal.acquire(timeout=self.port.block / self.port.rate)
         self.port.stop()
+
+    def _close(self) -> None:
+        self.port.close()

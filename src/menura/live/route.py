@@ -1,16 +1,15 @@
 """From a microphone through a process to loudspeakers whose clocks are their own."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 from menura.audio.block import Samples
 from menura.clock import monotonic_s
 from menura.devices.port import InputPort, OutputPort
-from menura.errors import ConfigError, DeviceError, FormatError, StateError
+from menura.errors import ConfigError, DeviceError, FormatError
 from menura.live.follower import Follower, FollowerStats
 from menura.live.gaps import GapMeter
+from menura.live.runner import OnError, Runner
 from menura.live.watch import PortWatch
 from menura.log import get_logger
 
@@ -18,7 +17,6 @@ __all__ = ["Route", "RouteStats"]
 
 logger = get_logger(__name__)
 
-JOIN_S = 5.0
 SMOOTHING = 0.05
 """Weight of the newest block in ``processing_ms`` and in the latencies, which jump by a block."""
 DRAIN_S = 0.5
@@ -55,7 +53,7 @@ class RouteStats:
     outputs: tuple[FollowerStats, ...] = ()
 
 
-class Route:
+class Route(Runner[RouteStats]):
     """One thread that reads a microphone, processes, and writes to outputs, each at a steady level.
 
     The first output is the one that matters: when it is lost, or the microphone is, the route ends. Others, such as a
@@ -83,87 +81,28 @@ class Route:
         process: Callable[[Samples], Samples],
         *,
         channels: int = 1,
-        on_error: Callable[[Exception], None] | None = None,
+        on_error: OnError | None = None,
         on_loss: Callable[[int, Exception], None] | None = None,
         lost_after_s: float = 1.0,
     ) -> None:
         if not sinks or any(sink.rate != source.rate for sink in sinks):
             raise ConfigError("a route has at least one output, and one rate for all")
+        super().__init__(PortWatch(source, lost_after_s), "menura-route", on_error)
         self.source = source
         self._sinks = tuple(sinks)
         self._process = process
-        self._on_error, self._on_loss = on_error, on_loss
-        self._watch = PortWatch(source, lost_after_s)
+        self._on_loss = on_loss
         self._followers = [Follower(sink, channels, source.block) for sink in sinks]
         self._alive: dict[int, _Life] = {k: _Life(lost_after_s) for k in range(len(sinks))}
         self._losses = GapMeter(source.rate)
-        self._guard = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._stopping = False
-        self._error: Exception | None = None
-        self._final: RouteStats | None = None
         self._frames = 0
         self._processing_ms = self._processing_max_ms = 0.0
         self._capture_ms = self._playback_ms = 0.0
 
-    def __enter__(self) -> "Route":
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start the devices and the thread; nothing if it runs already.
-
-        Raises:
-            DeviceError: A device does not start; all are closed then.
-            StateError: It has ended.
-        """
-        with self._guard:
-            if self._final is not None or self._stopping:
-                raise StateError("this route has ended: make another, with other ports")
-            if self._thread is not None:
-                return
-            try:
-                for follower in self._followers:
-                    follower.start()
-                self.source.start(self._watch.signal)
-            except BaseException:
-                self._stopping = True
-                self._close()
-                raise
-            self._thread = threading.Thread(target=self._run, name="menura-route", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Play what was captured until now, then end; nothing if it has ended."""
-        with self._guard:
-            self._stopping = True
-            thread = self._thread
-        self._watch.wake()
-        if thread is None:
-            self._close()
-        elif thread is not threading.current_thread():
-            thread.join(JOIN_S)
-            if thread.is_alive():
-                logger.error("the route's thread has not ended within %.0f s: a device or a voice hangs", JOIN_S)
-
-    @property
-    def running(self) -> bool:
-        """Whether audio flows."""
-        return self._thread is not None and self._final is None
-
-    @property
-    def error(self) -> Exception | None:
-        """What ended it, if not :meth:`stop`."""
-        return self._error
-
-    def stats(self) -> RouteStats:
-        """Figures so far; once it has ended, those of the end."""
-        return self._final or self._measure(running=self.running)
+    def _start_devices(self) -> None:
+        for follower in self._followers:
+            follower.start()
+        self.source.start(self._watch.signal)
 
     def _measure(self, *, running: bool) -> RouteStats:
         outputs = tuple(follower.stats() for follower in self._followers)
@@ -181,26 +120,6 @@ class Route:
             gaps=self._losses.gaps + outputs[0].gaps,
             outputs=outputs,
         )
-
-    def _run(self) -> None:
-        final = None
-        try:
-            while not self._stopping:
-                self._watch.wait()
-                self._work()
-            self._work()
-            final = self._measure(running=False)  # before the gap that ending makes
-            self._drain()
-        except Exception as error:
-            self._error = error
-        final = final or self._measure(running=False)
-        self._close()
-        self._final = final
-        if self._error is not None and self._on_error is not None:
-            try:
-                self._on_error(self._error)
-            except Exception:
-                logger.exception("on_error of the route failed")
 
     def _work(self) -> None:
         """Process what was captured, and see that the outputs live."""
