@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -165,25 +165,40 @@ class WebSocketRelay:
         self._started = True
         self._loop = asyncio.get_running_loop()
         self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="menura-relay")
-        rate, form = self.engine.target.rate, self.engine.target
-        up, down = [await self._build(voice, rate) for voice in self._voices]
-        plain = self.client_format == form
-        light = plain and self.options.mode is ProcessingMode.REALTIME
-        vad = self.options.vad
-        light_vad = not self._watched or vad is None or vad.type in _LIGHT_VAD
-        # what only looks at the bytes takes less time than to give it to a thread
-        strand_up = None if up is None and light and light_vad else Strand(self._pool)
-        strand_down = None if down is None and plain else Strand(self._pool)
-        limit_ms, connection = self.options.max_pending_ms, self._connection
-        uplink = Uplink(self.engine, up, self._watched)
-        self._lane = UpLane(uplink, connection, self.client_format, strand_up, limit_ms, self._watch_speech)
-        replies = Replies(self.engine, down, self.options.max_reply_ms)
-        self._player = ReplyPlayer(replies, self.engine, self._outbox, strand_down, self.options, self._clock)
+        up, down = [await self._build(voice, self.engine.target.rate) for voice in self._voices]
+        self._lane = self._make_lane(up)
         self._connection.on_event(self._on_event)
         self._connection.on_state_change(self._on_state)
         self._connection.on_error(self._on_error)
-        jobs = (self._open(), self._player.run(), self._watch())
+        jobs = (self._open(), *self._start_down(down), self._watch())
         self._tasks = [self._loop.create_task(job) for job in jobs]
+
+    def _make_lane(self, voice: VoiceSession | None) -> UpLane:
+        assert self._pool is not None
+        light = self.client_format == self.engine.target and self.options.mode is ProcessingMode.REALTIME
+        vad = self.options.vad
+        light_vad = not self._watched or vad is None or vad.type in _LIGHT_VAD
+        # what only looks at the bytes takes less time than to give it to a thread
+        strand = None if voice is None and light and light_vad else Strand(self._pool)
+        limit_ms, connection = self.options.max_pending_ms, self._connection
+        uplink = Uplink(self.engine, voice, self._watched)
+        return UpLane(uplink, connection, self.client_format, strand, limit_ms, self._watch_speech)
+
+    def _start_down(self, voice: VoiceSession | None) -> Sequence[Coroutine[Any, Any, None]]:
+        """Make what carries answers to the client; what of it runs."""
+        assert self._pool is not None
+        strand = None if voice is None and self.client_format == self.engine.target else Strand(self._pool)
+        replies = Replies(self.engine, voice, self.options.max_reply_ms)
+        self._player = ReplyPlayer(replies, self.engine, self._outbox, strand, self.options, self._clock)
+        return [self._player.run()]
+
+    def _abandon_down(self) -> None:
+        """Nobody listens any more."""
+        self._player.abandon()
+
+    def _silence(self, reason: str) -> None:
+        """The rest of the answer will not come."""
+        self._player.stop(reason)
 
     async def _build(self, voice: Voice | None, rate: int) -> VoiceSession | None:
         if voice is None:
@@ -205,7 +220,7 @@ class WebSocketRelay:
         self._outbox.close()
         if self._tasks:
             self._lane.abandon()
-            self._player.abandon()
+            self._abandon_down()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -235,8 +250,8 @@ class WebSocketRelay:
         code = "provider_refused" if refused else "provider_unavailable"
         text = "The AI provider refuses to serve the relay" if refused else "The AI provider cannot be reached"
         self.close_code = BAD_GATEWAY
-        self._player.stop("provider")
-        say(self._outbox, type="error", error=text, code=code)
+        self._silence("provider")
+        self.say(type="error", error=text, code=code)
         self._outbox.end()
 
     # --- up
@@ -260,7 +275,7 @@ class WebSocketRelay:
         else:
             self.engine.process_audio(audio)  # counts it
         why = self.engine.explain(audio) or "no samples"
-        say(self._outbox, type="error", error=f"Invalid audio: {why}", code="invalid_audio")
+        self.say(type="error", error=f"Invalid audio: {why}", code="invalid_audio")
         await self._outbox.room()
         return False
 
@@ -282,7 +297,7 @@ class WebSocketRelay:
         before, self._speech = self._speech, state
         if state is before or self._closed:
             return
-        say(self._outbox, type="speech", state=str(state))
+        self.say(type="speech", state=str(state))
         if state is VADState.SPEECH and before is not VADState.SPEECH_ENDING and self.options.own_barge_in:
             self.interrupt("speech")
 
@@ -322,12 +337,12 @@ class WebSocketRelay:
         if self._closed or self.close_code != 1000:
             return
         if state is ConnectionState.RECONNECTING:
-            self._player.stop("provider")  # the rest of the answer will not come
+            self._silence("provider")
             self._cut.clear()
         if state is ConnectionState.FAILED:
             self._fail(self._error)
         elif state is not ConnectionState.CLOSED:
-            say(self._outbox, type="provider", state=str(state))
+            self.say(type="provider", state=str(state))
 
     def _on_error(self, error: Exception) -> None:
         """What the client must know of it comes as an event, or as the relay's end."""
@@ -387,7 +402,7 @@ class WebSocketRelay:
         lost = self._losses()
         for direction, now_ms, before_ms in zip(("up", "down"), lost, self._lost, strict=True):
             if now_ms > before_ms:
-                say(self._outbox, type="dropped", direction=direction, ms=round(now_ms - before_ms, 3))
+                self.say(type="dropped", direction=direction, ms=round(now_ms - before_ms, 3))
         self._lost = lost
 
     def _losses(self) -> tuple[float, float]:
