@@ -8,6 +8,7 @@ from typing import ClassVar
 
 __all__ = [
     "AuthenticationError",
+    "ChannelClosedError",
     "ConfigError",
     "ConnectTimeoutError",
     "ConnectionLostError",
@@ -22,6 +23,7 @@ __all__ = [
     "ProtocolError",
     "ProviderError",
     "QuotaError",
+    "SlowSubscriberError",
     "StateError",
     "UnsafeModelError",
     "UnsupportedModelError",
@@ -51,6 +53,12 @@ class StateError(MenuraError, RuntimeError):
     """The call does not fit the state the object is in."""
 
     code = "invalid_state"
+
+
+class ChannelClosedError(StateError):
+    """The channel, or the subscription, was closed."""
+
+    code = "channel_closed"
 
 
 class DeviceError(MenuraError, OSError):
@@ -111,6 +119,20 @@ class LimitError(MenuraError, RuntimeError):
     """A stated limit was reached."""
 
     code = "limit_reached"
+
+
+class SlowSubscriberError(LimitError):
+    """A subscriber did not read fast enough.
+
+    Attributes:
+        lost: Items that it will not get.
+    """
+
+    code = "slow_subscriber"
+
+    def __init__(self, text: str, *, lost: int = 0) -> None:
+        super().__init__(text)
+        self.lost = lost
 
 
 class ConnectionLostError(MenuraError, ConnectionError):

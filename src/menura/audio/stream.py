@@ -1,29 +1,48 @@
 """A stretch of audio as a value that travels: raw PCM bytes with what is needed to read them."""
 
 import base64
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from numpy.typing import DTypeLike, NDArray
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_serializer,
+    model_validator,
+)
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from menura.audio.block import Samples
-from menura.audio.format import MAX_CHANNELS, AudioFormat, StreamFormat
-from menura.audio.pcm import decode, encode
+from menura.audio.format import MAX_CHANNELS
+from menura.audio.samples import FORMATS, from_samples, to_samples
 from menura.errors import FormatError
 
-__all__ = ["AudioStream"]
+__all__ = ["FORMATS", "AudioStream"]
 
-_ENCODING = {"pcm_s16le": AudioFormat.PCM16, "pcm_f32le": AudioFormat.PCM_F32}
+UNTIMED = (0.0, 0.0)
+_WIDTH = {name: pcm.width for name, pcm in FORMATS.items()}
 
 
-def _from_base64(value: Any) -> Any:
-    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+def _to_bytes(value: Any) -> Any:
+    if isinstance(value, str):
+        return base64.b64decode(value, validate=True)
+    return bytes(value) if isinstance(value, bytearray | memoryview) else value
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise FormatError(f"metadata: {type(value).__name__} cannot be written as JSON")
 
 
 _Bytes = Annotated[
     bytes,
-    BeforeValidator(_from_base64),
+    BeforeValidator(_to_bytes),
     PlainSerializer(lambda data: base64.b64encode(data).decode("ascii"), when_used="json"),
 ]
 
@@ -31,12 +50,17 @@ _Bytes = Annotated[
 class AudioStream(BaseModel):
     """Audio samples in memory; in JSON, ``data`` is base64.
 
+    It is frozen, for one stream may be on its way to many: :meth:`replaced` makes another. Whoever changes
+    ``metadata`` in place changes it for all of them.
+
     Attributes:
         data: Raw little-endian PCM, channels interleaved, whole frames only.
         sample_rate: Hz.
-        sample_width: Bytes per sample, which ``format`` must agree with.
-        timestamp: Start and end, seconds. It may span more or less than the samples do.
-        metadata: Whatever travels along.
+        channels: 1 to 8.
+        sample_width: Bytes per sample, which ``format`` must agree with; by default ``format``'s.
+        format: ``pcm_u8``, ``pcm_s16le``, ``pcm_s24le``, ``pcm_s32le`` or ``pcm_f32le``, FFmpeg's names.
+        timestamp: Start and end, seconds. It may span more or less than the samples do; ``(0.0, 0.0)`` says nothing.
+        metadata: Whatever travels along; for JSON, what JSON has, and numpy's scalars and arrays.
 
     Raises:
         pydantic.ValidationError: A ``ValueError`` that names the field.
@@ -45,56 +69,108 @@ class AudioStream(BaseModel):
     1.0
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["audio_stream"] = "audio_stream"
     data: _Bytes = b""
     sample_rate: int = Field(default=44_100, ge=1, le=768_000, strict=True)
     channels: int = Field(default=1, ge=1, le=MAX_CHANNELS, strict=True)
-    sample_width: int = 2
-    format: Literal["pcm_s16le", "pcm_f32le"] = "pcm_s16le"
-    timestamp: tuple[float, float] = (0.0, 0.0)
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    sample_width: int = Field(default=2, strict=True)
+    format: Literal["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"] = "pcm_s16le"
+    timestamp: tuple[float, float] = UNTIMED
+    metadata: Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)] = Field(
+        default_factory=dict
+    )
 
     @model_validator(mode="after")
-    def _agree(self) -> "AudioStream":
-        width = _ENCODING[self.format].width
+    def _agree(self) -> Self:
+        width = _WIDTH[self.format]
         if self.sample_width != width:
-            raise ValueError(f"sample_width: {self.format} has {width} bytes a sample, not {self.sample_width}")
+            if "sample_width" in self.model_fields_set:
+                raise ValueError(f"sample_width: {self.format} has {width} bytes a sample, not {self.sample_width}")
+            self.__dict__["sample_width"] = width
         if len(self.data) % (width * self.channels):
             raise ValueError(f"data: {len(self.data)} bytes are not whole frames of {width * self.channels} bytes")
         start, end = self.timestamp
-        if not (np.isfinite(start) and np.isfinite(end) and start <= end):
+        if not -math.inf < start <= end < math.inf:  # false for NaN too
             raise ValueError(f"timestamp: needs finite start <= end, not {self.timestamp}")
         return self
+
+    @field_serializer("metadata", when_used="json")
+    def _plain(self, metadata: dict[str, Any]) -> Any:
+        try:
+            return to_jsonable_python(metadata, fallback=_to_plain)
+        except (PydanticSerializationError, UnicodeDecodeError) as error:
+            raise FormatError(f"metadata: cannot be written as JSON: {error}") from error
 
     @property
     def frames(self) -> int:
         """Number of frames."""
         return len(self.data) // (self.sample_width * self.channels)
 
+    @property
+    def timed(self) -> bool:
+        """Whether ``timestamp`` says anything."""
+        return self.timestamp != UNTIMED
+
     def duration_seconds(self) -> float:
         """Duration of the samples, whatever the timestamp says."""
         return self.frames / self.sample_rate
 
-    def to_block(self) -> Samples:
-        """The samples as float32 ``[frames, channels]`` in −1…1."""
-        flat = decode(self.data, StreamFormat(_ENCODING[self.format]))
-        return flat.reshape(-1, self.channels)
-
-    @classmethod
-    def from_block(cls, x: NDArray[np.float32], sample_rate: int, **fields: Any) -> "AudioStream":
-        """Make a stream of a block.
-
-        Shape:
-            x: ``[frames, channels]`` in −1…1; rounded and clipped to 16 bits unless ``format="pcm_f32le"``.
+    def check_timestamp(self, tolerance_s: float = 0.0) -> Self:
+        """Return the stream if its timestamp spans what its samples last, within a frame and ``tolerance_s``.
 
         Raises:
-            FormatError: ``x`` is not two-dimensional.
+            FormatError: It does not.
+        """
+        start, end = self.timestamp
+        span_s, lasts_s = end - start, self.duration_seconds()
+        if abs(span_s - lasts_s) > tolerance_s + 1.0 / self.sample_rate:
+            raise FormatError(f"timestamp: {self.timestamp} spans {span_s:.6f} s, the samples last {lasts_s:.6f} s")
+        return self
+
+    def replaced(self, **changes: Any) -> Self:
+        """The same with other values in some fields, checked like any.
+
+        Raises:
+            pydantic.ValidationError: A ``ValueError`` that names the field.
+
+        >>> AudioStream(data=bytes(4)).replaced(timestamp=(1.0, 2.0)).timestamp
+        (1.0, 2.0)
+        """
+        fields = self.__dict__ | changes
+        if "format" in changes and "sample_width" not in changes:
+            del fields["sample_width"]
+        return type(self)(**fields)
+
+    def samples(self, dtype: DTypeLike = "float32") -> NDArray[Any]:
+        """The samples as ``[frames, channels]``, a copy: ``int16``, or −1…1 as ``float32`` or ``float64``.
+
+        Raises:
+            FormatError: ``Unsupported dtype``.
+        """
+        return to_samples(self.data, self.format, dtype).reshape(-1, self.channels)
+
+    def to_block(self) -> Samples:
+        """The samples as float32 ``[frames, channels]`` in −1…1."""
+        return self.samples()
+
+    @classmethod
+    def from_block(cls, x: NDArray[Any], sample_rate: int, **fields: Any) -> Self:
+        """Make a stream of a block; its timestamp begins at 0 unless given.
+
+        Shape:
+            x: ``[frames, channels]``, ``int16``, or floats in −1…1; rounded and clipped to 16 bits unless ``format``
+                is another.
+
+        Raises:
+            FormatError: ``x`` is not two-dimensional, or ``Unsupported dtype``.
+            pydantic.ValidationError: A ``ValueError`` that names the field.
         """
         if x.ndim != 2:
             raise FormatError(f"a block has the shape [frames, channels], not {list(x.shape)}")
-        encoding = _ENCODING[fields.get("format", "pcm_s16le")]
-        data = encode(np.ascontiguousarray(x).reshape(-1, 1), StreamFormat(encoding))
-        fields = {"timestamp": (0.0, len(x) / sample_rate), "sample_width": encoding.width} | fields
-        return cls(data=data, sample_rate=sample_rate, channels=x.shape[1], **fields)
+        form = fields.get("format", "pcm_s16le")
+        if form not in FORMATS:
+            raise FormatError(f"format: must be one of {', '.join(FORMATS)}, not {form!r}")
+        fields = {"timestamp": (0.0, len(x) / sample_rate if sample_rate else 0.0)} | fields
+        return cls(data=from_samples(x, form), sample_rate=sample_rate, channels=x.shape[1], **fields)

@@ -1,0 +1,68 @@
+"""What carries items between machines: a seam below :class:`~menura.channels.manager.ChannelManager`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+__all__ = ["Deliver", "Transport"]
+
+Deliver = Callable[[str, object], Awaitable[None] | None]
+"""Hand an item that arrived on a channel to this process' subscribers; never raises.
+
+Nothing is returned where all took it, by their policy. Otherwise a subscriber whose policy is ``block`` is full:
+await what is returned, and deliver nothing more on this channel before that; other channels go on.
+"""
+
+
+class Transport(Protocol):
+    """Carries the items of channels by their names.
+
+    The manager checks names, types and formats, keeps the subscribers with their queues, policies and counters, and
+    replays. A transport gets items that passed the checks, and hands over what arrives. What is published comes back
+    to this process' own subscribers through the transport too, so that all see the same order.
+
+    All methods but ``publish_nowait`` are called in the loop in which ``open`` ran, or, ``bind``, ``join`` and
+    ``leave``, before there is one.
+    """
+
+    def bind(self, deliver: Deliver) -> None:
+        """Say where to hand items; called once, before anything else."""
+
+    async def open(self) -> None:
+        """Connect; nothing happens where that was done. Called before every first publish and by ``async with``.
+
+        Raises:
+            ConnectionLostError: It cannot be reached.
+        """
+
+    def join(self, name: str) -> None:
+        """Somebody here wants this channel's items, from now on; with no loop or connection yet, as soon as there is.
+
+        Items that this process publishes after this call must come.
+        """
+
+    async def ready(self, name: str) -> None:
+        """Wait until items that others publish on a joined channel come too."""
+
+    def leave(self, name: str) -> None:
+        """Nobody here wants this channel's items any more."""
+
+    async def publish(self, name: str, item: Any) -> None:
+        """Send an item; items of one publisher arrive in order. Waits while the way is full.
+
+        Raises:
+            FormatError: The item cannot be encoded.
+            ConnectionLostError: There is no connection, and no more room for what waits for one.
+        """
+
+    def publish_nowait(self, name: str, item: Any) -> None:
+        """The same from synchronous code, in any thread, without waiting.
+
+        Raises:
+            LimitError: There is no room for it now.
+        """
+
+    async def close(self) -> None:
+        """Send what waits, if that can be done soon, and disconnect; nothing happens where that was done."""
+
+    def stats(self) -> Any:
+        """A frozen dataclass of figures."""
