@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from menura.log import get_logger, log_internal_error
 from menura.protocol.realtime_beta import BETA_NAMES, GA_NAMES, as_beta
 from menura.protocol.realtime_server import SERVER_EVENT_TYPES, ServerEvent
 
-__all__ = ["Callbacks", "Failure", "Notice", "StateChange"]
+__all__ = ["Callbacks", "Failure", "Notice", "Rest", "StateChange"]
 
 _log = get_logger(__name__)
 Callback = Callable[[Any], Any]
@@ -35,7 +35,26 @@ class Failure:
     error: Exception
 
 
-Notice = ServerEvent | StateChange | Failure
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What is left to do for an event whose callbacks were begun at once.
+
+    Attributes:
+        waits: What a callback returned that must be awaited.
+        argument: It was called with this.
+        calls: Those that come after.
+    """
+
+    waits: Awaitable[Any] | None
+    argument: Any
+    calls: "tuple[tuple[Callback, Any], ...]"
+
+    def wait(self, _: Any) -> Awaitable[Any] | None:
+        """As a callback: what is to be awaited."""
+        return self.waits
+
+
+Notice = ServerEvent | StateChange | Failure | Rest
 
 
 class Callbacks:
@@ -46,6 +65,7 @@ class Callbacks:
         self._events: dict[str, tuple[Callback, ...]] = {}
         self._states: tuple[Callback, ...] = ()
         self._errors: tuple[Callback, ...] = ()
+        self._busy = False  # an event's callbacks are being called in an event loop
         self.raised = 0
 
     def add(self, name: str, callback: Callback) -> None:
@@ -81,11 +101,47 @@ class Callbacks:
             self._states = tuple(other for other in self._states if other != callback)
             self._errors = tuple(other for other in self._errors if other != callback)
 
+    def at_once(self, event: ServerEvent, stream: EventStream[Notice]) -> bool:
+        """Call whoever wants an event, unless others wait or are at work: then it must be queued, to keep the order.
+
+        In the event loop of :meth:`serve`. What a callback must wait for is left to that.
+
+        Returns:
+            Whether it was done.
+        """
+        if self._busy or len(stream):
+            return False
+        self._busy = True
+        try:
+            due = self._due(event)
+            for index, (callback, argument) in enumerate(due):
+                rest = self._begin(callback, argument, tuple(due[index + 1 :]))
+                if rest is not None:
+                    stream.put(rest, 0)
+                    break
+        finally:
+            self._busy = False
+        return True
+
+    def _begin(self, callback: Callback, argument: Any, others: tuple[tuple[Callback, Any], ...]) -> Rest | None:
+        try:
+            result = callback(argument)
+        except (Exception, SystemExit) as error:  # an exit in a callback ends no connection
+            reporters = self._raised(error, argument)
+            return Rest(None, argument, (*((reporter, error) for reporter in reporters), *others))
+        return Rest(result, argument, others) if result is not None and inspect.isawaitable(result) else None
+
     async def serve(self, stream: EventStream[Notice]) -> None:
         """Call whoever wants what comes from a stream, until it ends; in an event loop."""
         async for notice in stream:
-            for callback, argument in self._due(notice):
-                await self._call(callback, argument)
+            self._busy = True
+            try:
+                if isinstance(notice, Rest) and notice.waits is not None:
+                    await self._call(notice.wait, notice.argument)
+                for callback, argument in self._due(notice):
+                    await self._call(callback, argument)
+            finally:
+                self._busy = False
 
     async def _call(self, callback: Callback, argument: Any) -> None:
         try:
@@ -119,7 +175,9 @@ class Callbacks:
         log_internal_error(_log, "a callback raised", error)
         return () if isinstance(argument, BaseException) else self._errors
 
-    def _due(self, notice: Notice) -> list[tuple[Callback, Any]]:
+    def _due(self, notice: Notice) -> Sequence[tuple[Callback, Any]]:
+        if isinstance(notice, Rest):
+            return notice.calls
         if isinstance(notice, StateChange):
             return [(callback, notice.state) for callback in self._states]
         if isinstance(notice, Failure):

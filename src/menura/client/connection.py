@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
-from menura.client.callbacks import Callbacks
+from menura.client.callbacks import Callbacks, Notice
 from menura.client.hub import Hub
 from menura.client.link import Link, LinkCounts, Timing
 from menura.client.options import ConnectionOptions, ConnectionState
@@ -38,7 +38,7 @@ class RealtimeConnectionManager:
     With :meth:`start` and :meth:`stop` it runs in a thread of its own and is used from any; with ``async with`` or
     :meth:`connect` it runs in the caller's event loop. Events go to callbacks (:meth:`on`) and to :meth:`events`.
     Callbacks run one after another beside the socket, which never waits for them; in an event loop they share it with
-    everything else, so there they must not block.
+    everything else, and are called as an event comes where nothing waits, so there they must not block.
 
     When the connection breaks it comes back, unless that cannot help (key, quota, account, model): the settings of all
     ``session.update`` events go first, then the part of the turn that the provider has not confirmed. What the provider
@@ -165,7 +165,7 @@ class RealtimeConnectionManager:
             AuthenticationError, QuotaError, ProviderError, ConnectTimeoutError, StateError: As there.
         """
         with self._control:
-            link = self._begin()
+            link = self._begin(self._callbacks.at_once)
             jobs = (link.run(), self._callbacks.serve(self._hub.notices))
             self._tasks = [asyncio.get_running_loop().create_task(job) for job in jobs]
         limit_s = self._options.start_timeout_s if timeout_s is None else timeout_s
@@ -200,10 +200,10 @@ class RealtimeConnectionManager:
 
     # --- both
 
-    def _begin(self) -> Link:
+    def _begin(self, at_once: Callable[[ServerEvent, EventStream[Notice]], bool] | None = None) -> Link:
         if self.state not in _IDLE:
             raise StateError("the connection is started already")
-        self._hub.begin()
+        self._hub.begin(at_once)
         link = Link(self._session, self._lock, self._target, self._options, self._hub, self._timing)
         if self._link is not None:
             link.counts = self._link.counts

@@ -2,6 +2,7 @@
 
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 from menura.client.callbacks import Failure, Notice, StateChange
@@ -26,10 +27,17 @@ class Hub:
         self.error: MenuraError | None = None  # the last one
         self.dropped = 0
         self.notices: EventStream[Notice] = self._stream()
+        self._at_once: Callable[[ServerEvent, EventStream[Notice]], bool] | None = None
 
-    def begin(self) -> None:
-        """A new life of the connection."""
+    def begin(self, at_once: Callable[[ServerEvent, EventStream[Notice]], bool] | None = None) -> None:
+        """A new life of the connection.
+
+        Args:
+            at_once: Offered each event before it is queued for callbacks, with their stream; returns whether it was
+                taken. In the link's event loop.
+        """
         self.notices = self._stream()
+        self._at_once = at_once
         self.error = None
         self.state = ConnectionState.CONNECTING
 
@@ -63,9 +71,16 @@ class Hub:
     def on_event(self, event: ServerEvent, size: int) -> None:
         """An event came."""
         audio = isinstance(event, AudioDelta)
-        self.notices.put(event, size, audio)
-        for stream in self._streams():
-            stream.put(event, size, audio)
+        if self._at_once is None or not self._at_once(event, self.notices):
+            self.notices.put(event, size, audio)
+        if self._readers:
+            for stream in self._streams():
+                stream.put(event, size, audio)
+
+    @property
+    def full(self) -> bool:
+        """Whether the slowest has no room, where that is the policy."""
+        return self.notices.full or (bool(self._readers) and any(stream.full for stream in self._streams()))
 
     async def room(self) -> None:
         """Wait for the slowest, where that is the policy."""

@@ -9,12 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
-
 from menura.client.opening import open_socket
 from menura.client.options import ConnectionOptions, ConnectionState
 from menura.client.target import Target
+from menura.client.wire import Wire
 from menura.clock import Clock, monotonic_s
 from menura.errors import (
     ConnectionLostError,
@@ -37,6 +35,10 @@ class Listener(Protocol):
 
     def on_event(self, event: ServerEvent, size: int) -> None:
         """An event came in a message of ``size`` bytes."""
+
+    @property
+    def full(self) -> bool:
+        """Whether no more should come before :meth:`room` says so."""
 
     async def room(self) -> None:
         """Wait until more may come."""
@@ -109,6 +111,9 @@ class Link:
         self._work, self._stopping = asyncio.Event(), asyncio.Event()
         self._thread = 0
         self._awake = self._stop_asked = False
+        self._wire: Wire | None = None
+        self._attention = asyncio.Event()  # of the task that watches over a connection
+        self._ending: Fault | Exception | None = None
         self._ready_s: float | None = None
         self._replacing = False  # the next connection is no reconnect, but a recycled session
         self.counts = LinkCounts()
@@ -118,14 +123,13 @@ class Link:
     # --- any thread
 
     def wake(self) -> None:
-        """There is something to send."""
-        if not self._awake and self._loop is not None:
+        """There is something to send; in the loop's own thread it leaves at once."""
+        if threading.get_ident() == self._thread:
+            self._flush()
+        elif not self._awake and self._loop is not None:
             self._awake = True
-            if threading.get_ident() == self._thread:
-                self._work.set()  # a wake-up between threads costs two system calls
-                return
             with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._work.set)
+                self._loop.call_soon_threadsafe(self._flush)
 
     def stop(self) -> None:
         """End, within :attr:`ConnectionOptions.close_timeout_s`."""
@@ -200,17 +204,18 @@ class Link:
     async def _connect_once(self) -> Ending:
         self.counts.attempts += 1
         socket = await _first_of(open_socket(self._target, self._options), self._stopping.wait())
-        if not isinstance(socket, ClientConnection):
+        if not isinstance(socket, Wire):
             return socket if isinstance(socket, Fault) else None
         try:
             with self._lock:
                 self._session.opened()
-            self._work.set()
+            self._wire, self._ending = socket, None
             ending: Ending = await _first_of(
                 self._read(socket), self._write(socket), self._watch(), self._stopping.wait()
             )
             return None if self._stopping.is_set() else ending
         finally:
+            self._wire = None
             if self._ready_s is not None and self._clock() - self._ready_s >= self._options.stable_s:
                 self._backoff.reset()
             self._ready_s = None
@@ -218,7 +223,7 @@ class Link:
                 self._session.lost()
             await self._close(socket)
 
-    async def _close(self, socket: ClientConnection) -> None:
+    async def _close(self, socket: Wire) -> None:
         """Say goodbye if there is time for it, then cut."""
         with suppress(Exception):
             async with asyncio.timeout(self._options.close_timeout_s):
@@ -227,34 +232,69 @@ class Link:
 
     # --- one connection
 
-    async def _write(self, socket: ClientConnection) -> Ending:
-        """Send whatever may be sent; the socket's own buffer is small, so what waits waits where it can grow stale."""
-        try:
-            while True:
-                await self._work.wait()
-                self._work.clear()
-                self._awake = False
-                while (text := self._next()) is not None:
-                    await socket.send(text)
-        except ConnectionClosed:
-            return self._judge_closed(socket)
+    def _flush(self) -> None:
+        """Send whatever may be sent, while the socket takes it; its own buffer is small, so what waits waits where it
+        can grow stale."""
+        self._awake = False
+        wire = self._wire
+        while wire is not None and wire.writable and (text := self._next()) is not None:
+            wire.say(text)
+        if wire is not None and wire.paused:
+            self._work.set()
 
     def _next(self) -> str | None:
         with self._lock:
             return self._session.take()
 
-    async def _read(self, socket: ClientConnection) -> Ending:
+    async def _write(self, wire: Wire) -> None:
+        """Go on sending when a socket that was full takes more."""
+        self._flush()
         while True:
-            try:
-                message = await socket.recv()
-            except ConnectionClosed:
-                return self._judge_closed(socket)
-            fault = self._take_in(message)
-            if fault is not None:
-                return fault
-            await self._listener.room()
+            await self._work.wait()
+            self._work.clear()
+            with suppress(OSError):
+                await wire.drain()
+            self._flush()
 
-    def _judge_closed(self, socket: ClientConnection) -> Fault:
+    async def _read(self, wire: Wire) -> Ending:
+        """Watch over what :meth:`_hear` does as messages come."""
+        over = asyncio.ensure_future(wire.over.wait())
+        over.add_done_callback(lambda _: self._attention.set())
+        try:
+            self._attention.clear()
+            wire.hear(self._hear)
+            while True:
+                if isinstance(self._ending, Fault):
+                    return self._ending
+                if self._ending is not None:
+                    raise self._ending
+                if wire.paused_reading:
+                    await self._listener.room()
+                    wire.go_on()
+                elif wire.over.is_set():
+                    return self._judge_closed(wire)
+                else:
+                    await self._attention.wait()
+                    self._attention.clear()
+        finally:
+            over.cancel()
+
+    def _hear(self, message: str | bytes) -> None:
+        """A message came: it is told at once, without a task between."""
+        wire = self._wire
+        if wire is None or self._ending is not None:
+            return
+        try:
+            self._ending = self._take_in(message)
+        except Exception as error:  # none of it may end in the event loop's hands
+            self._ending = error
+        if self._ending is not None:
+            self._attention.set()
+        elif self._listener.full:
+            wire.pause()
+            self._attention.set()
+
+    def _judge_closed(self, socket: Wire) -> Fault:
         """By the provider's own words if it said any; a connection that broke has none."""
         received, sent = socket.protocol.close_rcvd, socket.protocol.close_sent
         if sent is not None and not socket.protocol.close_rcvd_then_sent:
@@ -292,8 +332,8 @@ class Link:
             self.counts.reconnects += 1
         self._replacing = False
         self._ready_s = self._clock()
-        self._work.set()
         self._enter(ConnectionState.CONNECTED)
+        self._flush()
         with suppress(InvalidStateError):
             self.first.set_result(None)
 

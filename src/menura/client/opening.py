@@ -4,11 +4,12 @@ import logging
 import ssl
 from collections.abc import Callable
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 
 from menura.client.options import ConnectionOptions
 from menura.client.target import Target
+from menura.client.wire import Wire
 from menura.errors import AuthenticationError, ConfigError, ConnectionLostError, ConnectTimeoutError, ProviderError
 from menura.log import get_logger
 from menura.protocol.realtime_faults import Fault, judge_status
@@ -32,7 +33,7 @@ class _Connect(connect):
         return exc
 
 
-async def open_socket(target: Target, options: ConnectionOptions) -> ClientConnection | Fault:
+async def open_socket(target: Target, options: ConnectionOptions) -> Wire | Fault:
     """Connect to a provider.
 
     Returns:
@@ -45,8 +46,9 @@ async def open_socket(target: Target, options: ConnectionOptions) -> ClientConne
         what = type(error).__name__  # its text may be about the key
         return Fault(AuthenticationError(f"no API key: the function that gives it raised {what}"), retry=False)
     try:
-        return await _Connect(
+        socket = await _Connect(
             target.url,
+            create_connection=Wire,
             additional_headers=headers,
             compression=None,  # base64 of speech hardly shrinks
             open_timeout=options.open_timeout_s,
@@ -56,6 +58,8 @@ async def open_socket(target: Target, options: ConnectionOptions) -> ClientConne
             max_size=options.max_message_bytes,
             logger=_WireLog(_log),
         )
+        assert isinstance(socket, Wire)
+        return socket
     except Exception as error:
         kind = next(kind for kind in _MEANINGS if isinstance(error, kind))
         return _MEANINGS[kind](error, target.public)

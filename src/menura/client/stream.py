@@ -86,6 +86,11 @@ class EventStream(Generic[T]):
             self._on_drop()
 
     @property
+    def full(self) -> bool:
+        """Whether whoever fills it should wait for :meth:`room`."""
+        return self._backlog is Backlog.BLOCK and self._full and not self._closed
+
+    @property
     def closed(self) -> bool:
         """Whether no more comes."""
         return self._closed

@@ -70,6 +70,11 @@ class Outbox:
                 self._room.set()
         return item
 
+    @property
+    def full(self) -> bool:
+        """Whether :meth:`room` has to wait."""
+        return not self._room.is_set()
+
     async def room(self) -> None:
         """Wait until another reply may be queued."""
         await self._room.wait()

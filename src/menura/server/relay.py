@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -303,12 +303,12 @@ class WebSocketRelay:
 
     # --- down
 
-    async def _on_event(self, event: ServerEvent) -> None:
+    def _on_event(self, event: ServerEvent) -> Awaitable[None] | None:
+        """Take an event, at once; what is returned is to be waited for before another."""
         if self._closed:
-            return
+            return None
         if isinstance(event, AudioDelta):
-            await self._on_audio(event)
-            return
+            return self._on_audio(event)
         if event.type == "response.created":
             self._response = event.get("response").id or ""
             if self._response in self._cut:
@@ -318,20 +318,21 @@ class WebSocketRelay:
         elif event.type == "input_audio_buffer.speech_started" and self.options.provider_barge_in:
             self.interrupt("speech")
         shown = client_view(event, self._redact)
-        if shown is not None:
-            say(self._outbox, **shown)
-            await self._outbox.room()
+        if shown is None:
+            return None
+        say(self._outbox, **shown)
+        return self._outbox.room() if self._outbox.full else None
 
-    async def _on_audio(self, event: AudioDelta) -> None:
+    def _on_audio(self, event: AudioDelta) -> Awaitable[None] | None:
         if event.response_id in self._cut:
-            return
+            return None
         self._response = event.response_id
         try:
             audio = event.audio
         except ProtocolError as error:
             _log.info("a provider's audio was left out: %s", error)
-            return
-        await self._player.hear(audio, event.item_id)
+            return None
+        return self._player.hear(audio, event.item_id)
 
     def _on_state(self, state: ConnectionState) -> None:
         if self._closed or self.close_code != 1000:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -70,10 +70,15 @@ class ReplyPlayer:
         self.replies.stop()
         self._room.set()
 
-    async def hear(self, audio: bytes, item_id: str) -> None:
-        """More of an answer. Where its audio is worked on slower than it comes, this waits."""
-        await self._room.wait()
+    def hear(self, audio: bytes, item_id: str) -> Awaitable[Any] | None:
+        """More of an answer; returns what to wait for before there is more, where it comes faster than it is worked
+        on."""
+        if self._strand is None:
+            self.replies.add(audio, item_id, self.replies.era)
+            self._pump()
+            return None
         self._do(partial(self.replies.add, audio, item_id, self.replies.era))
+        return None if self._room.is_set() else self._room.wait()
 
     def end(self) -> None:
         """The answer has all its audio."""
