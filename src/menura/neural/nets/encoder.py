@@ -1,0 +1,141 @@
+"""The synthesizer's text encoder as a graph: content features and pitch in, the prior's mean and deviation out.
+
+Source:
+    Kim et al., "VITS", 2021; relative positions as Shaw et al. 2018, within a window.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from menura.neural.nets.config import SynthesizerConfig
+from menura.neural.nets.graph import Graph, Network, Weights
+from menura.neural.nets.layers import add, heads, layer_norm, leaky, linear, merge, product
+
+__all__ = ["COARSE_PITCHES", "encoder"]
+
+COARSE_PITCHES = 256
+"""Rows of the pitch table."""
+
+
+def encoder(config: SynthesizerConfig, weights: Weights) -> Network:
+    """The text encoder.
+
+    Shape:
+        ``phone`` ``[batch, frames, features]``, a frame every 10 ms, and for a voice with pitch ``pitch``
+        ``[batch, frames]`` int64 in 0…255 → ``mean`` and ``log_deviation`` ``[batch, inter, frames]``. All sequences
+        of a batch are equally long.
+
+    Raises:
+        ModelError: A weight is missing or of another shape.
+    """
+    g = Graph("encoder", weights)
+    phone = g.input("phone", ("batch", "frames", config.features))
+    x = linear(g, phone, "enc_p.emb_phone", config.features, config.hidden)
+    if config.f0:
+        pitch = g.input("pitch", ("batch", "frames"), np.int64)
+        table = g.weight("enc_p.emb_pitch.weight", (COARSE_PITCHES, config.hidden))
+        x = add(g, x, g.op("Gather", table, pitch, axis=0))
+    x = leaky(g, g.op("Mul", x, g.constant(config.hidden**0.5)), 0.1)
+    band = _Band.of(g, phone)
+    for index in range(config.layers):
+        y = _attention(g, config, x, f"enc_p.encoder.attn_layers.{index}", band)
+        x = _norm(g, config, add(g, x, y), f"enc_p.encoder.norm_layers_1.{index}")
+        y = _feed(g, config, x, f"enc_p.encoder.ffn_layers.{index}")
+        x = _norm(g, config, add(g, x, y), f"enc_p.encoder.norm_layers_2.{index}")
+    statistics = g.op("Transpose", linear(g, x, "enc_p.proj", config.hidden, 2 * config.inter), perm=[0, 2, 1])
+    names = ("statistics.mean", "statistics.log_deviation")
+    mean, log_deviation = g.ops("Split", statistics, names=names, axis=1, num_outputs=2)
+    for name, value in (("mean", mean), ("log_deviation", log_deviation)):
+        g.output(name, value, ("batch", config.inter, "frames"))
+    return g.build()
+
+
+def _norm(g: Graph, config: SynthesizerConfig, x: str, name: str) -> str:
+    gamma, beta = (g.weight(f"{name}.{part}", (config.hidden,)) for part in ("gamma", "beta"))
+    return layer_norm(g, x, gamma, beta)
+
+
+def _feed(g: Graph, config: SynthesizerConfig, x: str, name: str) -> str:
+    x = g.op("Relu", _wide(g, config.kernel, x, f"{name}.conv_1", (config.filter, config.hidden)))
+    return _wide(g, config.kernel, x, f"{name}.conv_2", (config.hidden, config.filter))
+
+
+def _wide(g: Graph, kernel: int, x: str, name: str, shape: tuple[int, int]) -> str:
+    """A convolution of rows over time, padded to equal length: shifted copies side by side, times one matrix."""
+    outputs, inputs = shape
+    weight = g.array(f"{name}.weight", (outputs, inputs, kernel))
+    matrix = weight.transpose(2, 1, 0).reshape(kernel * inputs, outputs)
+    if kernel > 1:
+        before = (kernel - 1) // 2
+        padded = g.op("Pad", x, g.ints(0, before, 0, 0, kernel - 1 - before, 0))
+        # tap k ends kernel − 1 − k frames before the padded end; the last one at the end itself
+        ends = [k - kernel + 1 if k < kernel - 1 else np.iinfo(np.int64).max for k in range(kernel)]
+        taps = [g.op("Slice", padded, g.ints(k), g.ints(end), g.ints(1)) for k, end in enumerate(ends)]
+        x = g.op("Concat", *taps, axis=-1)
+    return product(g, x, name, matrix, g.array(f"{name}.bias", (outputs,)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """Shapes for moving between offsets and positions; values of the graph that depend on its length T.
+
+    Attributes:
+        frames: ``[T]``.
+        flat: Shape ``[0, 0, −1]``, the rows joined.
+    """
+
+    frames: str
+    flat: str
+
+    @classmethod
+    def of(cls, g: Graph, phone: str) -> "_Band":
+        return cls(g.op("Shape", phone, start=1, end=2), g.ints(0, 0, -1))
+
+
+def _to_positions(g: Graph, band: _Band, x: str, window: int) -> str:
+    """Per query and offset ``[b, h, T, 2w+1]`` → per query and key ``[b, h, T, T]``, zero outside the window.
+
+    Rows widened by T zeros and read again one column narrower: each row begins one column later than the one before, so
+    offset c of query i lies in column i + c, which is key i + c − w.
+    """
+    width = 2 * window + 1
+    widened = g.op("Pad", x, g.op("Concat", g.ints(0, 0, 0, 0, 0, 0, 0), band.frames, axis=0))
+    joined = g.op("Reshape", widened, band.flat)
+    joined = g.op("Slice", joined, g.ints(0), g.op("Neg", band.frames), g.ints(2))
+    narrow = g.op("Add", band.frames, g.ints(width - 1))
+    skewed = g.op("Reshape", joined, g.op("Concat", g.ints(0, 0), band.frames, narrow, axis=0))
+    return g.op("Slice", skewed, g.ints(window), g.op("Add", band.frames, g.ints(window)), g.ints(3))
+
+
+def _to_offsets(g: Graph, band: _Band, x: str, window: int) -> str:
+    """The inverse of :func:`_to_positions`: what lies outside the sequence is zero."""
+    width = 2 * window + 1
+    padded = g.op("Reshape", g.op("Pad", x, g.ints(0, 0, 0, window, 0, 0, 0, window)), band.flat)
+    padded = g.op("Pad", padded, g.op("Concat", g.ints(0, 0, 0, 0, 0), band.frames, axis=0))
+    wide = g.op("Add", band.frames, g.ints(width))
+    straight = g.op("Reshape", padded, g.op("Concat", g.ints(0, 0), band.frames, wide, axis=0))
+    return g.op("Slice", straight, g.ints(0), g.ints(width), g.ints(3))
+
+
+def _attention(g: Graph, config: SynthesizerConfig, x: str, name: str, band: _Band) -> str:
+    """Self-attention whose keys and values each have an addend for every offset within the window."""
+    hidden, width = config.hidden, config.hidden // config.heads
+    layers = {"conv_q": np.float32(width**-0.5), "conv_k": np.float32(1), "conv_v": np.float32(1)}
+    shape = (hidden, hidden, 1)
+    matrix = np.concatenate([g.array(f"{name}.{p}.weight", shape)[:, :, 0].T * s for p, s in layers.items()], axis=1)
+    bias = np.concatenate([g.array(f"{name}.{p}.bias", (hidden,)) * s for p, s in layers.items()])
+    joined = product(g, x, f"{name}.qkv", matrix, bias)
+    names = tuple(f"{name}.{part}" for part in "qkv")
+    query, key, value = (
+        heads(g, part, config.heads, width) for part in g.ops("Split", joined, names=names, axis=-1, num_outputs=3)
+    )
+    # one table for all heads, or one each
+    keys, values = (g.array(f"{name}.emb_rel_{part}", (None, None, width)) for part in "kv")
+    window = keys.shape[1] // 2
+    offsets = g.op("MatMul", query, g.hold(f"{name}.emb_rel_k.T", keys.transpose(0, 2, 1)))
+    scores = g.op("MatMul", query, g.op("Transpose", key, perm=[0, 1, 3, 2]))
+    chances = g.op("Softmax", add(g, scores, _to_positions(g, band, offsets, window)), axis=-1)
+    nearby = g.op("MatMul", _to_offsets(g, band, chances, window), g.hold(f"{name}.emb_rel_v", values))
+    mixed = add(g, g.op("MatMul", chances, value), nearby)
+    return linear(g, merge(g, mixed, hidden), f"{name}.conv_o", hidden, hidden)

@@ -1,0 +1,146 @@
+"""HuBERT and ContentVec as a graph: 16 kHz audio in, content features out.
+
+Source:
+    Hsu et al., "HuBERT", 2021; Baevski et al., "wav2vec 2.0", 2020. Names of weights as Hugging Face has them.
+"""
+
+import numpy as np
+
+from menura.errors import ModelError
+from menura.neural.nets.config import HubertConfig
+from menura.neural.nets.graph import Graph, Network, Weights
+from menura.neural.nets.layers import add, attend, conv, gelu, heads, layer_norm, linear, merge, planes, product, rows
+
+__all__ = ["hubert", "hubert_front", "hubert_transformer"]
+
+
+def hubert(config: HubertConfig, weights: Weights, *, layer: int | None = None, project: bool = False) -> Network:
+    """The whole encoder.
+
+    Args:
+        config: Its sizes.
+        weights: Its checkpoint.
+        layer: The layer whose output is wanted, counted from 1; later ones are left out. None: the last.
+        project: Apply ``final_proj``. RVC v1 takes layer 9 projected, v2 the last layer.
+
+    Shape:
+        ``wav`` ``[batch, samples]`` at 16 kHz → ``features`` ``[batch, frames, channels]``, a frame every 20 ms, where
+        ``frames`` is ``config.frames(samples)``.
+
+    Raises:
+        ModelError: A weight is missing or of another shape, or there is no such layer.
+    """
+    g = Graph("hubert", weights)
+    wav = g.input("wav", ("batch", "samples"))
+    x = _transformer(g, config, _front(g, config, wav), layer)
+    return _finish(g, config, x, project)
+
+
+def hubert_front(config: HubertConfig, weights: Weights) -> Network:
+    """The convolutional front end alone: ``wav`` ``[batch, samples]`` → ``conv`` ``[batch, frames, channels]``."""
+    g = Graph("hubert-front", weights)
+    x = _front(g, config, g.input("wav", ("batch", "samples")))
+    g.output("conv", x, ("batch", "frames", config.conv_dim[-1]))
+    return g.build()
+
+
+def hubert_transformer(
+    config: HubertConfig, weights: Weights, *, layer: int | None = None, project: bool = False
+) -> Network:
+    """What follows :func:`hubert_front`: ``conv`` → ``features``; arguments as for :func:`hubert`."""
+    g = Graph("hubert-transformer", weights)
+    x = _transformer(g, config, g.input("conv", ("batch", "frames", config.conv_dim[-1])), layer)
+    return _finish(g, config, x, project)
+
+
+def _finish(g: Graph, config: HubertConfig, x: str, project: bool) -> Network:
+    width = config.hidden
+    if project:
+        if not config.projection:
+            raise ModelError("this content model has no final_proj: voices of RVC v1 need one that has")
+        x, width = linear(g, x, "final_proj", config.hidden, config.projection), config.projection
+    g.output("features", x, ("batch", "frames", width))
+    return g.build()
+
+
+def _front(g: Graph, config: HubertConfig, wav: str) -> str:
+    """Strided convolutions from samples to rows."""
+    x = g.op("Unsqueeze", wav, g.ints(1, 2))
+    inputs = 1
+    for index, (width, kernel, stride) in enumerate(
+        zip(config.conv_dim, config.conv_kernel, config.conv_stride, strict=True)
+    ):
+        name = f"feature_extractor.conv_layers.{index}"
+        x = conv(g, x, f"{name}.conv", (width, inputs, kernel), stride=stride)
+        if config.conv_norm == "layer" or index == 0:
+            scale, bias = (g.weight(f"{name}.layer_norm.{part}", (width,)) for part in ("weight", "bias"))
+            if config.conv_norm == "group":
+                # as many groups as channels: each channel over the whole window
+                x = g.op("InstanceNormalization", x, scale, bias, epsilon=config.eps)
+            else:
+                x = planes(g, layer_norm(g, rows(g, x), scale, bias, config.eps))
+        x = gelu(g, x)
+        inputs = width
+    return rows(g, x)
+
+
+def _norm(g: Graph, config: HubertConfig, x: str, name: str, width: int) -> str:
+    scale, bias = (g.weight(f"{name}.{part}", (width,)) for part in ("weight", "bias"))
+    return layer_norm(g, x, scale, bias, config.eps)
+
+
+def _transformer(g: Graph, config: HubertConfig, x: str, layer: int | None) -> str:
+    count = config.layers if layer is None else layer
+    if not 1 <= count <= config.layers:
+        raise ModelError(f"this content model has {config.layers} layers: there is no layer {count}")
+    x = _norm(g, config, x, "feature_projection.layer_norm", config.conv_dim[-1])
+    x = linear(g, x, "feature_projection.projection", config.conv_dim[-1], config.hidden)
+    x = add(g, x, _position(g, config, x))
+    if not config.pre_norm:
+        x = _norm(g, config, x, "encoder.layer_norm", config.hidden)
+    for index in range(count):
+        x = _layer(g, config, x, f"encoder.layers.{index}")
+    if config.pre_norm and count == config.layers:
+        x = _norm(g, config, x, "encoder.layer_norm", config.hidden)
+    return x
+
+
+def _position(g: Graph, config: HubertConfig, x: str) -> str:
+    """Positions by a wide grouped convolution; an even one gives a frame too many, which is left out."""
+    kernel = config.pos_kernel
+    shape = (config.hidden, config.hidden // config.pos_groups, kernel)
+    name = "encoder.pos_conv_embed.conv"
+    weight = g.hold(f"{name}.weight", g.array(f"{name}.weight", shape)[:, :, None, :])
+    bias = g.weight(f"{name}.bias", (config.hidden,))
+    pads = [0, kernel // 2, 0, kernel // 2 - (kernel % 2 == 0)]
+    y = g.op("Conv", planes(g, x), weight, bias, group=config.pos_groups, kernel_shape=[1, kernel], pads=pads)
+    return rows(g, gelu(g, y))
+
+
+def _layer(g: Graph, config: HubertConfig, x: str, name: str) -> str:
+    hidden = config.hidden
+    if config.pre_norm:
+        x = add(g, x, _attention(g, config, _norm(g, config, x, f"{name}.layer_norm", hidden), f"{name}.attention"))
+        return add(g, x, _feed(g, config, _norm(g, config, x, f"{name}.final_layer_norm", hidden), name))
+    x = _norm(g, config, add(g, x, _attention(g, config, x, f"{name}.attention")), f"{name}.layer_norm", hidden)
+    return _norm(g, config, add(g, x, _feed(g, config, x, name)), f"{name}.final_layer_norm", hidden)
+
+
+def _feed(g: Graph, config: HubertConfig, x: str, name: str) -> str:
+    x = gelu(g, linear(g, x, f"{name}.feed_forward.intermediate_dense", config.hidden, config.intermediate))
+    return linear(g, x, f"{name}.feed_forward.output_dense", config.intermediate, config.hidden)
+
+
+def _attention(g: Graph, config: HubertConfig, x: str, name: str) -> str:
+    """Self-attention; the three projections are one product, and the scores' scale is in the queries' weights."""
+    hidden, width = config.hidden, config.hidden // config.heads
+    scale = {"q_proj": np.float32(width**-0.5), "k_proj": np.float32(1), "v_proj": np.float32(1)}
+    matrix = np.concatenate([g.array(f"{name}.{p}.weight", (hidden, hidden)).T * s for p, s in scale.items()], axis=1)
+    bias = np.concatenate([g.array(f"{name}.{p}.bias", (hidden,)) * s for p, s in scale.items()])
+    joined = product(g, x, f"{name}.qkv", matrix, bias)
+    names = tuple(f"{name}.{part}" for part in "qkv")
+    query, key, value = (
+        heads(g, part, config.heads, width) for part in g.ops("Split", joined, names=names, axis=-1, num_outputs=3)
+    )
+    scores = g.op("MatMul", query, g.op("Transpose", key, perm=[0, 1, 3, 2]))
+    return linear(g, merge(g, attend(g, scores, value), hidden), f"{name}.out_proj", hidden, hidden)
