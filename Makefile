@@ -16,8 +16,8 @@ test: setup system check ## set up, then every test, browser and audio devices i
 	$(BIN)/python -m pytest
 
 check: setup ## formatting, types, layers: the fences, in seconds
-	$(BIN)/ruff format --check src tests benchmarks scripts hatch_build.py
-	$(BIN)/ruff check src tests benchmarks scripts hatch_build.py
+	$(BIN)/ruff format --check src tests benchmarks examples scripts hatch_build.py
+	$(BIN)/ruff check src tests benchmarks examples scripts hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

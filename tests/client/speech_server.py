@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +23,7 @@ CHUNK_MS = 32
 class Brain:
     """What stands between the queues of one session."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, keep: str | None = None) -> None:
         from speech_to_speech.api.openai_realtime.pipeline_unit import PipelineUnit
         from speech_to_speech.api.openai_realtime.service import RealtimeService
         from speech_to_speech.pipeline.cancel_scope import CancelScope
@@ -41,6 +42,7 @@ class Brain:
             handlers=[],
         )
         self.heard, self.quiet, self.speaking = 0, 0, False
+        self.keep = Path(keep).open("ab", buffering=0) if keep else None  # noqa: SIM115 - until the process ends
         for job in (self.listen, self.answer):
             threading.Thread(target=job, daemon=True).start()
 
@@ -62,6 +64,8 @@ class Brain:
             TranscriptionCompletedEvent,
         )
 
+        if self.keep is not None:
+            self.keep.write(chunk.tobytes())
         begin_ms = self.heard * CHUNK_MS
         self.heard += 1
         loud = int(np.abs(chunk.astype(np.int32)).max()) > 1000
@@ -91,11 +95,11 @@ class Brain:
             self.unit.output_queue.put(done)
 
 
-def main(sessions: int) -> None:
+def main(sessions: int, keep: str | None = None) -> None:
     import uvicorn
     from speech_to_speech.api.openai_realtime.websocket_router import create_app
 
-    app = create_app([Brain(index).unit for index in range(sessions)], threading.Event())
+    app = create_app([Brain(index, keep).unit for index in range(sessions)], threading.Event())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sys.stdout.write(f"listening at ws://127.0.0.1:{listener.getsockname()[1]}/v1/realtime\n")
         sys.stdout.flush()
@@ -103,9 +107,9 @@ def main(sessions: int) -> None:
 
 
 @contextmanager
-def speech_server(sessions: int) -> Iterator[str]:
-    """Start it in a process of its own; gives its address."""
-    command = [sys.executable, "-m", "tests.client.speech_server", str(sessions)]
+def speech_server(sessions: int, keep: str | None = None) -> Iterator[str]:
+    """Start it in a process of its own; gives its address. What it hears is kept as int16 at 16 kHz, if so wanted."""
+    command = [sys.executable, "-m", "tests.client.speech_server", str(sessions), *([keep] if keep else [])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -119,4 +123,4 @@ def speech_server(sessions: int) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])
