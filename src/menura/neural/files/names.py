@@ -1,4 +1,4 @@
-"""The names a checkpoint may use, and what each is made into. This is the whole list: no name is ever looked up elsewhere.
+"""The names a checkpoint may use, and what each is made into. This is the whole list: none is looked up elsewhere.
 
 A pickle names functions and classes and asks for them to be called. Here a name is only compared with the tables below:
 those of tensors and plain containers become tensors and plain containers; those of training settings become
@@ -43,7 +43,7 @@ def _sizes(value: object) -> tuple[int, ...]:
 
 
 def _tensor(*args: Any) -> TensorSpec:
-    """``_rebuild_tensor`` and ``_rebuild_tensor_v2``: storage, offset, shape, strides; gradients and hooks are left out."""
+    """``_rebuild_tensor`` and ``_rebuild_tensor_v2``: storage, offset, shape, strides; the rest is left out."""
     if not 4 <= len(args) <= 7 or not isinstance(args[0], Storage):
         raise _misused("a tensor")
     return TensorSpec(args[0], args[0].dtype, _whole(args[1]), _sizes(args[2]), _sizes(args[3]))
@@ -188,7 +188,7 @@ def checked_name(module: str, name: str) -> Name | Storage:
     if full in _UNSUPPORTED or name.endswith(("QInt8Storage", "QUInt8Storage", "QInt32Storage")):
         kind = _UNSUPPORTED.get(full, "quantized tensors")
         raise UnsupportedModelError(f"it holds {kind}, which no voice needs: save its weights as float16 or float32")
-    if full.startswith("torch.float8") or full.startswith("torch.q"):
+    if full.startswith(("torch.float8", "torch.q")):
         raise UnsupportedModelError(f"it holds tensors of type {shown(full)}: save them as float16 or float32")
     if module.startswith(("torch.nn.", "torch.jit.")) and name[:1].isupper():
         raise UnsupportedModelError(
@@ -218,7 +218,7 @@ def dtype_of(name: Name) -> str:
 
 
 def call(function: object, args: object) -> Any:
-    """What a pickle's call of ``function`` yields: from the tables a tensor or plain value, otherwise an :class:`Opaque`.
+    """What a pickle's call of ``function`` yields: a tensor or plain value by the tables, else an :class:`Opaque`.
 
     Raises:
         DamagedModelError: It is no name, or the arguments are not its.
