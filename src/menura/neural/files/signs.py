@@ -23,6 +23,7 @@ _SIGNS: dict[bytes, str] = {
     b"(\xb5/\xfd": "a zstd archive: unpack it first",
     b"\x7fELF": "a program, not a model",
     b"MZ": "a program, not a model",
+    b"\x80": "a Python pickle, but no PyTorch checkpoint: save its weights by torch.save",
     b"{": "a JSON file, not a model",
 }
 _PAGES = (b"<!doctype", b"<html", b"<?xml")
@@ -32,19 +33,19 @@ _TAR_AT = 257
 def foreign(view: memoryview) -> ModelError:
     """The error for a file that is no checkpoint, saying what it is."""
     head = bytes(view[:512])
-    for sign, what in _SIGNS.items():
-        if head.startswith(sign):
-            return UnsupportedModelError(f"it is {what}")
-    if head.lstrip().lower().startswith(_PAGES):
-        return UnsupportedModelError("it is a web page, not a model: the download went wrong; fetch the file again")
-    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
-        return UnsupportedModelError("it is a tar archive: unpack it first (PyTorch before 0.1.10 wrote such files)")
-    if head[:1] == b"\x08" and b"onnx" in head.lower():
-        return UnsupportedModelError("it is an ONNX network, not a checkpoint")
-    if head[:1] == b"\x80":
-        return UnsupportedModelError(
-            "it is a Python pickle, but no PyTorch checkpoint: save its weights with torch.save"
-        )
     if not any(head):
         return DamagedModelError("it begins with zeros: the download was not finished; fetch it again")
-    return UnsupportedModelError("it is no model file that menura knows (.pth, .pt, .safetensors)")
+    return UnsupportedModelError(f"it is {_kind(head)}")
+
+
+def _kind(head: bytes) -> str:
+    for sign, what in _SIGNS.items():
+        if head.startswith(sign):
+            return what
+    if head.lstrip().lower().startswith(_PAGES):
+        return "a web page, not a model: the download went wrong; fetch the file again"
+    if head[_TAR_AT : _TAR_AT + 5] == b"ustar":
+        return "a tar archive: unpack it first (PyTorch before 0.1.10 wrote such files)"
+    if head[:1] == b"\x08":
+        return "an ONNX network or another program's data, not a checkpoint"
+    return "no model file that menura knows (.pth, .pt, .safetensors)"

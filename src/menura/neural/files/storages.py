@@ -23,7 +23,7 @@ class Storages:
         self._views: dict[tuple[str, str], tuple[Storage, int]] = {}
 
     def storage(self, identity: Any) -> Storage:
-        """The storage that a persistent id means: ``("storage", type, key, location, elements)``, with one more for views.
+        """The storage that a persistent id means: ``("storage", type, key, location, elements)``, one more for views.
 
         Raises:
             DamagedModelError: It is no such id, or contradicts an earlier one.
