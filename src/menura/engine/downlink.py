@@ -15,7 +15,7 @@ from menura.audio.pcm import decode, encode
 from menura.audio.webm import WebmOpusDecoder
 from menura.dsp.resample import Resampler
 from menura.engine.playback import Playback, PlaybackEvent, PlaybackPosition
-from menura.engine.verdict import OGG, WEBM, Inspector, Verdict, is_bytes
+from menura.engine.verdict import ACCEPTED, OGG, WEBM, Inspector, Verdict, is_bytes
 from menura.errors import ConfigError, FormatError
 from menura.units import ms_to_frames
 
@@ -46,24 +46,28 @@ class _Incoming:
         self._packets = None
         self._broken_off = self._broken_off or self._container is not None
 
-    def encoded(self, audio: Any, encoding: str | None) -> bool:
-        """Whether this belongs to an Opus stream: said so, recognised, or the next piece of one."""
-        if encoding not in (None, OPUS, self.config.format):
+    def take(self, audio: Any, encoding: str | None) -> Data | Samples | None:
+        """What a piece is: samples, as they came; Opus, as a block at the configuration's rate; ``None`` if it was
+        refused, which is counted."""
+        opus = encoding == OPUS
+        if encoding is None:
+            opus = self._container is not None or self._broken_off  # the next piece of a stream
+        elif not opus and encoding != self.config.format:
             raise ConfigError(f"format of a provider's audio is {self.config.format} or {OPUS}, not {encoding!r}")
-        return encoding == OPUS or (
-            encoding is None
-            and (self._container is not None or self._broken_off or self.inspector.inspect(audio) is Verdict.OPUS)
-        )
+        if not opus:
+            verdict = self.inspector.inspect(audio)
+            if verdict in ACCEPTED:
+                samples: Data = audio
+                return samples
+            if encoding is not None or verdict is not Verdict.OPUS:
+                self.refuse(verdict)
+                return None
+        return self._decode_opus(audio, bare=encoding == OPUS)
 
     def decode(self, audio: Any, encoding: str | None) -> Samples | None:
         """A block at the configuration's rate; ``None`` if it was refused, which is counted."""
-        if self.encoded(audio, encoding):
-            return self._decode_opus(audio, bare=encoding == OPUS)
-        verdict = self.inspector.inspect(audio)
-        if not verdict.accepted:
-            self.refuse(verdict)
-            return None
-        return decode(audio, self.form)
+        taken = self.take(audio, encoding)
+        return taken if taken is None or isinstance(taken, np.ndarray) else decode(taken, self.form)
 
     def _decode_opus(self, audio: Any, *, bare: bool) -> Samples | None:
         if not is_bytes(audio):
@@ -121,9 +125,9 @@ class Downlink:
 
     def __init__(self, config: AudioConfig, client: StreamFormat) -> None:
         self.config, self.client = config, client
-        self.playback = Playback(config)
-        self._prepared, self._queued = _Incoming(config), _Incoming(config)
         self._passes = config.stream_format == client
+        self.playback = Playback(config, form=client if self._passes else None)
+        self._prepared, self._queued = _Incoming(config), _Incoming(config)
         self._to_client = self._converter()
         self._from_queue = self._converter()
         self._tail = False
@@ -136,28 +140,35 @@ class Downlink:
 
     def prepare(self, audio: Any, encoding: str | None = None) -> bytes:
         """Audio of the provider as the client wants it, at once; ``b""`` for what is refused."""
-        if self._passes and type(audio) is bytes and not self._prepared.encoded(audio, encoding):
-            verdict = self._prepared.inspector.inspect(audio)
-            if verdict.accepted:
-                return audio
-        x = self._prepared.decode(audio, encoding)
-        return b"" if x is None else self._encode(x, self._to_client)
+        taken = self._prepared.take(audio, encoding)
+        if taken is None:
+            return b""
+        if isinstance(taken, np.ndarray):
+            return self._encode(taken, self._to_client)
+        if self._passes:
+            return taken if type(taken) is bytes else bytes(taken)
+        return self._encode(decode(taken, self.config.stream_format), self._to_client)
 
     def finish(self) -> bytes:
         """What decoding and rate conversion of ``prepare`` still hold; the next audio begins a new stream."""
         rest = self._encode(self._prepared.rest(), self._to_client)
         return rest + encode(self._to_client.flush(), self.client)
 
-    def queue(self, audio: Any, item_id: str | None = None, encoding: str | None = None) -> Samples | None:
-        """Queue audio of the provider; returns it as a block, ``None`` if it was refused.
+    def queue(self, audio: Any, item_id: str | None = None, encoding: str | None = None) -> None:
+        """Queue audio of the provider; what is refused is left out.
 
         Raises:
             LimitError: More than ten minutes wait already; nothing was queued.
         """
-        x = self.decode(audio, encoding)
-        if x is not None:
-            self.playback.queue(x, item_id)
-        return x
+        taken = self._queued.take(audio, encoding)
+        if taken is None:
+            return
+        if isinstance(taken, np.ndarray):
+            self.playback.queue(taken, item_id)
+        elif self._passes:
+            self.playback.queue_bytes(taken if type(taken) is bytes else bytes(taken), item_id)
+        else:
+            self.playback.queue(decode(taken, self.config.stream_format), item_id)
 
     def decode(self, audio: Any, encoding: str | None = None) -> Samples | None:
         """Audio of the provider as a block, for another queue than this; ``None`` if it was refused."""
@@ -179,6 +190,18 @@ class Downlink:
         self._queued.interrupt()
         return self.playback.interrupt(force)
 
+    def stop(self) -> PlaybackPosition | None:
+        """End all that is heard or waits: a client threw away what it was given. What it has heard of the item that
+        was being heard; ``None`` if none was."""
+        before = self.playback.position()
+        self._queued.interrupt()
+        self.playback.retract()
+        heard = self.playback.interrupt(fade=False)
+        if self._tail:
+            self._tail = False
+            self._from_queue.flush()  # of what was thrown away
+        return None if before.finished or not (before.played_ms + before.end_ms) else heard
+
     def _frames(self, duration_ms: float) -> int:
         if not math.isfinite(duration_ms):
             raise ConfigError(f"a duration is a number of milliseconds, not {duration_ms!r}")
@@ -191,6 +214,8 @@ class Downlink:
     def read(self, duration_ms: float | None = None) -> bytes:
         """The next of the queue, at most so much, a chunk by default, in the client's format."""
         frames = self._frames(self.config.chunk_duration_ms if duration_ms is None else duration_ms)
+        if self._passes:
+            return self.playback.read_bytes(frames)
         x = self.playback.read(frames, pad=False)
         if len(x):
             self._tail = True

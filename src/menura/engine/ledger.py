@@ -64,10 +64,14 @@ class Ledger:
 
     def find(self, item_id: str) -> Item | None:
         """The latest item of this id."""
+        if self.items and self.items[-1].id == item_id:
+            return self.items[-1]
         return next((item for item in chain(reversed(self.items), reversed(self.past)) if item.id == item_id), None)
 
     def first_queued(self) -> Item | None:
         """The item that is read next."""
+        if self.items and self.items[0].queued:
+            return self.items[0]
         return next((item for item in self.items if item.queued), None)
 
     def begin(self, item_id: str | None) -> Item:

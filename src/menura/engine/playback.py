@@ -4,9 +4,12 @@ import numpy as np
 
 from menura.audio.block import Samples, finite, silence
 from menura.audio.config import AudioConfig
+from menura.audio.format import StreamFormat
+from menura.audio.pcm import encode
 from menura.dsp.fade import fade_in_curve
 from menura.engine.declick import Declick
 from menura.engine.ledger import Item, Ledger
+from menura.engine.packed import Packed
 from menura.engine.pages import Pages
 from menura.engine.position import PlaybackEvent, PlaybackEventKind, PlaybackPosition, PlaybackStats
 from menura.errors import ConfigError, FormatError, LimitError
@@ -38,6 +41,8 @@ class Playback:
         prebuffer_ms: What must wait before an item begins, or goes on after a gap, unless it is complete.
         reported: Positions come from :meth:`played` and :meth:`report_played` alone; so they do from the first of
             these calls on.
+        form: Samples are kept in this encoding: :meth:`queue_bytes` and :meth:`read_bytes` take and give them as they
+            are.
 
     Raises:
         ConfigError: An argument is out of range.
@@ -54,7 +59,13 @@ class Playback:
     """
 
     def __init__(
-        self, config: AudioConfig, *, max_ms: float = 600_000.0, prebuffer_ms: float = 0.0, reported: bool = False
+        self,
+        config: AudioConfig,
+        *,
+        max_ms: float = 600_000.0,
+        prebuffer_ms: float = 0.0,
+        reported: bool = False,
+        form: StreamFormat | None = None,
     ) -> None:
         if not (max_ms > 0.0 and 0.0 <= prebuffer_ms < max_ms):
             raise ConfigError(f"need 0 <= prebuffer_ms < max_ms, not {prebuffer_ms} and {max_ms}")
@@ -62,13 +73,15 @@ class Playback:
         self._capacity = int(min(max_ms * self.rate / 1000.0, MAX_BYTES / (4 * self.channels)))
         self._prebuffer = ms_to_frames(prebuffer_ms, self.rate)
         self._always_reported = reported
+        self._form = form
         self._fade = ms_to_frames(FADE_MS, self.rate)
         self._grid = max(self._fade, ms_to_frames(min(config.chunk_duration_ms, MAX_GRACE_MS), self.rate))
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, positions and counts too."""
-        self._store = Pages(self.channels)
+        self._packed = None if self._form is None else Packed(self._form)
+        self._store: Pages | Packed = Pages(self.channels) if self._packed is None else self._packed
         self._ledger = Ledger(self.rate)
         self._declick = Declick(self._fade, self.channels)
         self._latency = 0
@@ -98,19 +111,36 @@ class Playback:
         """
         if x.ndim != 2 or x.shape[1] != self.channels:
             raise FormatError(f"expected [frames, {self.channels}], got {list(x.shape)}")
-        known = None if item_id is None else self._ledger.find(item_id)
-        if known is not None and known.interrupted:
-            self._ledger.discard(known, len(x))
+        item = self._admit(len(x), item_id)
+        if item is None:
             return 0
-        if len(self._store) + len(x) > self._capacity:
-            raise LimitError(
-                f"playback is full: {frames_to_ms(len(x), self.rate):.0f} ms do not fit into "
-                f"{frames_to_ms(self._capacity - len(self._store), self.rate):.0f} ms; send no faster than it is heard"
-            )
-        item = self._open_item(item_id)
         self._store.write(finite(x))
         item.queued += len(x)
         return len(x)
+
+    def queue_bytes(self, data: bytes, item_id: str | None = None) -> int:
+        """As :meth:`queue`, with whole frames in the encoding of ``form``."""
+        assert self._packed is not None
+        frames = len(data) // self._packed.frame_bytes
+        item = self._admit(frames, item_id)
+        if item is None:
+            return 0
+        self._packed.write_bytes(data)
+        item.queued += frames
+        return frames
+
+    def _admit(self, frames: int, item_id: str | None) -> Item | None:
+        """The item that so much audio belongs to; None if it was interrupted."""
+        known = None if item_id is None else self._ledger.find(item_id)
+        if known is not None and known.interrupted:
+            self._ledger.discard(known, frames)
+            return None
+        if len(self._store) + frames > self._capacity:
+            raise LimitError(
+                f"playback is full: {frames_to_ms(frames, self.rate):.0f} ms do not fit into "
+                f"{frames_to_ms(self._capacity - len(self._store), self.rate):.0f} ms; send no faster than it is heard"
+            )
+        return self._open_item(item_id)
 
     def _open_item(self, item_id: str | None) -> Item:
         items = self._ledger.items
@@ -209,6 +239,18 @@ class Playback:
             left -= len(part)
         self._follow()
         return parts[0] if len(parts) == 1 else np.concatenate([silence(0, self.channels), *parts])
+
+    def read_bytes(self, frames: int) -> bytes:
+        """As :meth:`read` without ``pad``, in the encoding of ``form``."""
+        assert self._packed is not None and self._form is not None
+        if not self._flowing:
+            self._begin()
+        item = self._ledger.first_queued() if self._flowing else None
+        if item is None or item.queued < frames or self._ending is not None:
+            return encode(self.read(frames, pad=False), self._form)
+        self._ledger.hand_out(item, frames)
+        self._follow()
+        return self._packed.read_bytes(frames)
 
     def _begin(self) -> None:
         """Let an item begin, or go on, once enough is there."""
@@ -324,6 +366,11 @@ class Playback:
     def events(self) -> list[PlaybackEvent]:
         """What has happened since last asked, in order; at most the last 1024."""
         return self._ledger.events()
+
+    @property
+    def heard_ms(self) -> float:
+        """Heard of all items."""
+        return frames_to_ms(self._ledger.totals.played, self.rate)
 
     def stats(self) -> PlaybackStats:
         """Totals so far."""

@@ -409,9 +409,12 @@ class RealtimeSession:
             self.fault = self.news = Fault(self.fault.error, retry=True)
 
 
+_to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
 def _dump(event: Mapping[str, Any]) -> str:
     try:
-        return json.dumps(event, separators=(",", ":"), allow_nan=False)
+        return _to_json(event)
     except (TypeError, ValueError) as error:
         raise ProtocolError(f"{event.get('type')}: no JSON: {error}") from None
 

@@ -1,37 +1,11 @@
-"""The engine of a relay, which knows what a client with a loudspeaker of its own has heard."""
+"""What a client with a loudspeaker of its own has heard."""
 
 from menura.clock import Clock
-from menura.engine.position import PlaybackPosition
 from menura.live.engine import AudioEngine
 
 __all__ = ["Playhead", "RelayEngine"]
 
-
-class RelayEngine(AudioEngine):
-    """An engine whose client plays by itself, and drops what it was told to.
-
-    What was read counts as heard only when ``report_played`` says so.
-    """
-
-    def stop_playback(self) -> PlaybackPosition | None:
-        """End all answers: what was not heard by now will not be, since the client throws it away.
-
-        Returns:
-            What was heard of the one that was being heard; None if none was.
-        """
-        with self._lock:
-            playback = self._downlink.playback
-            before = playback.position()
-            playback.retract()
-            heard = playback.interrupt(fade=False)
-            self._downlink.read()  # what rate conversion still holds is of what was thrown away
-            return None if before.finished or not (before.played_ms + before.end_ms) else heard
-
-    @property
-    def heard_ms(self) -> float:
-        """Of all answers."""
-        with self._lock:
-            return self._downlink.playback.stats().played_ms
+RelayEngine = AudioEngine
 
 
 class Playhead:

@@ -1,5 +1,7 @@
 """What waits to be sent to a relay's client."""
 
+from collections.abc import Callable
+
 from menura.server.outbox import Outbox
 
 __all__ = ["RelayOutbox"]
@@ -9,6 +11,19 @@ _END = ""
 
 class RelayOutbox(Outbox):
     """An outbox that can forget audio and has an end. Event loop only."""
+
+    deliver: Callable[[str | bytes], bool] | None = None
+    """Offered what comes while nothing waits; returns whether it took it."""
+
+    def put_text(self, text: str) -> None:
+        """Queue a message, unless it is taken at once."""
+        if self._items or self._closed or self.deliver is None or not self.deliver(text):
+            super().put_text(text)
+
+    def put_audio(self, data: bytes) -> None:
+        """Queue audio, unless it is taken at once; the oldest makes way if there is too much."""
+        if self._items or self._closed or self.deliver is None or not self.deliver(data):
+            super().put_audio(data)
 
     def discard_audio(self) -> None:
         """Throw away audio: nobody shall hear it any more."""

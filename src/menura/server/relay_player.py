@@ -22,9 +22,12 @@ PIECE_MS = 20.0
 PIECE_AT_ONCE_MS = 100.0
 
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def say(outbox: RelayOutbox, **message: Any) -> None:
     """Queue a message for the client."""
-    outbox.put_text(json.dumps(message, ensure_ascii=False, separators=(",", ":")))
+    outbox.put_text(_to_json(message))
 
 
 class ReplyPlayer:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 from menura.audio.format import StreamFormat
 from menura.clock import monotonic_s
 from menura.errors import MenuraError, ProtocolError, StateError, VoiceNotFoundError
+from menura.live.eager import begin
 from menura.log import get_logger, log_internal_error
 from menura.protocol import messages
 from menura.protocol.messages import MAX_AUDIO_BYTES, Stop, VoiceInfo
@@ -29,6 +30,9 @@ __all__ = ["RelayServices", "RelaySocket"]
 _log = get_logger(__name__)
 TRY_AGAIN_LATER, POLICY = 1013, 1008
 """Close codes of IANA and RFC 6455: no room for another client; one that does not read."""
+
+_GONE = (WebSocketDisconnect, RuntimeError)
+"""What sending to a client that has left raises."""
 
 
 @dataclass
@@ -59,7 +63,8 @@ class RelaySocket:
         self._sender: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
-        self._sending_s: float | None = None
+        self._sending_s: float | None = None  # since when a message waits to leave
+        self._late: asyncio.Task[None] | None = None  # sends one that was begun at once and had to wait
 
     async def serve(self) -> None:
         """Greet, then relay until the client leaves, stops or does not read, or the provider fails."""
@@ -88,7 +93,7 @@ class RelaySocket:
         return None
 
     async def _clean_up(self, jobs: list["asyncio.Task[Any]"]) -> None:
-        tasks = [task for task in (*jobs, self._sender, self._watcher) if task is not None]
+        tasks = [task for task in (*jobs, self._sender, self._watcher, self._late) if task is not None]
         for task in tasks:
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
@@ -113,17 +118,35 @@ class RelaySocket:
         await self._relay.room()
 
     async def _send_all(self, relay: WebSocketRelay) -> None:
+        relay.deliver_to(self._send_now)
         try:
             async for item in relay:
+                if self._late is not None:
+                    await self._late
                 self._sending_s = monotonic_s()
-                if isinstance(item, bytes):
-                    await self._socket.send_bytes(item)
-                else:
-                    await self._socket.send_text(item)
+                await self._socket.send(_message(item))
                 self._sending_s = None
-        except (WebSocketDisconnect, RuntimeError):
+        except _GONE:
             return  # receiving notices too
         await self._close(relay.close_code)
+
+    def _send_now(self, item: str | bytes) -> bool:
+        """Send a message without a task, unless one is being sent; most leave at once."""
+        if self._sending_s is not None:
+            return False
+        try:
+            rest = begin(self._socket.send(_message(item)))
+        except _GONE:
+            return True
+        if rest is not None:
+            self._sending_s = monotonic_s()
+            self._late = asyncio.create_task(self._finish(rest))
+        return True
+
+    async def _finish(self, rest: Awaitable[None]) -> None:
+        with suppress(*_GONE):
+            await rest
+        self._sending_s = self._late = None
 
     async def _close(self, code: int) -> None:
         with suppress(WebSocketDisconnect, RuntimeError, TimeoutError):
@@ -229,6 +252,10 @@ class RelaySocket:
             return self._services.voices[voice_id]
         except KeyError:
             raise VoiceNotFoundError(f"Voice not found: {voice_id}") from None
+
+
+def _message(item: str | bytes) -> dict[str, Any]:
+    return {"type": "websocket.send", "bytes" if isinstance(item, bytes) else "text": item}
 
 
 def _session(operator: Mapping[str, Any] | None, client: Mapping[str, Any] | None) -> dict[str, Any]:
