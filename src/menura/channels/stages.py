@@ -14,13 +14,14 @@ from menura.channels.fit import Fit
 from menura.channels.options import Mismatch
 from menura.channels.origin import Origin, Origins, Piece
 from menura.channels.timeline import TOLERANCE_S, Placed, Timeline
+from menura.dsp.chain import Chain
 from menura.dsp.stage import Stage
 from menura.errors import ConfigError, FormatError
 from menura.voices.build import make_stage
 from menura.voices.builtin import find_voice
 from menura.voices.voice import Voice
 
-__all__ = ["AnyStage", "Gaps", "StreamStage", "StreamStageStats", "to_stream"]
+__all__ = ["AnyStage", "Gaps", "StreamStage", "StreamStageStats", "Through", "to_stream"]
 
 AnyStage = Stage | Voice | str | Callable[[int, int], Stage]
 """A stage; a voice or its id; or what makes a stage of a rate in Hz and a number of channels."""
@@ -64,6 +65,14 @@ class StreamStageStats:
     dropped_frames: int = 0
     resets: int = 0
     conversions: int = 0
+
+
+class Through(Chain):
+    """Changes nothing; with ``mismatch="convert"``, whatever comes is made to have this rate and so many channels."""
+
+    def __init__(self, rate: int, channels: int) -> None:
+        super().__init__([], rate)
+        self.channels = channels
 
 
 class StreamStage:
