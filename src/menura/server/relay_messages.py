@@ -96,8 +96,17 @@ _FIELDS: Mapping[str, set[str]] = {
     "conversation.item.truncate": _PLAIN | {"item_id", "content_index", "audio_end_ms"},
 }
 _ITEMS = {"message", "function_call", "function_call_output", "item_reference"}
-_ANSWER = {"conversation", "instructions", "max_output_tokens", "metadata", "output_modalities", "tool_choice", "tools"}
-_SESSION = {"audio", "instructions", "max_output_tokens", "output_modalities", "tool_choice", "tools", "truncation"}
+_BOTH = {
+    "instructions",
+    "max_output_tokens",
+    "output_modalities",
+    "parallel_tool_calls",
+    "reasoning",
+    "tool_choice",
+    "tools",
+}
+_ANSWER = _BOTH | {"conversation", "metadata"}
+_SESSION = _BOTH | {"audio", "include", "truncation"}
 _AUDIO: Mapping[str, set[str]] = {
     "input": {"noise_reduction", "transcription", "turn_detection"},
     "output": {"speed", "voice"},

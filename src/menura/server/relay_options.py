@@ -116,9 +116,15 @@ class RelaySettings:
         headers: Further ones.
         options: How each relay behaves.
         max_clients: At one time; others are told to come back.
+        voice_up: Id of the voice in which the provider hears a client that names none.
+        voice_down: Id of the voice in which a client hears the provider that names none.
+        require_voice: No client may speak to the provider in its own voice.
+        client_model: Whether a client of the Realtime API chooses the model, by ``?model=``.
+        client_tools: Whether it may bring functions of its own.
 
     Raises:
-        ConfigError: There is no such provider, or none is named.
+        ConfigError: There is no such provider, or none is named; or a voice is required, and none is there to be the
+            one of clients that name none.
         ProtocolError: ``session`` is malformed.
     """
 
@@ -129,11 +135,18 @@ class RelaySettings:
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     options: RelayOptions = field(default_factory=RelayOptions)
     max_clients: int = 32
+    voice_up: str | None = None
+    voice_down: str | None = None
+    require_voice: bool = False
+    client_model: bool = False
+    client_tools: bool = True
 
     def __post_init__(self) -> None:
         Target(self.url, self.model, self.api_key, self.headers or {})
         if not (self.url or self.api_key or self.headers):
             raise ConfigError("a relay needs a provider: pass url, api_key or headers")
+        if self.require_voice and not self.voice_up:
+            raise ConfigError("a relay that requires a voice needs voice_up: that of clients that name none")
         if self.session is not None:
             check_client_event(to_ga({"type": "session.update", "session": dict(self.session)})[0])
 

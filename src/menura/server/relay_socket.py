@@ -28,6 +28,7 @@ from menura.voices.voice import Voice
 __all__ = ["RelayServices", "RelaySocket"]
 
 _log = get_logger(__name__)
+NO_VOICE = "none"
 TRY_AGAIN_LATER, POLICY = 1013, 1008
 """Close codes of IANA and RFC 6455: no room for another client; one that does not read."""
 
@@ -53,6 +54,33 @@ class RelayServices:
     engines: EngineCollector
     clients: int = 0
 
+    def voices_for(self, up: str | None, down: str | None) -> tuple[Voice | None, Voice | None]:
+        """The voices of a client.
+
+        Args:
+            up: What it names for itself: an id, ``none`` or "" for its own voice, None for the operator's choice.
+            down: The same for the provider.
+
+        Raises:
+            VoiceNotFoundError: There is no such voice.
+            ProtocolError: It wants none where the operator requires one.
+        """
+        settings = self.settings
+        assert settings is not None  # else nobody comes here
+        up, down = settings.voice_up if up is None else up, settings.voice_down if down is None else down
+        voices = self._voice(up), self._voice(down)
+        if settings.require_voice and voices[0] is None:
+            raise ProtocolError("The relay requires a voice on the way up: name one, or leave it to the relay")
+        return voices
+
+    def _voice(self, voice_id: str | None) -> Voice | None:
+        if not voice_id or voice_id == NO_VOICE:
+            return None
+        try:
+            return self.voices[voice_id]
+        except KeyError:
+            raise VoiceNotFoundError(f"Voice not found: {voice_id}") from None
+
 
 class RelaySocket:
     """Serves one client until it or its relay ends."""
@@ -75,10 +103,17 @@ class RelaySocket:
             await self._send({"type": "error", "error": text, "code": code})
             await self._socket.close(close_code)
             return
+        await self._serve()
+
+    async def _greet(self) -> None:
+        await self._send(messages.connected())
+
+    async def _serve(self) -> None:
+        """Until one side ends it."""
         self._services.clients += 1
         jobs = [asyncio.create_task(self._receive_all()), asyncio.create_task(self._stopped.wait())]
         try:
-            await self._send(messages.connected())
+            await self._greet()
             await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._services.clients -= 1
@@ -224,7 +259,7 @@ class RelaySocket:
             raise StateError("The relay is started already")
         settings = self._services.settings
         assert settings is not None  # else nobody comes here
-        voices = [self._voice(voice_id) for voice_id in (start.voice_up, start.voice_down)]
+        voices = self._services.voices_for(start.voice_up, start.voice_down)
         relay = WebSocketRelay(
             api_key=settings.api_key or "",
             model=settings.model,
@@ -241,17 +276,10 @@ class RelaySocket:
         self._relay = relay
         self._services.engines.watch(relay.engine)
         audio = {"source": "client", "sample_rate": start.audio.sample_rate, "format": str(start.audio.format)}
-        relay.say(type="started", audio=audio, voiceUp=start.voice_up, voiceDown=start.voice_down)
+        up, down = (voice and voice.id for voice in voices)
+        relay.say(type="started", audio=audio, voiceUp=up, voiceDown=down)
         self._sender = asyncio.create_task(self._send_all(relay))
         self._watcher = asyncio.create_task(self._watch_stall(settings.options.client_stall_s))
-
-    def _voice(self, voice_id: str | None) -> Voice | None:
-        if voice_id is None:
-            return None
-        try:
-            return self._services.voices[voice_id]
-        except KeyError:
-            raise VoiceNotFoundError(f"Voice not found: {voice_id}") from None
 
 
 def _message(item: str | bytes) -> dict[str, Any]:
