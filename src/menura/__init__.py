@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "AudioCallback": "menura.live.callback",
+    "AudioCallbackConfig": "menura.live.callback",
     "AudioCaptureCallbacks": "menura.live.capture_manager",
     "AudioCaptureConfig": "menura.live.capture_manager",
     "AudioCaptureManager": "menura.live.capture_manager",
@@ -25,10 +27,13 @@ _HOME = {
     "BufferedAudioPlayer": "menura.live.player",
     "CaptureState": "menura.live.capture_manager",
     "Chain": "menura.dsp.chain",
+    "ChannelManager": "menura.channels.manager",
+    "ChannelOptions": "menura.channels.options",
     "Denoiser": "menura.dsp.denoise",
     "DirectAudioCapture": "menura.live.capture",
     "FastVADDetector": "menura.vad.fast",
     "Frontend": "menura.dsp.frontend",
+    "GUIConfig": "menura.live.rvc",
     "JitterBuffer": "menura.engine.jitter",
     "JitterConfig": "menura.engine.jitter_config",
     "LoudnessMeter": "menura.dsp.loudness",
@@ -36,16 +41,22 @@ _HOME = {
     "MenuraError": "menura.errors",
     "PitchShift": "menura.dsp.shift",
     "PlaybackPosition": "menura.engine.position",
+    "Policy": "menura.channels.options",
+    "ProcessingContext": "menura.channels.context",
     "ProcessingMode": "menura.engine.config",
+    "RVC": "menura.live.rvc",
     "RealtimeConnectionManager": "menura.client.connection",
+    "SimpleRVC": "menura.live.simple_rvc",
     "Stage": "menura.dsp.stage",
     "StreamFormat": "menura.audio.format",
+    "Subscription": "menura.channels.subscription",
     "VADConfig": "menura.vad.config",
     "VADState": "menura.vad.config",
     "VADType": "menura.vad.config",
     "Verdict": "menura.engine.verdict",
     "Voice": "menura.voices.voice",
     "WebSocketRelay": "menura.server.relay",
+    "apply_crossfade": "menura.dsp.fade",
     "builtin_voices": "menura.voices.builtin",
     "convert": "menura.live.convert",
     "create_adaptive_engine": "menura.live.engine",
@@ -65,9 +76,14 @@ if TYPE_CHECKING:
     from menura.audio.files import read_audio, write_audio
     from menura.audio.format import AudioFormat, StreamFormat
     from menura.audio.stream import AudioStream
+    from menura.channels.context import ProcessingContext
+    from menura.channels.manager import ChannelManager
+    from menura.channels.options import ChannelOptions, Policy
+    from menura.channels.subscription import Subscription
     from menura.client.connection import RealtimeConnectionManager
     from menura.dsp.chain import Chain
     from menura.dsp.denoise import Denoiser
+    from menura.dsp.fade import apply_crossfade
     from menura.dsp.frontend import Frontend
     from menura.dsp.loudness import LoudnessMeter, LoudnessNormalizer
     from menura.dsp.shift import PitchShift
@@ -83,6 +99,7 @@ if TYPE_CHECKING:
     from menura.engine.processor import AudioProcessor
     from menura.engine.verdict import Verdict
     from menura.errors import MenuraError
+    from menura.live.callback import AudioCallback, AudioCallbackConfig
     from menura.live.capture import DirectAudioCapture
     from menura.live.capture_manager import (
         AudioCaptureCallbacks,
@@ -95,6 +112,8 @@ if TYPE_CHECKING:
     from menura.live.convert import convert
     from menura.live.engine import AudioEngine, create_adaptive_engine, create_big_lane_engine, create_fast_lane_engine
     from menura.live.player import BufferedAudioPlayer
+    from menura.live.rvc import RVC, GUIConfig
+    from menura.live.simple_rvc import SimpleRVC
     from menura.server.app import create_app
     from menura.server.relay import WebSocketRelay
     from menura.vad.config import VADConfig, VADState, VADType
@@ -104,6 +123,9 @@ if TYPE_CHECKING:
     from menura.voices.voice import Voice
 
 __all__ = [
+    "RVC",
+    "AudioCallback",
+    "AudioCallbackConfig",
     "AudioCaptureCallbacks",
     "AudioCaptureConfig",
     "AudioCaptureManager",
@@ -120,10 +142,13 @@ __all__ = [
     "BufferedAudioPlayer",
     "CaptureState",
     "Chain",
+    "ChannelManager",
+    "ChannelOptions",
     "Denoiser",
     "DirectAudioCapture",
     "FastVADDetector",
     "Frontend",
+    "GUIConfig",
     "JitterBuffer",
     "JitterConfig",
     "LoudnessMeter",
@@ -131,16 +156,21 @@ __all__ = [
     "MenuraError",
     "PitchShift",
     "PlaybackPosition",
+    "Policy",
+    "ProcessingContext",
     "ProcessingMode",
     "RealtimeConnectionManager",
+    "SimpleRVC",
     "Stage",
     "StreamFormat",
+    "Subscription",
     "VADConfig",
     "VADState",
     "VADType",
     "Verdict",
     "Voice",
     "WebSocketRelay",
+    "apply_crossfade",
     "builtin_voices",
     "convert",
     "create_adaptive_engine",

@@ -1,0 +1,271 @@
+"""RVC: a voice model behind audio callbacks and streams."""
+
+import threading
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from menura.audio.block import silence
+from menura.errors import StateError
+from menura.live.callback import AudioCallback, AudioCallbackConfig, StageCallback, writable
+from menura.live.simple_rvc import SimpleRVC, SimpleStage, parameters_of
+from menura.units import frames_to_ms
+
+__all__ = ["RVC", "GUIConfig"]
+
+
+@dataclass(slots=True)
+class GUIConfig:
+    """Settings of an :class:`RVC`, under the names of its user interface.
+
+    Attributes:
+        pth_path: The voice, ``.pth``.
+        index_path: Its feature index, ``.index``; may be missing.
+        pitch: Semitones.
+        formant: Semitones.
+    """
+
+    pth_path: str = ""
+    index_path: str = ""
+    pitch: float = 0.0
+    formant: float = 0.0
+
+    def check(self) -> None:
+        """See that every value is one it can have.
+
+        Raises:
+            ConfigError: One is not; the text names it.
+        """
+        parameters_of(self.pitch, self.formant)
+
+
+@dataclass(slots=True)
+class _Stream:
+    config: AudioCallbackConfig
+    callback: AudioCallback
+    chunks: int = 0
+    frames: int = 0
+
+    @property
+    def latency(self) -> int:
+        """Of a function of the caller's own nothing is known."""
+        return self.callback.latency if isinstance(self.callback, StageCallback) else 0
+
+
+class RVC:
+    """A voice for callbacks of sound hardware, or chunk by chunk.
+
+    Where :attr:`model_loaded` and :attr:`hubert_loaded` are set by hand and nothing was loaded, pitch and formants
+    change as :class:`~menura.live.simple_rvc.SimpleRVC` does it. All methods may be called from any thread.
+
+    Args:
+        config: Settings; copied.
+
+    Attributes:
+        model_loaded: Whether the voice is there.
+        hubert_loaded: Whether the content model is there.
+        audio_callback: What :meth:`process_audio_callback` calls; None for nothing.
+
+    Raises:
+        ConfigError: A setting has a value it cannot have.
+
+    >>> rvc = RVC(GUIConfig(pitch=5.0))
+    >>> rvc.model_loaded = rvc.hubert_loaded = True
+    >>> rvc.set_audio_callback(rvc.create_audio_callback())
+    >>> output = np.zeros(512, np.float32)
+    >>> rvc.process_audio_callback(np.full(512, 0.5, np.float32), output)
+    """
+
+    def __init__(self, config: GUIConfig | None = None) -> None:
+        self.config = replace(config or GUIConfig())
+        self.config.check()
+        self.model_loaded = self.hubert_loaded = False
+        self.audio_callback: AudioCallback | None = None
+        self._lock = threading.RLock()
+        self._stream: _Stream | None = None
+
+    def is_ready(self) -> bool:
+        """Whether both models are loaded."""
+        return self.model_loaded and self.hubert_loaded
+
+    def _check_ready(self) -> None:
+        if not self.is_ready():
+            raise StateError("RVC not ready - models not loaded: call load() first")
+
+    # --- settings, also while it runs
+
+    @property
+    def pitch(self) -> float:
+        """Semitones; may be set while it runs."""
+        return self.config.pitch
+
+    @pitch.setter
+    def pitch(self, value: float) -> None:
+        self._turn(value, self.config.formant)
+
+    @property
+    def formant(self) -> float:
+        """Semitones; may be set while it runs."""
+        return self.config.formant
+
+    @formant.setter
+    def formant(self, value: float) -> None:
+        self._turn(self.config.pitch, value)
+
+    def _turn(self, pitch: float, formant: float) -> None:
+        parameters_of(pitch, formant)
+        with self._lock:
+            self.config.pitch, self.config.formant = float(pitch), float(formant)
+            for stage in self._running():
+                stage.turn(pitch, formant)
+
+    def _running(self) -> list[SimpleStage]:
+        callbacks = [self.audio_callback, self._stream and self._stream.callback]
+        stages = [callback.stage for callback in callbacks if isinstance(callback, StageCallback)]
+        return [stage for stage in stages if isinstance(stage, SimpleStage)]
+
+    # --- callbacks
+
+    def create_audio_callback(self, config: AudioCallbackConfig | None = None) -> StageCallback:
+        """Make a callback, with state of its own.
+
+        Raises:
+            ConfigError: A setting has a value it cannot have.
+            StateError: "RVC not ready": the models are not loaded.
+        """
+        config = config or AudioCallbackConfig()
+        config.check()
+        with self._lock:
+            self._check_ready()
+            return SimpleRVC(self.config.pitch, self.config.formant, tgt_sr=config.sample_rate).callback(config)
+
+    def set_audio_callback(self, callback: AudioCallback) -> None:
+        """Use this callback: one of :meth:`create_audio_callback`, or any function ``(input, output)``.
+
+        Raises:
+            StateError: A stream runs.
+            TypeError: It cannot be called.
+        """
+        if not callable(callback):
+            raise TypeError(f"an audio callback is a function of input and output, not {type(callback).__name__}")
+        with self._lock:
+            if self._stream is not None:
+                raise StateError("Cannot set callback while streaming is active: call stop_stream() first")
+            self.audio_callback = callback
+
+    def clear_audio_callback(self) -> None:
+        """Use none."""
+        with self._lock:
+            self.audio_callback = None
+
+    def process_audio_callback(self, input: ArrayLike, output: NDArray[np.float32]) -> None:  # noqa: A002
+        """Process a block with the callback that was set.
+
+        Shape:
+            input, output: As the callback takes them: ``[n]`` or ``[n, channels]`` floats.
+
+        Raises:
+            StateError: "No audio callback registered".
+            FormatError: A block has another shape or type. Output is silent then, as with any other error.
+        """
+        callback = self.audio_callback
+        if callback is None:
+            raise StateError("No audio callback registered: call set_audio_callback() first")
+        target = writable(output)
+        try:
+            callback(np.asarray(input), target)
+        except BaseException:
+            target[:] = 0.0
+            raise
+
+    # --- streams
+
+    def start_stream(self, sample_rate: int, block_size: int) -> None:
+        """As :meth:`start_enhanced_stream`, with what else the config has by default."""
+        self.start_enhanced_stream(AudioCallbackConfig(sample_rate=sample_rate, block_size=block_size))
+
+    def start_enhanced_stream(self, config: AudioCallbackConfig | None = None) -> None:
+        """Begin a stream for :meth:`process_stream_chunk`.
+
+        Raises:
+            ConfigError: A setting has a value it cannot have.
+            StateError: "Stream already running", or "RVC not ready".
+        """
+        config = replace(config or AudioCallbackConfig())
+        config.check()
+        with self._lock:
+            if self._stream is not None:
+                raise StateError("Stream already running: call stop_stream() first")
+            self._check_ready()
+            self._stream = _Stream(config, self.audio_callback or self.create_audio_callback(config))
+
+    def is_streaming(self) -> bool:
+        """Whether a stream runs."""
+        return self._stream is not None
+
+    def process_stream_chunk(self, chunk: ArrayLike) -> NDArray[np.float32]:
+        """Process the next chunk of the stream, by the callback that was set before it began, or by the voice.
+
+        Shape:
+            chunk: ``[n]`` or ``[n, channels]`` floats, of any length.
+
+        Returns:
+            As many samples in the same shape, late by :attr:`stream_latency` frames.
+
+        Raises:
+            StateError: "Streaming not active".
+            FormatError: The chunk has another shape or type.
+        """
+        with self._lock:
+            stream = self._running_stream()
+            x = np.asarray(chunk)
+            output = np.zeros(x.shape, np.float32)
+            stream.callback(x, output)
+            stream.chunks += 1
+            stream.frames += len(x)
+            return output
+
+    def _running_stream(self) -> _Stream:
+        if self._stream is None:
+            raise StateError("Streaming not active: call start_stream() first")
+        return self._stream
+
+    def stop_stream(self) -> NDArray[np.float32]:
+        """End the stream.
+
+        Returns:
+            The ``stream_latency`` frames it still held, ``[frames, channels]``.
+
+        Raises:
+            StateError: "No stream running".
+        """
+        with self._lock:
+            if self._stream is None:
+                raise StateError("No stream running: there is nothing to stop")
+            stream, self._stream = self._stream, None
+            callback = stream.callback
+            return callback.flush() if isinstance(callback, StageCallback) else silence(0, stream.config.channels)
+
+    @property
+    def stream_latency(self) -> int:
+        """Frames by which the stream's output lags its input: for whoever must keep pictures or other tracks in time.
+
+        Raises:
+            StateError: No stream runs.
+        """
+        with self._lock:
+            return self._running_stream().latency
+
+    def get_stream_info(self) -> str | None:
+        """A line about the stream; None without one."""
+        with self._lock:
+            stream = self._stream
+            if stream is None:
+                return None
+            config = stream.config
+            latency_ms = frames_to_ms(stream.latency, config.sample_rate)
+            return (
+                f"Streaming active - {config.sample_rate} Hz, blocks of {config.block_size} samples,"
+                f" {stream.chunks} chunks, {stream.frames} samples, latency {latency_ms:.1f} ms"
+            )
