@@ -28,6 +28,7 @@ __all__ = [
     "UnsafeModelError",
     "UnsupportedModelError",
     "VoiceNotFoundError",
+    "WaitTimeoutError",
 ]
 
 
@@ -119,6 +120,12 @@ class LimitError(MenuraError, RuntimeError):
     """A stated limit was reached."""
 
     code = "limit_reached"
+
+
+class WaitTimeoutError(MenuraError, TimeoutError):
+    """What was waited for did not come in time."""
+
+    code = "timeout"
 
 
 class SlowSubscriberError(LimitError):

@@ -47,6 +47,7 @@ class ChannelSettings(TypedDict, total=False):
     format: str | None
     mismatch: str
     replay: int
+    strict_timestamps: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class ChannelOptions:
         format: Of every ``AudioStream``, such as ``"pcm_s16le"``; ``None`` for any.
         mismatch: What happens to audio that is otherwise.
         replay: Last items kept for who subscribes later.
+        strict_timestamps: Refuse audio whose timestamp does not span its samples.
 
     Raises:
         ConfigError: A setting has a value it cannot have; the text names it.
@@ -74,6 +76,7 @@ class ChannelOptions:
     format: str | None = None
     mismatch: str = Mismatch.ERROR
     replay: int = 0
+    strict_timestamps: bool = False
 
     def __post_init__(self) -> None:
         types = self.message_type if isinstance(self.message_type, tuple) else (self.message_type,)
@@ -90,7 +93,9 @@ class ChannelOptions:
         if self.message_type is None:
             object.__setattr__(self, "message_type", AudioStream)
         elif AudioStream not in types:
-            raise ConfigError("sample_rate, channels and format are of audio: message_type must be AudioStream")
+            raise ConfigError(
+                "sample_rate, channels, format and strict_timestamps are of audio: message_type must be AudioStream"
+            )
         if self.sample_rate is not None:
             check_rate(self.sample_rate)
         if self.channels is not None:
@@ -100,8 +105,8 @@ class ChannelOptions:
 
     @property
     def of_audio(self) -> bool:
-        """Whether rate, channels or format are laid down."""
-        return (self.sample_rate, self.channels, self.format) != (None, None, None)
+        """Whether something is laid down that only audio has."""
+        return self.strict_timestamps or (self.sample_rate, self.channels, self.format) != (None, None, None)
 
 
 def is_count(value: object, least: int) -> bool:

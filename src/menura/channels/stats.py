@@ -50,7 +50,8 @@ class ChannelStats:
     Attributes:
         name: Of the channel.
         options: What it carries; ``None`` for a name that nobody created.
-        published: Items that went to its subscribers, after conversion.
+        published: Items published here, after conversion.
+        arrived: Items that came for its subscribers over a transport; 0 within a process.
         refused: Items that did not fit what it carries.
         converted: Items resampled, remixed or re-encoded.
         gaps: Times audio was missing between two items published, by their timestamps.
@@ -62,6 +63,7 @@ class ChannelStats:
     name: str
     options: ChannelOptions | None
     published: int
+    arrived: int
     refused: int
     converted: int
     gaps: int

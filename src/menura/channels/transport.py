@@ -41,7 +41,10 @@ class Transport(Protocol):
         """
 
     async def ready(self, name: str) -> None:
-        """Wait until items that others publish on a joined channel come too."""
+        """Wait until items that others publish on a joined channel come too.
+
+        What this process published on it before has come back by then, and was delivered.
+        """
 
     def leave(self, name: str) -> None:
         """Nobody here wants this channel's items any more."""

@@ -1,0 +1,41 @@
+"""Whether streams follow each other without a gap, by their timestamps."""
+
+__all__ = ["GAP_S", "Continuity"]
+
+GAP_S = 0.002
+"""Difference that counts: above what rounding to milliseconds makes, below the shortest packets (2.5 ms)."""
+
+
+class Continuity:
+    """Counts missing audio.
+
+    >>> seen = Continuity()
+    >>> seen.step((0.0, 0.02)), round(seen.step((0.04, 0.06)), 3), seen.gaps
+    (0.0, 0.02, 1)
+    """
+
+    __slots__ = ("_end_s", "gap_s", "gaps")
+
+    def __init__(self) -> None:
+        self._end_s: float | None = None
+        self.gaps = 0
+        self.gap_s = 0.0
+
+    def step(self, timestamp: tuple[float, float]) -> float:
+        """Note the next stream.
+
+        Returns:
+            Seconds missing before it; negative where it goes back, which is a new beginning and no gap; 0 where it
+            follows, is the first, or says nothing about time (``(0.0, 0.0)``).
+        """
+        start, end = timestamp
+        known = self._end_s
+        if not end and not start:
+            return 0.0
+        self._end_s = end
+        if known is None or -GAP_S < (gap := start - known) < GAP_S:
+            return 0.0
+        if gap > 0:
+            self.gaps += 1
+            self.gap_s += gap
+        return gap

@@ -1,0 +1,138 @@
+"""What a channel lets in: audio as its options say, converted where they say so."""
+
+import threading
+
+from menura.audio.block import Samples, remix
+from menura.audio.format import check_rate
+from menura.audio.stream import UNTIMED, AudioStream
+from menura.channels.options import ChannelOptions, Mismatch
+from menura.dsp.resample import Resampler
+from menura.errors import ConfigError, FormatError
+
+__all__ = ["Gate"]
+
+RESTART_S = 0.05
+"""Jump of the timestamps that begins a new piece of audio; smaller ones are jitter of the source's clock."""
+
+
+class _Resampling:
+    """One piece of audio on its way to another rate: aligned in time, with what is held given out at its end."""
+
+    def __init__(self, first: AudioStream, rate: int, channels: int) -> None:
+        try:
+            check_rate(first.sample_rate)
+        except ConfigError as error:
+            raise FormatError(f"sample_rate: cannot be converted: {error}") from error
+        self.source = (first.sample_rate, first.channels)
+        self.last = first
+        self._rate, self._channels = rate, channels
+        self._stage = Resampler(first.sample_rate, rate, min(channels, first.channels))
+        self._skip = self._stage.latency
+        self._made = 0
+        self._begin_s, self._due_s = first.timestamp[0], first.timestamp[0]
+
+    def follows(self, stream: AudioStream) -> bool:
+        """Whether it is the same piece that goes on."""
+        jump_s = stream.timestamp[0] - self._due_s if stream.timed else 0.0
+        return (stream.sample_rate, stream.channels) == self.source and abs(jump_s) < RESTART_S
+
+    def process(self, stream: AudioStream, form: str) -> list[AudioStream]:
+        """Convert the next stream."""
+        if stream.timed:
+            self._begin_s += stream.timestamp[0] - self._due_s
+            self._due_s = stream.timestamp[1]
+        self.last = stream
+        narrowed = remix(stream.to_block(), self._stage.channels)
+        return self._dress(self._stage.process(narrowed), form)
+
+    def flush(self, form: str) -> list[AudioStream]:
+        """Give out what is held."""
+        return self._dress(self._stage.flush(), form)
+
+    def _dress(self, y: Samples, form: str) -> list[AudioStream]:
+        skipped = min(self._skip, len(y))
+        self._skip -= skipped
+        y = y[skipped:]
+        if not len(y):
+            return []
+        start_s = self._begin_s + self._made / self._rate
+        self._made += len(y)
+        end_s = self._begin_s + self._made / self._rate
+        return [
+            AudioStream.from_block(
+                remix(y, self._channels),
+                self._rate,
+                format=form,
+                timestamp=(start_s, end_s) if self.last.timed else UNTIMED,
+                metadata=self.last.metadata,
+            )
+        ]
+
+
+class Gate:
+    """Checks audio for a channel and converts it; one source at a time, for the converter has a memory.
+
+    Another rate is made with a delay of at most 5 ms that the timestamps take into account: the first stream is so
+    much shorter, and ``flush`` gives the rest. Streams follow each other without a click until the source's rate or
+    channels change, or its timestamps jump. A resampled stream's timestamp spans its samples.
+
+    Args:
+        name: Of the channel.
+        options: What it carries.
+    """
+
+    def __init__(self, name: str, options: ChannelOptions) -> None:
+        self._name, self._options = name, options
+        self._convert = options.mismatch == Mismatch.CONVERT
+        self._want = tuple(
+            (field, value)
+            for field in ("sample_rate", "channels", "format")
+            if (value := getattr(options, field)) is not None
+        )
+        self._resampling: _Resampling | None = None
+        self.lock = threading.RLock()
+        self.converted = 0
+
+    def fits(self, stream: AudioStream) -> bool:
+        """Whether it may pass as it is."""
+        return all(getattr(stream, field) == value for field, value in self._want)
+
+    def admit(self, stream: AudioStream) -> list[AudioStream]:
+        """What goes into the channel for this stream.
+
+        Raises:
+            FormatError: It does not fit, and is not to be converted, or cannot be.
+        """
+        if self._options.strict_timestamps:
+            stream.check_timestamp()
+        if self.fits(stream):
+            return [*self.flush(), stream] if self._resampling else [stream]
+        if not self._convert:
+            raise FormatError(self._complaint(stream))
+        self.converted += 1
+        form = self._options.format or stream.format
+        channels = self._options.channels or stream.channels
+        rate = self._options.sample_rate or stream.sample_rate
+        if 1 not in (channels, stream.channels) and channels != stream.channels:
+            raise FormatError(self._complaint(stream) + "; neither is mono, so how to remix would be a guess")
+        if rate == stream.sample_rate:
+            block = remix(stream.samples("float64" if form == "pcm_s32le" else "float32"), channels)
+            recoded = AudioStream.from_block(
+                block, rate, format=form, timestamp=stream.timestamp, metadata=stream.metadata
+            )
+            return [*self.flush(), recoded]
+        done: list[AudioStream] = []
+        if self._resampling is None or not self._resampling.follows(stream):
+            done = self.flush()
+            self._resampling = _Resampling(stream, rate, channels)
+        return done + self._resampling.process(stream, form)
+
+    def flush(self) -> list[AudioStream]:
+        """What the converter still holds; then it is as new."""
+        held, self._resampling = self._resampling, None
+        return held.flush(self._options.format or held.last.format) if held else []
+
+    def _complaint(self, stream: AudioStream) -> str:
+        field, value = next((field, value) for field, value in self._want if getattr(stream, field) != value)
+        how = "" if self._convert else "; convert it, or create the channel with mismatch='convert'"
+        return f"{field}: channel {self._name!r} carries {value}, not {getattr(stream, field)}{how}"
