@@ -14,7 +14,7 @@ from menura.neural.files.source import ModelSource, Source, budget_for, open_sou
 from menura.neural.files.storages import Storages
 from menura.neural.files.tensor import array_of
 
-__all__ = ["read_checkpoint"]
+__all__ = ["read_checkpoint", "read_opened"]
 
 
 def read_checkpoint(source: ModelSource, *, verify: bool = True) -> Any:
@@ -43,10 +43,11 @@ def read_checkpoint(source: ModelSource, *, verify: bool = True) -> Any:
     """
     opened = open_source(source)
     with opened.errors():
-        return _read(opened, verify)
+        return read_opened(opened, verify=verify)
 
 
-def _read(source: Source, verify: bool) -> Any:
+def read_opened(source: Source, *, verify: bool = True) -> Any:
+    """As :func:`read_checkpoint`, of an opened file, whose name is not in the errors' texts."""
     view = source.view
     if bytes(view[:4]) == b"PK\x03\x04":
         return _read_archive(Archive(view, verify))

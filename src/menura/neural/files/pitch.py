@@ -1,0 +1,199 @@
+"""Pitch models: RMVPE and FCPE."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from menura.errors import DamagedModelError, ModelError, UnsupportedModelError
+from menura.neural.files.checkpoint import read_opened
+from menura.neural.files.kinds import ModelKind, kind_of, table_of
+from menura.neural.files.source import ModelSource, open_source
+from menura.neural.files.weights import Arrays, fold_weight_norm, need_shape, only_arrays, single
+from menura.neural.nets.config import RmvpeConfig
+
+__all__ = ["FcpeCheckpoint", "FcpeConfig", "RmvpeCheckpoint", "read_fcpe", "read_rmvpe"]
+
+_MOST_LAYERS = 1000
+_Number = TypeVar("_Number", int, float)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RmvpeCheckpoint:
+    """An RMVPE pitch network.
+
+    Attributes:
+        config: Its sizes.
+        weights: By its own names, float32; those that are float32 in the file stay there, mapped.
+    """
+
+    config: RmvpeConfig
+    weights: Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class FcpeConfig:
+    """Sizes of an FCPE pitch network.
+
+    Attributes:
+        mels, hidden, layers, heads, bins: Of the network: input bands, channels, conformer layers, attention heads,
+            pitch classes.
+        kernel: Of the conformers' convolutions.
+        conv_only: The conformers have no attention.
+        f0_min, f0_max: Range of the pitch classes, Hz.
+        rate, fft, window, hop, mel_min, mel_max: Of the spectrogram it takes; Hz and samples.
+
+    Raises:
+        ModelError: The sizes do not make a network.
+    """
+
+    mels: int = 128
+    hidden: int = 512
+    layers: int = 6
+    heads: int = 8
+    bins: int = 360
+    kernel: int = 31
+    conv_only: bool = True
+    f0_min: float = 32.7
+    f0_max: float = 1975.5
+    rate: int = 16_000
+    fft: int = 1024
+    window: int = 1024
+    hop: int = 160
+    mel_min: float = 0.0
+    mel_max: float = 8000.0
+
+    def __post_init__(self) -> None:
+        sizes = (self.mels, self.hidden, self.layers, self.heads, self.bins, self.kernel, self.rate, self.hop)
+        if any(size < 1 for size in (*sizes, self.fft, self.window)) or self.window > self.fft:
+            raise ModelError("an FCPE's sizes are above 0, and its window is not wider than its transform")
+        if not 0 < self.f0_min < self.f0_max or not 0 <= self.mel_min < self.mel_max:
+            raise ModelError("an FCPE's pitches and bands go from low to high")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FcpeCheckpoint:
+    """An FCPE pitch network.
+
+    Attributes:
+        config: Its sizes.
+        weights: By its own names, weight norm folded, float32; those that are float32 in the file stay there, mapped.
+    """
+
+    config: FcpeConfig
+    weights: Mapping[str, NDArray[np.float32]]
+
+
+def read_rmvpe(source: ModelSource) -> RmvpeCheckpoint:
+    """Read an RMVPE pitch model (``rmvpe.pt``).
+
+    Args:
+        source: A path, or a file's bytes.
+
+    Raises:
+        FileError: The file cannot be opened.
+        UnsafeModelError: It wants to run code, or is built to exhaust or mislead its reader.
+        DamagedModelError: It is cut short, lacks weights, or contradicts itself.
+        UnsupportedModelError: It is something else; the text says what.
+    """
+    opened = open_source(source)
+    with opened.errors():
+        stored = _stored(read_opened(opened), ModelKind.RMVPE)
+        return RmvpeCheckpoint(_rmvpe_sizes(stored), single(stored))
+
+
+def _stored(value: Any, wanted: ModelKind) -> Arrays:
+    kind = kind_of(value)
+    if kind is not wanted:
+        raise UnsupportedModelError(f"it is {kind}: {wanted} is needed here")
+    return {
+        name: array for name, array in only_arrays(table_of(value)).items() if not name.endswith(".num_batches_tracked")
+    }
+
+
+def _rmvpe_sizes(stored: Arrays) -> RmvpeConfig:
+    levels = _count(stored, "unet.encoder.layers.{}.conv.0.conv.0.weight")
+    inter = _count(stored, "unet.intermediate.layers.{}.conv.0.conv.0.weight")
+    recurrent = _count(stored, "fc.0.gru.weight_ih_l{}")
+    bins, width = need_shape(stored, "fc.1.weight" if recurrent else "fc.0.weight", 2)
+    hidden = need_shape(stored, "fc.0.gru.weight_hh_l0", 2)[1] if recurrent else 1
+    if recurrent:
+        width = need_shape(stored, "fc.0.gru.weight_ih_l0", 2)[1]
+    if not levels or not inter or width % 3:
+        raise DamagedModelError("it lacks levels of its network: the file is no complete model")
+    return RmvpeConfig(
+        blocks=_count(stored, "unet.encoder.layers.0.conv.{}.conv.0.weight"),
+        levels=levels,
+        inter_levels=inter,
+        channels=need_shape(stored, "unet.encoder.layers.0.conv.0.conv.0.weight", 4)[0],
+        gru_layers=recurrent,
+        gru_hidden=hidden,
+        bins=bins,
+        mels=width // 3,
+    )
+
+
+def _count(stored: Mapping[str, Any], name: str) -> int:
+    return next(index for index in range(_MOST_LAYERS) if name.format(index) not in stored)
+
+
+def read_fcpe(source: ModelSource) -> FcpeCheckpoint:
+    """Read an FCPE pitch model (``fcpe_c_v001.pt``, as the package ``torchfcpe`` carries it).
+
+    Args:
+        source: A path, or a file's bytes.
+
+    Raises:
+        ModelError: As :func:`read_rmvpe`.
+        FileError: The file cannot be opened.
+    """
+    opened = open_source(source)
+    with opened.errors():
+        value = read_opened(opened)
+        stored = fold_weight_norm(_stored(value, ModelKind.FCPE))
+        stored.pop("gaussian_blurred_cent_mask", None)
+        told = value.get("config_dict") if isinstance(value, dict) else None
+        return FcpeCheckpoint(_fcpe_sizes(stored, told if isinstance(told, dict) else {}), single(stored))
+
+
+def _fcpe_sizes(stored: Arrays, told: Mapping[Any, Any]) -> FcpeConfig:
+    hidden, mels, _ = need_shape(stored, "input_stack.0.weight", 3)
+    model, mel = _part(told, "model"), _part(told, "mel")
+    layers = _count(stored, "net.encoder_layers.{}.norm.weight")
+    if not layers:
+        raise DamagedModelError("it lacks layers of its network: the file is no complete model")
+    usual = FcpeConfig()
+    return FcpeConfig(
+        mels=mels,
+        hidden=hidden,
+        layers=layers,
+        heads=_number(model, "n_heads", usual.heads),
+        bins=need_shape(stored, "output_proj.weight", 2)[0],
+        kernel=need_shape(stored, "net.encoder_layers.0.conformer.net.4.conv.weight", 3)[2],
+        conv_only=not any(".attn." in name for name in stored),
+        f0_min=_number(model, "f0_min", usual.f0_min),
+        f0_max=_number(model, "f0_max", usual.f0_max),
+        rate=_number(mel, "sr", usual.rate),
+        fft=_number(mel, "n_fft", usual.fft),
+        window=_number(mel, "win_size", usual.window),
+        hop=_number(mel, "hop_size", usual.hop),
+        mel_min=_number(mel, "fmin", usual.mel_min),
+        mel_max=_number(mel, "fmax", usual.mel_max),
+    )
+
+
+def _part(told: Mapping[Any, Any], name: str) -> Mapping[Any, Any]:
+    part = told.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _number(told: Mapping[Any, Any], name: str, usual: _Number) -> _Number:
+    """A number of the settings, of the usual one's type."""
+    value = told.get(name)
+    if value is None:
+        return usual
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e9:
+        raise DamagedModelError(f"its settings have no number for {name}")
+    return type(usual)(value)

@@ -1,0 +1,125 @@
+"""Weights on their way from a checkpoint to a network: single precision, weight norm folded, every number finite."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from menura.errors import DamagedModelError, UnsupportedModelError
+from menura.neural.files.source import shown
+
+__all__ = ["Arrays", "fold_weight_norm", "missing", "need_shape", "only_arrays", "single"]
+
+Arrays = dict[str, NDArray[Any]]
+"""Tensors by name."""
+
+_NORMS = (
+    (".weight_g", ".weight_v"),
+    (".parametrizations.weight.original0", ".parametrizations.weight.original1"),
+)
+"""Names of a weight's length and direction: before PyTorch 2.0, and since."""
+
+
+def only_arrays(value: Any, prefix: str = "") -> Arrays:
+    """The tensors of a dictionary whose names begin with ``prefix``, which is left out.
+
+    Raises:
+        UnsupportedModelError: It is no dictionary of tensors.
+    """
+    if not isinstance(value, dict):
+        raise UnsupportedModelError("it holds no table of weights")
+    return {
+        key.removeprefix(prefix): array
+        for key, array in value.items()
+        if isinstance(key, str) and key.startswith(prefix) and isinstance(array, np.ndarray)
+    }
+
+
+def single(arrays: Mapping[str, NDArray[Any]], *, copy: bool = False) -> dict[str, NDArray[np.float32]]:
+    """Weights as float32, contiguous.
+
+    Args:
+        arrays: Weights of any number type.
+        copy: Also copy those that need no change; otherwise they stay in the file.
+
+    Raises:
+        DamagedModelError: A weight is not finite.
+        UnsupportedModelError: A weight is complex.
+    """
+    made = {}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            raise UnsupportedModelError(f"weight {shown(name)} is of type {array.dtype}: no network's is")
+        plain = np.array(array, np.float32) if copy else np.ascontiguousarray(array, np.float32).reshape(array.shape)
+        if not _finite(plain):
+            raise DamagedModelError(
+                f"weight {shown(name)} holds values that are no numbers: its training failed, or the file is damaged"
+            )
+        made[name] = plain
+    return made
+
+
+def _finite(array: NDArray[np.float32]) -> bool:
+    """Not a NaN or infinity in it; without a temporary array where that can be told from one sum."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+
+
+def fold_weight_norm(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+    """Weight norm undone: each length and direction become the weight they stand for, ``length · v / |v|``.
+
+    The axes that are summed over are those along which the length is 1: a layer's usual ``[n, 1, 1]``, or ``[1, 1, n]``
+    as HuBERT's positional convolution has it. A direction of length 0 gives a weight of 0.
+
+    Raises:
+        DamagedModelError: A length has no direction or the other way about, or their shapes do not fit.
+
+    Source:
+        Salimans and Kingma, "Weight normalization", 2016.
+    """
+    folded = dict(arrays)
+    for length_name, direction_name in _NORMS:
+        for name in [name for name in arrays if name.endswith(length_name)]:
+            layer = name.removesuffix(length_name)
+            if layer + direction_name not in folded:
+                raise DamagedModelError(f"weight {shown(layer + direction_name)} is missing")
+            length, direction = folded.pop(name), folded.pop(layer + direction_name)
+            folded[layer + ".weight"] = _product(layer, length, direction)
+        for name in [name for name in folded if name.endswith(direction_name)]:
+            raise DamagedModelError(f"weight {shown(name.removesuffix(direction_name) + length_name)} is missing")
+    return folded
+
+
+def _product(layer: str, length: NDArray[Any], direction: NDArray[Any]) -> NDArray[np.float32]:
+    if length.ndim != direction.ndim or any(
+        n not in (1, m) for n, m in zip(length.shape, direction.shape, strict=True)
+    ):
+        raise DamagedModelError(f"weight {shown(layer)} has a length of shape {length.shape} for {direction.shape}")
+    if direction.dtype.kind != "f" or length.dtype.kind != "f":
+        raise UnsupportedModelError(f"weight {shown(layer)} is of type {direction.dtype}: no network's is")
+    axes = tuple(axis for axis, n in enumerate(length.shape) if n == 1)
+    wide = direction.astype(np.float32)
+    norm = np.sqrt(np.square(wide).sum(axis=axes, keepdims=True, dtype=np.float64))
+    scale = np.divide(length, norm, out=np.zeros(norm.shape), where=norm > 0)
+    wide *= scale.astype(np.float32)
+    return wide
+
+
+def missing(arrays: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Those of ``names`` that are not there."""
+    return [name for name in names if name not in arrays]
+
+
+def need_shape(arrays: Mapping[str, NDArray[Any]], name: str, dimensions: int) -> tuple[int, ...]:
+    """Shape of a weight that has so many dimensions, none of them empty.
+
+    Raises:
+        DamagedModelError: It is missing, or another one.
+    """
+    if name not in arrays:
+        raise DamagedModelError(f"weight {name} is missing: the file is no complete model")
+    shape = arrays[name].shape
+    if len(shape) != dimensions or 0 in shape:
+        raise DamagedModelError(f"weight {name} has shape {shape}, not {dimensions} dimensions")
+    return shape
