@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Literal
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.concurrency import run_in_threadpool
@@ -15,7 +15,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from menura import __version__
 from menura.live.lanes import DEVICE_RATE, OpenPort
+from menura.server.access import admitted
 from menura.server.metrics import make_registry
+from menura.server.realtime_socket import RealtimeSocket
 from menura.server.relay_options import RelaySettings
 from menura.server.relay_socket import RelayServices, RelaySocket
 from menura.server.socket import ControlSocket, Services
@@ -40,35 +42,33 @@ def _machine_devices() -> object:
     return open_duplex(rate=DEVICE_RATE)
 
 
-def _same_origin(websocket: WebSocket) -> bool:
-    """Whether the page that opens the socket came from here: a browser always says; other clients need not."""
-    origin = websocket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == websocket.headers.get("host")
-
-
 def _add_sockets(app: FastAPI, services: Services, relays: RelayServices) -> None:
     @app.websocket("/ws/realtime-control")
     async def control(websocket: WebSocket) -> None:
-        if _same_origin(websocket):
+        if admitted(websocket):
             await ControlSocket(websocket, services).serve()
         else:
             await websocket.close(1008)
 
     @app.websocket("/ws/relay")
     async def relay(websocket: WebSocket) -> None:
-        if _same_origin(websocket):
+        if admitted(websocket):
             await RelaySocket(websocket, relays).serve()
         else:
             await websocket.close(1008)
+
+    @app.websocket("/v1/realtime")
+    async def realtime(websocket: WebSocket) -> None:
+        await RealtimeSocket(websocket, relays).serve()
 
 
 def create_app(
     voices: Sequence[Voice] | None = None,
     open_port: OpenPort = _machine_devices,
-    relay: RelaySettings | None = None,
+    relay: RelaySettings | Literal[False] | None = None,
 ) -> FastAPI:
     """Build the application: the control socket at ``/ws/realtime-control``, the relay to an AI provider at
-    ``/ws/relay``, the page at ``/``, ``/metrics``.
+    ``/ws/relay`` and, for clients of the Realtime API, at ``/v1/realtime``, the page at ``/``, ``/metrics``.
 
     Engines that your own routes use are counted once ``app.state.engines.watch(engine)`` was called, and until
     ``forget``.
@@ -77,13 +77,19 @@ def create_app(
         voices: On offer; the built-in ones by default.
         open_port: Opens the machine's devices, for ``start`` without ``audio``.
         relay: The relay's provider; by default what the environment says, see
-            :meth:`~menura.server.relay_options.RelaySettings.from_environment`.
+            :meth:`~menura.server.relay_options.RelaySettings.from_environment`. False for no relay.
+
+    Raises:
+        VoiceNotFoundError: A voice of ``relay`` is not on offer.
     """
     pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="menura-voice")
     offered = builtin_voices() if voices is None else voices
     registry, engines = make_registry()
     services = Services({voice.id: voice for voice in offered}, pool, open_port)
-    relays = RelayServices(relay or RelaySettings.from_environment(), services.voices, pool, engines)
+    settings = RelaySettings.from_environment() if relay is None else relay or None
+    relays = RelayServices(settings, services.voices, pool, engines)
+    if settings is not None:
+        relays.voices_for(None, None)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

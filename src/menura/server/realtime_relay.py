@@ -1,0 +1,325 @@
+"""RealtimeRelay: a relay whose client speaks the Realtime API itself."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from menura.audio.format import StreamFormat
+from menura.client.options import ConnectionState
+from menura.errors import LimitError, MenuraError, ProtocolError, StateError
+from menura.live.session import VoiceSession
+from menura.live.strand import Strand
+from menura.protocol.realtime_audio import APPEND, decode_audio
+from menura.protocol.realtime_beta import to_ga
+from menura.protocol.realtime_server import AudioDelta, ErrorEvent, ServerEvent, SessionEvent
+from menura.server.realtime_answers import Answers, RealtimeOutbox
+from menura.server.realtime_settings import (
+    PCM,
+    SessionView,
+    Update,
+    asked_format,
+    make_engine,
+    with_format,
+)
+from menura.server.realtime_words import SERVER, ClientWords, RefusalError, error_event, new_id, shown_events, whole
+from menura.server.relay import WebSocketRelay
+from menura.server.relay_engine import RelayEngine
+from menura.server.relay_lane import UpLane
+from menura.server.relay_messages import client_view
+from menura.server.relay_options import Pace, RelayOptions
+from menura.units import frames_to_ms
+
+__all__ = ["RealtimeRelay"]
+
+PIECE_MS = 100
+LOOK_MS = 500.0
+AHEAD_MS = 2000.0
+"""Audio that waits for the provider before a client that sends faster than it speaks is made to wait."""
+PATIENCE_S, LOOK_S = 10.0, 0.02
+MAX_ITEMS = 1024
+_CALLING = frozenset({ConnectionState.CONNECTING, ConnectionState.CONNECTED})
+_ITEM_EVENTS = frozenset({"conversation.item.added", "conversation.item.done"})
+
+
+class RealtimeRelay(WebSocketRelay):
+    """One client's conversation with an AI provider, in the Realtime API's own events both ways.
+
+    Like :class:`~menura.server.relay.WebSocketRelay`, but what it iterates over is always ``str``, audio is in events,
+    and the client has its own playback: answers come at once, and how much of one was heard is the client's to say by
+    ``conversation.item.truncate``. When the provider hears speech, the rest of the answer is thrown away here; the
+    provider ends it by itself, and this tells it nothing of positions, which would truncate an item twice, once by a
+    guess.
+
+    Args:
+        tools: Whether the client may bring functions of its own.
+        options: ``pace`` is always ``at_once``.
+        settings: As of :class:`~menura.server.relay.WebSocketRelay`, except for ``client_format``: that is 24 kHz PCM16
+            until the client chooses another by ``session.update``.
+    """
+
+    _outbox: RealtimeOutbox
+
+    def __init__(self, *, tools: bool = True, options: RelayOptions | None = None, **settings: Any) -> None:
+        super().__init__(options=replace(options or RelayOptions(), pace=Pace.AT_ONCE), **settings)
+        self._outbox = RealtimeOutbox(1)
+        self.on_engine: Callable[[RelayEngine, RelayEngine], None] | None = None  # another is in use
+        self._words = ClientWords(tools=tools)
+        self._view = SessionView()
+        self._up: VoiceSession | None = None
+        self._active: dict[str, dict[str, Any]] = {}
+        self._items: dict[str, None] = {}
+        self._before: frozenset[str] = frozenset()
+        self._spoken = False
+        self.close_reason = ""
+        self._unlooked_ms = 0.0
+
+    # --- beginning
+
+    def _make_lane(self, voice: VoiceSession | None) -> UpLane:
+        self._up = voice
+        return super()._make_lane(voice)
+
+    def _start_down(self, voice: VoiceSession | None) -> Sequence[Coroutine[Any, Any, None]]:
+        assert self._pool is not None
+        self._answers = Answers(self._outbox, Strand(self._pool), voice, PCM, PCM)
+        self._down = voice
+        return ()
+
+    def _abandon_down(self) -> None:
+        self._answers.abandon()
+
+    def _wire(self, client: StreamFormat, voice: VoiceSession | None) -> StreamFormat:
+        """What to speak with the provider: a telephone's format where it may pass as it is."""
+        return client if voice is None and self.options.g711_passthrough else PCM
+
+    # --- up
+
+    async def handle_client_event(self, event: Mapping[str, Any]) -> None:
+        """Take any event of the client, audio included.
+
+        Raises:
+            RefusalError: It is malformed, or not for clients.
+            LimitError: Too many wait for the provider.
+            StateError: The relay is not started.
+        """
+        self._check()
+        if event.get("type") == APPEND:
+            await self._append(event)
+            return
+        ready = self._words.take(event)
+        kind = ready["type"]
+        if kind == "session.update":
+            await self._update(to_ga(event)[0]["session"], ready)
+            return
+        if kind == "response.cancel":
+            self._stop(ready.get("response_id"))
+        elif kind == "conversation.item.truncate":
+            self._answers.cut(item_id=ready["item_id"])
+        await self._lane.submit(ready)
+
+    async def _append(self, event: Mapping[str, Any]) -> None:
+        try:
+            audio = decode_audio(event.get("audio"))
+        except ProtocolError as error:
+            missing = "audio" not in event
+            reason = "missing_required_parameter" if missing else "invalid_value"
+            raise RefusalError(str(error), reason, "audio") from None
+        form = self.client_format
+        if len(audio) % form.frame_bytes:
+            text = f"audio: {len(audio)} bytes are no whole {form.frame_bytes}-byte samples of {form.encoding}"
+            raise RefusalError(text, param="audio")
+        step = form.bytes_for(PIECE_MS * form.rate // 1000)
+        for i in range(0, len(audio), step):
+            await self.handle_client_audio(audio if len(audio) <= step else audio[i : i + step])
+            self._spoken = True
+            self._unlooked_ms += frames_to_ms(min(step, len(audio) - i) // form.frame_bytes, form.rate)
+            if self._unlooked_ms >= LOOK_MS:
+                self._unlooked_ms = 0.0
+                await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """A file comes as fast as the network is: none of it is lost to a provider that listens."""
+        for _ in range(int(PATIENCE_S / LOOK_S)):
+            connection = self._connection
+            if self._closed or connection.state not in _CALLING or connection.stats().queued_audio_ms <= AHEAD_MS:
+                return
+            await asyncio.sleep(LOOK_S)
+
+    async def _update(self, said: Mapping[str, Any], ready: dict[str, Any]) -> None:
+        """Settings: formats are those of the client here, and what suits us on the wire."""
+        before, form = self.client_format, asked_format(said, "input") or self.client_format
+        output = asked_format(said, "output") or self._view.latest_output
+        wire = self._wire(output, self._down)
+        # audio may have to be said again to another session: then it must be in that session's format
+        wire_in = self.engine.target if self._spoken else self._wire(form, self._up)
+        update = Update(dict(ready["session"]), output, wire, before)
+        ready["session"] = with_format(with_format(ready["session"], "input", wire_in), "output", wire)
+        self._view.asked(ready["event_id"], update)
+        try:
+            await self._lane.submit(ready)
+        except MenuraError:
+            self._view.refused(ready["event_id"])
+            raise
+        self._set_input(form, wire_in)
+
+    def _set_input(self, form: StreamFormat, wire: StreamFormat) -> None:
+        self._view.input = form
+        if (form, wire) == (self.client_format, self.engine.target):
+            return
+        old, self.client_format = self.engine, form
+        self.engine = make_engine(self.options.mode, form, wire)
+        if self._watched:
+            self.engine.configure_vad(self.options.vad)
+        self._lane = self._make_lane(self._up)
+        if self.on_engine is not None:
+            self.on_engine(old, self.engine)
+        old.close()
+
+    def _stop(self, response_id: str | None) -> None:
+        """The client does not want the answer any more."""
+        if response_id is not None:
+            self._answers.cut(response_id)
+            return
+        for active in self._active:
+            self._answers.cut(active)
+        self._answers.cut()
+
+    def interrupt(self, reason: str = "client") -> bool:
+        """End the answer that is being made; returns whether there was one."""
+        self._check()
+        self._stop(None)
+        with suppress(StateError, LimitError):
+            return self._connection.cancel_response()
+        return False
+
+    def played(self, played_ms: float, item_id: str) -> bool:
+        """A client of the API says it by ``conversation.item.truncate``."""
+        return False
+
+    # --- down
+
+    def _on_event(self, event: ServerEvent) -> Awaitable[None] | None:
+        if self._closed:
+            return None
+        if isinstance(event, AudioDelta):
+            self._answers.hear(event)
+        elif isinstance(event, SessionEvent):
+            self._on_session(event)
+        else:
+            self._greet()
+            self._note(event)
+            for shown in shown_events(event, self._words, self._redact):
+                if not self._is_old(shown):
+                    self._answers.tell(shown)
+        return self._answers.room() if self._answers.full else None
+
+    def _on_session(self, event: SessionEvent) -> None:
+        shown = client_view(event, self._redact)
+        self._view.see(shown["session"] if shown else {})
+        if event.type == "session.created":
+            return
+        first, done = not self._view.created, self._view.confirmed()
+        if first:
+            self._answers.tell(self._view.event("session.created"))
+        for update in done:
+            self._view.apply(update)
+            self._answers.set_formats(update.wire, update.output)
+            self._answers.tell(self._view.event("session.updated"))
+
+    def _greet(self) -> None:
+        """A provider that did not take the settings it was opened with has a session all the same."""
+        if not self._view.created and self._connection.connected:
+            self._answers.tell(self._view.event("session.created"))
+
+    def _note(self, event: ServerEvent) -> None:
+        """What an event means for audio that is on its way."""
+        kind = event.type
+        if kind == "response.created":
+            response = event["response"]
+            self._active[response.id or ""] = response.to_dict()
+            self._answers.begin(response.id or "")
+        elif kind == "response.output_audio.done":
+            self._answers.end(event["response_id"])
+        elif kind == "response.done":
+            response_id = event["response"].id or ""
+            self._active.pop(response_id, None)
+            self._answers.end(response_id)
+        elif kind == "input_audio_buffer.speech_started":
+            if self.options.provider_barge_in and self._view.interrupts:
+                self._stop(None)
+        elif isinstance(event, ErrorEvent):
+            refused = self._view.refused(event.error.event_id)
+            if refused is not None:
+                self._set_input(refused.before, self._wire_of(refused.before))
+
+    def _wire_of(self, form: StreamFormat) -> StreamFormat:
+        return self.engine.target if self._spoken else self._wire(form, self._up)
+
+    def _is_old(self, shown: Mapping[str, Any]) -> bool:
+        """Whether it is about an item of the conversation that a new session of the provider was told again."""
+        if shown["type"] not in _ITEM_EVENTS:
+            return False
+        item_id = shown["item"].get("id") or ""
+        self._items[item_id] = None
+        while len(self._items) > MAX_ITEMS:
+            del self._items[next(iter(self._items))]
+        return item_id in self._before
+
+    # --- the provider comes and goes
+
+    def _on_state(self, state: ConnectionState) -> None:
+        if self._closed or self.close_code != 1000:
+            return
+        if state is ConnectionState.CONNECTED:
+            self._view.renew()
+        elif state is ConnectionState.RECONNECTING:
+            self._silence("provider")
+            self._before = frozenset(self._items)
+            text = "The connection to the AI provider was lost and is being made again; it may not remember all"
+            self._answers.tell(error_event(text, "provider_reconnecting", SERVER))
+        elif state is ConnectionState.FAILED:
+            self._fail(self._error)
+
+    def _silence(self, reason: str) -> None:
+        """What was being answered will not be: the client is told that it has ended."""
+        self._stop(None)
+        active, self._active = self._active, {}
+        error = {"type": SERVER, "code": "connection_lost"}
+        for response in active.values():
+            ended = response | {"status": "failed", "status_details": {"type": "failed", "error": error}}
+            clean = {name: value for name, value in ended.items() if name in _OF_RESPONSE}
+            self._answers.tell(whole({"type": "response.done", "event_id": new_id("event"), "response": clean}))
+
+    # --- words of the relay itself
+
+    def say(self, **message: Any) -> None:
+        """Of what the relay has to tell, errors have an event in the API."""
+        if message["type"] == "error":
+            self.close_reason = message["error"]
+            self._answers.tell(error_event(message["error"], message["code"], SERVER))
+        elif message["type"] == "dropped":
+            text = f"{message['ms']:.0f} ms of audio were dropped: the AI provider does not take them"
+            self._answers.tell(error_event(text, "audio_dropped", SERVER))
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Tell the client something of your own, in order with the rest."""
+        self._answers.tell(event)
+
+    @property
+    def queued_events(self) -> int:
+        """Events of the client that the provider has not yet got."""
+        return self._connection.stats().queued_events
+
+    def _losses(self) -> tuple[float, float]:
+        wire = self._connection.stats()
+        return wire.stale_audio_ms + wire.overflow_audio_ms, 0.0
+
+    def _waiting_down_ms(self) -> float:
+        return self._answers.waiting_ms
+
+
+_OF_RESPONSE = frozenset(
+    {"id", "object", "status", "status_details", "conversation_id", "metadata", "output_modalities"}
+)
