@@ -61,7 +61,7 @@ class _Source(Protocol):
     channels: int
     frames: int | None
 
-    def blocks(self) -> Iterator[Samples]: ...
+    def blocks(self, start: int) -> Iterator[Samples]: ...
     def close(self) -> None: ...
 
 
@@ -74,7 +74,9 @@ class _SoundFileSource:
         self.channels: int = self._file.channels
         self.frames: int | None = len(self._file)
 
-    def blocks(self) -> Iterator[Samples]:
+    def blocks(self, start: int) -> Iterator[Samples]:
+        if start:
+            self._file.seek(min(start, len(self._file)))
         while len(block := self._file.read(BLOCK, dtype="float32", always_2d=True)):
             yield block
 
@@ -97,7 +99,13 @@ class _AvSource:
         base = self._stream.time_base
         self.frames: int | None = round(float(duration * base) * self.rate) if duration and base else None
 
-    def blocks(self) -> Iterator[Samples]:
+    def blocks(self, start: int) -> Iterator[Samples]:
+        for block in self._decoded():  # compressed frames lean on those before them: what is skipped is decoded too
+            if start < len(block):
+                yield block[start:]
+            start = max(0, start - len(block))
+
+    def _decoded(self) -> Iterator[Samples]:
         import av
 
         to_float = av.AudioResampler(format="flt", layout=self._stream.layout.name, rate=self.rate)
@@ -140,6 +148,10 @@ def _short(reason: str, path: Path) -> str:
 class AudioReader:
     """An audio file as blocks.
 
+    Args:
+        path: Of the file.
+        start: Frames to pass over.
+
     Attributes:
         rate: Hz.
         channels: Of every block.
@@ -149,8 +161,9 @@ class AudioReader:
         FileError: It does not exist or cannot be read as audio; the text names the file.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, start: int = 0) -> None:
         self.path = Path(path)
+        self.start = start
         self._source = _open(self.path)
         self.rate, self.channels, self.frames = self._source.rate, self._source.channels, self._source.frames
 
@@ -161,7 +174,7 @@ class AudioReader:
             FileError: The file is damaged from here on.
         """
         try:
-            yield from self._source.blocks()
+            yield from self._source.blocks(self.start)
         except Exception as error:
             raise FileError(f"{self.path}: damaged audio ({error})") from error
 
