@@ -56,7 +56,7 @@ class Network:
             raise ModelError(f"{self.name} is too large for one ONNX file")
         onnx = need("onnx", extra="neural")
         model = onnx.load_model_from_string(self.model)
-        for held in model.graph.initializer:
+        for held in (held for held in model.graph.initializer if held.name in self.weights):
             held.CopyFrom(onnx.numpy_helper.from_array(self.weights[held.name], held.name))
         return bytes(model.SerializeToString())
 

@@ -28,7 +28,7 @@ REACH = 4
 def _bank() -> NDArray[np.float32]:
     """Triangular filters of equal area, ``[bins, bands]``, on the mel scale of HTK (O'Shaughnessy 1987)."""
     ends = 2595.0 * np.log10(1.0 + np.array([LOWEST_HZ, HIGHEST_HZ]) / 700.0)
-    corners = 700.0 * (10.0 ** (np.linspace(*ends, BANDS + 2) / 2595.0) - 1.0)
+    corners = 700.0 * (10.0 ** (np.linspace(ends[0], ends[1], BANDS + 2) / 2595.0) - 1.0)
     bins = np.linspace(0.0, RATE / 2, WINDOW // 2 + 1)[:, None]
     rising = (bins - corners[:-2]) / np.diff(corners)[:-1]
     falling = (corners[2:] - bins) / np.diff(corners)[1:]

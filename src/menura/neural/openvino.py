@@ -1,0 +1,59 @@
+"""Networks on OpenVINO: the same model, on x86 with bfloat16 twice as fast as single precision."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from menura.errors import ConfigError, FormatError, ModelError
+from menura.extras import need
+from menura.neural.nets.graph import Network
+from menura.neural.options import RuntimeOptions
+from menura.neural.session import check_feeds
+
+__all__ = ["OpenVinoSession"]
+
+
+class OpenVinoSession:
+    """A :class:`~menura.neural.session.Session` of OpenVINO.
+
+    Raises:
+        ConfigError: ``bfloat16`` is asked of a processor that has none.
+        MissingExtraError: OpenVINO is not installed.
+        ModelError: It refuses the network.
+    """
+
+    def __init__(self, network: Network, options: RuntimeOptions) -> None:
+        openvino = need("openvino", extra="openvino")
+        self.name = network.name
+        core = openvino.Core()
+        if options.bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+            raise ConfigError("this processor does not compute in bfloat16")
+        settings = {
+            "INFERENCE_PRECISION_HINT": "bf16" if options.bfloat16 else "f32",
+            "INFERENCE_NUM_THREADS": options.cores,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        try:
+            self._model = core.compile_model(core.read_model(network.standalone()), "CPU", settings)
+        except RuntimeError as error:
+            raise ModelError(f"{network.name}: OpenVINO refuses it: {error}") from error
+        self.inputs = tuple(port.any_name for port in self._model.inputs)
+        self.outputs = tuple(port.any_name for port in self._model.outputs)
+        # a request serves one call at a time: idle ones wait here; taking and giving back are atomic
+        self._idle: list[Any] = [self._model.create_infer_request()]
+
+    def run(self, **feeds: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """See :meth:`menura.neural.session.Session.run`."""
+        check_feeds(self.name, self.inputs, feeds)
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._model.create_infer_request()
+        try:
+            request.infer(feeds, share_inputs=True)
+        except (RuntimeError, TypeError) as error:
+            raise FormatError(f"{self.name} does not take these inputs: {error}") from error
+        outputs = tuple(np.array(request.get_tensor(name).data) for name in self.outputs)
+        self._idle.append(request)
+        return outputs

@@ -1,0 +1,128 @@
+"""Networks on ONNX Runtime."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from menura.errors import ConfigError, FormatError, ModelError
+from menura.extras import need
+from menura.neural.nets.graph import Network
+from menura.neural.options import EXECUTION_PROVIDERS, PACKAGES, Provider, RuntimeOptions, providers
+from menura.neural.session import Array, check_feeds
+
+__all__ = ["Binding", "OrtSession"]
+
+
+class OrtSession:
+    """A :class:`Session` of ONNX Runtime."""
+
+    def __init__(self, network: Network, options: RuntimeOptions) -> None:
+        runtime = need("onnxruntime", extra="neural")
+        self.name = network.name
+        wanted = EXECUTION_PROVIDERS[options.provider]
+        available = runtime.get_available_providers()
+        if wanted not in available:
+            here = ", ".join(providers()) or "none"
+            raise ConfigError(f"{options.provider} needs {PACKAGES[options.provider]}; here there is {here}")
+        chain: list[Any] = [(wanted, _settings(options))]
+        if options.provider == Provider.TENSORRT:
+            chain.append(
+                (EXECUTION_PROVIDERS[Provider.CUDA], _settings(RuntimeOptions(Provider.CUDA, device=options.device)))
+            )
+        if options.provider != Provider.CPU:
+            chain.append(EXECUTION_PROVIDERS[Provider.CPU])
+        values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in network.weights.values()]
+        setup = _setup(runtime, options)
+        setup.add_external_initializers(list(network.weights), values)
+        try:
+            self._session = runtime.InferenceSession(network.model, setup, providers=chain)
+        except Exception as error:
+            raise ModelError(f"{network.name}: ONNX Runtime refuses it: {_first_line(error)}") from error
+        self.inputs = tuple(held.name for held in self._session.get_inputs())
+        self.outputs = tuple(held.name for held in self._session.get_outputs())
+
+    def run(self, **feeds: Array) -> tuple[Array, ...]:
+        """See :meth:`Session.run`."""
+        check_feeds(self.name, self.inputs, feeds)
+        try:
+            return tuple(self._session.run(None, feeds))
+        except Exception as error:
+            shapes = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in feeds.items())
+            raise FormatError(f"{self.name} does not take {shapes}: {_first_line(error)}") from error
+
+    def bind(self, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> "Binding":
+        """Tie arrays to the network's ends, for calls that copy and allocate nothing on a CPU.
+
+        Args:
+            feeds: Every input; what they hold when :meth:`Binding.run` is called counts.
+            outputs: Every output, of the shape it will have; each call writes them anew.
+
+        Raises:
+            FormatError: A name is missing or unknown.
+        """
+        check_feeds(self.name, self.inputs, feeds)
+        check_feeds(self.name, self.outputs, outputs)
+        return Binding(self.name, self._session, feeds, outputs)
+
+
+class Binding:
+    """A network tied to arrays of fixed shape; for one thread."""
+
+    def __init__(self, name: str, session: Any, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        self._name, self._session = name, session
+        # the binding holds addresses only: the arrays must live as long as it does
+        self._arrays = (*feeds.values(), *outputs.values())
+        self._tied = session.io_binding()
+        for ends, tie in ((feeds, self._tied.bind_input), (outputs, self._tied.bind_output)):
+            for end, array in ends.items():
+                if not array.flags.c_contiguous:
+                    raise FormatError(f"{name}: {end} is not contiguous")
+                tie(end, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+
+    def run(self) -> None:
+        """Run once, from the inputs' arrays into the outputs'.
+
+        Raises:
+            FormatError: The network does not take these shapes.
+        """
+        try:
+            self._session.run_with_iobinding(self._tied)
+        except Exception as error:
+            raise FormatError(f"{self._name} does not take these shapes: {_first_line(error)}") from error
+
+
+def _setup(runtime: Any, options: RuntimeOptions) -> Any:
+    setup = runtime.SessionOptions()
+    setup.intra_op_num_threads = options.cores
+    setup.inter_op_num_threads = 1
+    setup.log_severity_level = 3
+    # denormals: a decoder's tail in silence would take ten times as long
+    entries = {
+        "session.intra_op.allow_spinning": "1" if options.spin else "0",
+        "session.inter_op.allow_spinning": "0",
+        "session.set_denormal_as_zero": "1",
+    }
+    for key, value in entries.items():
+        setup.add_session_config_entry(key, value)
+    if options.provider == Provider.DIRECTML:
+        # its own demand
+        setup.enable_mem_pattern = False
+    return setup
+
+
+def _settings(options: RuntimeOptions) -> dict[str, str]:
+    """What a provider is told."""
+    if options.provider == Provider.CUDA:
+        # searching all algorithms anew for every length takes seconds
+        return {
+            "device_id": str(options.device),
+            "cudnn_conv_algo_search": "HEURISTIC",
+            "arena_extend_strategy": "kSameAsRequested",
+        }
+    if options.provider in (Provider.TENSORRT, Provider.DIRECTML):
+        return {"device_id": str(options.device)}
+    return {}
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

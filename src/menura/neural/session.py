@@ -1,0 +1,45 @@
+"""What a loaded network is, wherever it runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from menura.errors import FormatError
+
+__all__ = ["Array", "Session", "check_feeds"]
+
+Array = NDArray[Any]
+
+
+class Session(Protocol):
+    """A network, loaded.
+
+    Attributes:
+        name: Of the network.
+        inputs, outputs: Their names, in the network's order.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def run(self, **feeds: Array) -> tuple[Array, ...]:
+        """Run once; several threads may at the same time.
+
+        Args:
+            feeds: Every input by name. Contiguous arrays of the right type are not copied on a CPU.
+
+        Returns:
+            The outputs, in their order; they belong to the caller.
+
+        Raises:
+            FormatError: An input is missing, unknown, or of a shape or type the network does not take.
+        """
+        ...
+
+
+def check_feeds(name: str, inputs: Sequence[str], feeds: Mapping[str, Array]) -> None:
+    """Raise :class:`FormatError` unless ``feeds`` has every input and nothing else."""
+    if set(inputs) != set(feeds):
+        raise FormatError(f"{name} takes {', '.join(inputs)}, not {', '.join(feeds) or 'nothing'}")
