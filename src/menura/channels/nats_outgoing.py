@@ -1,0 +1,324 @@
+"""What is published and not yet with the broker: bounded, by policy and by age, in order."""
+
+import secrets
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+from menura.channels.options import Policy
+from menura.channels.wire import REPLAYED, Kind, encode, encode_message
+from menura.clock import Clock
+from menura.errors import LimitError
+
+__all__ = ["LIMIT_HOLDS_S", "NO_LIMIT", "Lane", "Outgoing", "OutgoingStats"]
+
+MAX_LANES: Final = 1024
+"""Channels whose count goes on from one frame to the next without their having been created here."""
+WINDOW_BYTES: Final = 1 << 20
+"""What the broker may have in hand and not yet have confirmed. It is also what a frozen broker may get late."""
+NO_LIMIT: Final = 2**64 - 1
+LIMIT_HOLDS_S: Final = 2.0
+"""A subscriber that stops a publisher says so again more often than this."""
+MAX_LIMITS: Final = 256
+MAX_BYTES: Final = 16 << 20
+"""Bytes that wait on one channel, and that it keeps, at most."""
+_END: Final = b"\r\n"
+_FLAGS_AT: Final = 4
+
+
+_Entry = tuple[int, float, bytes]
+"""Sequence, when it was published, and the frame."""
+
+
+class Lane:
+    """One channel's way out.
+
+    Attributes:
+        publisher: Random: a receiver tells one life of this channel at this process from another by it.
+        sequence: Of the frame made last.
+        limit: Highest sequence that may leave, where a subscriber elsewhere has no room for more; ``None``: no limit.
+    """
+
+    def __init__(self, subject: str, max_queue: int) -> None:
+        self.command = f"PUB {subject} ".encode()
+        self.publisher = secrets.randbits(64)
+        self.sequence = 0
+        self.max_queue = max_queue
+        self.waiting: deque[_Entry] = deque()
+        self.waiting_bytes = 0
+        self.kept: deque[_Entry] = deque()
+        self.replay = 0
+        self._kept_bytes = 0
+        self.created = False
+        self.ready = False
+        self.limit: int | None = None
+        self._limits: dict[int, tuple[int, float]] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether the next frame would push one out."""
+        return len(self.waiting) >= self.max_queue or self.waiting_bytes >= MAX_BYTES
+
+    def add(self, entry: _Entry) -> None:
+        """Let a frame wait, and keep it for who asks for it later."""
+        size = len(entry[2])
+        self.waiting.append(entry)
+        self.waiting_bytes += size
+        kept = self.kept
+        kept.append(entry)
+        self._kept_bytes += size
+        while len(kept) > self.replay and (len(kept) > self.max_queue or self._kept_bytes > MAX_BYTES):
+            self._kept_bytes -= len(kept.popleft()[2])
+
+    def pop(self) -> _Entry:
+        """The frame that has waited longest."""
+        entry = self.waiting.popleft()
+        self.waiting_bytes -= len(entry[2])
+        return entry
+
+    def put_back(self, entry: _Entry) -> None:
+        """It waits again, before all others."""
+        self.waiting.appendleft(entry)
+        self.waiting_bytes += len(entry[2])
+
+    def may_leave(self) -> bool:
+        """Whether the next frame has a receiver with room."""
+        return bool(self.waiting) and (self.limit is None or self.waiting[0][0] <= self.limit)
+
+    def limit_by(self, subscriber: int, limit: int, now_s: float) -> None:
+        """A subscriber elsewhere has room up to a sequence; ``NO_LIMIT``: for all."""
+        if limit == NO_LIMIT:
+            self._limits.pop(subscriber, None)
+        elif subscriber in self._limits or len(self._limits) < MAX_LIMITS:
+            self._limits[subscriber] = limit, now_s
+        self.forget_limits(now_s - LIMIT_HOLDS_S)
+
+    def forget_limits(self, before_s: float) -> None:
+        """Subscribers not heard of since then have no say any more: a dead one stops nobody."""
+        if self._limits:
+            self._limits = {who: (limit, at) for who, (limit, at) in self._limits.items() if at >= before_s}
+        self.limit = min((limit for limit, _ in self._limits.values()), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingStats:
+    """Figures of what leaves, in frames; ``published = sent + dropped + expired + waiting`` but for what was resent."""
+
+    published: int
+    sent: int
+    bytes_sent: int
+    resent: int
+    dropped: int
+    expired: int
+    waiting: int
+
+
+class Outgoing:
+    """The queues of all channels. Putting is for any thread, the rest for one.
+
+    Args:
+        policy: What happens when a queue is full.
+        max_queue: Frames a queue holds.
+        max_age_s: What waited longer is left out; ``None`` keeps all.
+        max_payload: Bytes a message may have.
+        clock: Seconds.
+    """
+
+    def __init__(self, policy: Policy, max_queue: int, max_age_s: float | None, clock: Clock) -> None:
+        self.policy = policy
+        self.max_payload = 1 << 20
+        self._max_queue = 1 if policy is Policy.LATEST else max_queue
+        self._max_age_s = float("inf") if max_age_s is None else max_age_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._lanes: dict[str, Lane] = {}
+        self._ready: deque[Lane] = deque()
+        self._unconfirmed: deque[tuple[Lane, _Entry]] = deque()
+        self._unconfirmed_bytes = 0
+        self._confirmed = 0
+        self._published = self._sent = self._bytes = self._resent = self._dropped = self._expired = 0
+
+    def lane(self, name: str, subject: str) -> Lane:
+        """The way out of a channel."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            with self._lock:
+                if len(self._lanes) >= MAX_LANES:
+                    self._forget_one()
+                lane = self._lanes.setdefault(name, Lane(subject, self._max_queue))
+        return lane
+
+    def known(self, name: str) -> Lane | None:
+        """The same, if there is one."""
+        return self._lanes.get(name)
+
+    def lanes(self) -> list[Lane]:
+        """All ways out."""
+        return list(self._lanes.values())
+
+    def keep(self, lane: Lane, count: int) -> None:
+        """This channel was created here: its last frames are kept for those who ask."""
+        with self._lock:
+            lane.created = True
+            lane.replay = count
+
+    def _forget_one(self) -> None:
+        for name, lane in self._lanes.items():
+            if not lane.created and not lane.waiting:
+                del self._lanes[name]
+                return
+
+    def forget(self, name: str) -> None:
+        """Begin this channel anew if it is published to again. What waits still leaves."""
+        with self._lock:
+            self._lanes.pop(name, None)
+
+    def put(self, lane: Lane, message: Any) -> None:
+        """Queue a message as the channel's next frame.
+
+        Raises:
+            FormatError: It cannot travel.
+            LimitError: It is too large for the broker; or the queue is full, and the policy drops nothing.
+        """
+        with self._lock:
+            frame = encode_message(message, lane.publisher, lane.sequence + 1)
+            if len(frame) > self.max_payload:
+                raise LimitError(
+                    f"a message of {len(frame)} bytes; the broker takes {self.max_payload}: publish shorter streams"
+                )
+            if lane.full and not self._make_room(lane):
+                return
+            lane.sequence += 1
+            self._published += 1
+            lane.add((lane.sequence, self._clock(), frame))
+            self._is_ready(lane)
+
+    def _is_ready(self, lane: Lane) -> None:
+        if not lane.ready:
+            lane.ready = True
+            self._ready.append(lane)
+
+    def _make_room(self, lane: Lane) -> bool:
+        if self.policy in (Policy.BLOCK, Policy.ERROR):
+            raise LimitError(f"{len(lane.waiting)} messages wait for the broker: it is away, or too slow")
+        self._dropped += 1
+        if self.policy is Policy.DROP_NEWEST:
+            lane.sequence += 1  # receivers are to see that one is missing
+            self._published += 1
+            return False
+        lane.pop()
+        return True
+
+    def put_control(self, lane: Lane, kind: Kind) -> None:
+        """Queue a control frame behind what waits; it is never dropped."""
+        with self._lock:
+            lane.sequence += 1
+            lane.add((lane.sequence, float("inf"), encode(kind, lane.publisher, lane.sequence)))
+            self._is_ready(lane)
+
+    def take(self) -> list[bytes]:
+        """Commands to write now: a frame of each channel in turn, as many as the window lets through."""
+        parts: list[bytes] = []
+        room = WINDOW_BYTES - self._unconfirmed_bytes
+        with self._lock:
+            oldest = self._clock() - self._max_age_s
+            for _ in range(len(self._ready)):
+                if room <= 0:
+                    break
+                room = self._take_turns(parts, room, oldest)
+        return parts
+
+    def _take_turns(self, parts: list[bytes], room: int, oldest: float) -> int:
+        lane = self._ready.popleft()
+        alone = not self._ready
+        while lane.may_leave() and room > 0:
+            entry = lane.pop()
+            frame = entry[2]
+            if entry[1] < oldest:
+                self._expired += 1
+                continue
+            parts += (lane.command + b"%d\r\n" % len(frame), frame, _END)
+            self._unconfirmed.append((lane, entry))
+            self._unconfirmed_bytes += len(frame)
+            self._sent += 1
+            self._bytes += len(frame)
+            room -= len(frame)
+            if not alone:
+                break
+        if lane.waiting:
+            self._ready.append(lane)
+        else:
+            lane.ready = False
+        return room
+
+    @property
+    def unconfirmed_bytes(self) -> int:
+        """Bytes that the broker may not have yet."""
+        return self._unconfirmed_bytes
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something could leave now."""
+        return any(lane.may_leave() for lane in self._ready)
+
+    def mark(self) -> int:
+        """A number for all that was taken so far."""
+        return self._confirmed + len(self._unconfirmed)
+
+    def confirm(self, mark: int) -> None:
+        """The broker has all up to a mark."""
+        while self._confirmed < mark and self._unconfirmed:
+            self._unconfirmed_bytes -= len(self._unconfirmed.popleft()[1][2])
+            self._confirmed += 1
+
+    def restore(self) -> None:
+        """The connection is lost: what the broker may not have waits again, before what came later."""
+        with self._lock:
+            while self._unconfirmed:
+                lane, entry = self._unconfirmed.pop()
+                lane.put_back(entry)
+                self._sent -= 1
+                self._resent += 1
+                self._bytes -= len(entry[2])
+                self._is_ready(lane)
+            self._unconfirmed_bytes = 0
+            if self.policy is not Policy.BLOCK:
+                for lane in self._ready:
+                    while len(lane.waiting) > lane.max_queue:
+                        lane.pop()
+                        self._dropped += 1
+
+    def answer(self, lane: Lane, count: int, since: int | None, subject: str) -> list[bytes]:
+        """Commands that give one process frames this channel keeps.
+
+        Args:
+            lane: The channel.
+            count: Give the last so many to who knows none.
+            since: Give what followed this sequence and is not too old, to who has come back.
+            subject: Where that process listens.
+        """
+        with self._lock:
+            if since is None:
+                kept = list(lane.kept)[max(0, len(lane.kept) - min(count, lane.replay)) :]
+            else:
+                oldest = self._clock() - self._max_age_s
+                kept = [entry for entry in lane.kept if entry[0] > since and entry[1] >= oldest]
+        command = f"PUB {subject} ".encode()
+        parts: list[bytes] = []
+        frames = [_replayed(frame) for _, _, frame in kept]
+        for frame in [*frames, encode(Kind.WELCOME, lane.publisher, lane.sequence)]:
+            parts += (command + b"%d\r\n" % len(frame), frame, _END)
+        return parts
+
+    def stats(self) -> OutgoingStats:
+        """Figures now."""
+        with self._lock:
+            waiting = sum(len(lane.waiting) for lane in self._ready)
+            return OutgoingStats(
+                self._published, self._sent, self._bytes, self._resent, self._dropped, self._expired, waiting
+            )
+
+
+def _replayed(frame: bytes) -> bytes:
+    return frame[:_FLAGS_AT] + bytes([frame[_FLAGS_AT] | REPLAYED]) + frame[_FLAGS_AT + 1 :]
