@@ -7,6 +7,10 @@ system's share of a frame all but vanishes. Counted is the processor time of the
 of the kernel's accounts), per frame; client and provider are processes of their own. Up: a frame comes, an ``append``
 goes to the provider. Down: a delta comes, a frame goes to the client. The echo takes a frame and sends it back. Each
 row is the median of several turns, taken in turn. Providers send deltas of 100 ms and more: the last row.
+
+Latency is from a frame's sending to its receiving, by the clock that all processes of a machine share, a frame each
+10 ms: through the echo and back, through the relay from client to provider or back; each is two hops and one
+server. What the relay adds is the difference.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import os
 import socket
 import statistics
 import sys
+import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,6 +37,7 @@ FRAME = os.urandom(960)
 WINDOWS = {"one at a time": 1, "fifty under way": 50}
 DOWN_LONG = "relay, down, deltas of 200 ms"
 KEY = "sk-benchmark-0000"
+PACE_S = 0.01
 DELTA = {"type": "response.output_audio.delta", "event_id": "e", "output_index": 0, "content_index": 0}
 
 
@@ -70,10 +76,15 @@ def _serve(app: object, listener: socket.socket) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-async def _answer(link: websockets.ServerConnection, metadata: dict[str, str], number: int, go: Connection) -> None:
+async def _answer(
+    link: websockets.ServerConnection, metadata: dict[str, str], number: int, go: Connection, wire: Connection
+) -> None:
     delta = base64.b64encode(FRAME * int(metadata["batch"])).decode()
     text = json.dumps(DELTA | {"response_id": f"r{number}", "item_id": f"i{number}", "delta": delta})
     frames, window, taken = int(metadata["frames"]), int(metadata["window"]), 0
+    if "pace_s" in metadata:
+        wire.send([await _send_paced(link, text, i, float(metadata["pace_s"])) for i in range(frames)])
+        return
     for i in range(frames):
         await link.send(text)
         await asyncio.sleep(0)  # it must leave
@@ -81,6 +92,14 @@ async def _answer(link: websockets.ServerConnection, metadata: dict[str, str], n
             taken = go.recv()
     while taken < frames:
         taken = go.recv()
+
+
+async def _send_paced(link: object, message: str | bytes, i: int, pace_s: float) -> float:
+    """Send a message after a pause, and give the time at which it was; not in step with anything."""
+    await asyncio.sleep(pace_s * (0.75 + 0.5 * (i * 0.618 % 1.0)))
+    at_s = time.perf_counter()
+    await link.send(message)  # type: ignore[attr-defined]
+    return at_s
 
 
 def _provider(listener: socket.socket, wire: Connection, go: Connection) -> None:
@@ -92,13 +111,14 @@ def _provider(listener: socket.socket, wire: Connection, go: Connection) -> None
         with suppress(websockets.ConnectionClosed):
             async for message in link:
                 if message.startswith('{"type":"input_audio_buffer.append"'):
+                    at_s = time.perf_counter()
                     count += 1
-                    wire.send(count)
+                    wire.send((count, at_s))
                 elif '"session.update"' in message:
                     await link.send('{"type":"session.updated","event_id":"e","session":{"id":"s"}}')
                 elif '"response.create"' in message:
                     answers += 1
-                    await _answer(link, json.loads(message)["response"]["metadata"], answers, go)
+                    await _answer(link, json.loads(message)["response"]["metadata"], answers, go, wire)
 
     async def run() -> None:
         async with websockets.serve(serve, sock=listener, compression=None, max_size=None, ping_interval=None):
@@ -149,9 +169,9 @@ async def up_turn(url: str, pid: int, frames: int, window: int, wire: Connection
                 await link.send(FRAME)
                 while i + 1 - arrived >= window or wire.poll():
                     await asyncio.sleep(0)  # what was sent must leave
-                    arrived = wire.recv()
+                    arrived, _ = wire.recv()
             while arrived < frames * part:
-                arrived = wire.recv()
+                arrived, _ = wire.recv()
         return 1e6 * (cpu_s(pid) - begun) / frames
     finally:
         await link.close()
@@ -176,8 +196,62 @@ async def down_turn(url: str, pid: int, frames: int, window: int, go: Connection
         await link.close()
 
 
+async def echo_latency(url: str, frames: int, pace_s: float) -> list[float]:
+    """Milliseconds of each frame through the echo and back."""
+    async with websockets.connect(url, compression=None, max_size=None) as link:
+        waits = []
+        for i in range(frames):
+            at_s = await _send_paced(link, FRAME, i, pace_s)
+            await link.recv()
+            waits.append(1e3 * (time.perf_counter() - at_s))
+        return waits
+
+
+async def up_latency(url: str, frames: int, pace_s: float, wire: Connection) -> list[float]:
+    """Milliseconds of each frame from client to provider."""
+    link = await _begin(url)
+    try:
+        sent = [await _send_paced(link, FRAME, i, pace_s) for i in range(frames)]
+        return [1e3 * (wire.recv()[1] - at_s) for at_s in sent]
+    finally:
+        await link.close()
+
+
+async def down_latency(url: str, frames: int, pace_s: float, wire: Connection) -> list[float]:
+    """Milliseconds of each frame from provider to client."""
+    link = await _begin(url)
+    try:
+        metadata = {"frames": str(frames), "window": "1", "batch": "1", "pace_s": str(pace_s)}
+        await link.send(json.dumps({"type": "response.create", "response": {"metadata": metadata}}))
+        received = []
+        while len(received) < frames:
+            if isinstance(await link.recv(), bytes):
+                received.append(time.perf_counter())
+        return [1e3 * (to_s - from_s) for from_s, to_s in zip(wire.recv(), received, strict=True)]
+    finally:
+        await link.close()
+
+
+def latencies(urls: tuple[str, str], heard: Connection, frames: int, turns: int) -> list[list[str]]:
+    """Rows of the table of latencies."""
+    found: dict[str, list[float]] = {"bare echo": [], "relay, up": [], "relay, down": []}
+    for _ in range(turns):
+        found["bare echo"] += asyncio.run(echo_latency(urls[0], frames, PACE_S))
+        found["relay, up"] += asyncio.run(up_latency(urls[1], frames, PACE_S, heard))
+        found["relay, down"] += asyncio.run(down_latency(urls[1], frames, PACE_S, heard))
+    marks = {server: [quantile(waits, share) for share in (0.5, 0.99)] for server, waits in found.items()}
+    base = marks["bare echo"]
+    added = {server: [ms - least for ms, least in zip(both, base, strict=True)] for server, both in marks.items()}
+    return [[server, *(number(ms, 3) for ms in (*marks[server], *added[server]))] for server in marks]
+
+
+def quantile(values: list[float], share: float) -> float:
+    """The value that so large a share stays below."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few frames, few turns")
     quick = parser.parse_args().quick
@@ -207,11 +281,14 @@ def main() -> None:
                 times["relay, down"].append(asyncio.run(down_turn(urls[1], pids[1], frames, window, go)))
                 times[DOWN_LONG].append(asyncio.run(down_turn(urls[1], pids[1], frames, window, go, batch=10)))
             rows += _rows(name, times)
+        waits = latencies(urls, heard, *((100, 3) if quick else (500, 5)))
     finally:
         for process in processes:
             process.terminate()
     print(f"Processor time of the server per 20 ms frame of 24 kHz pcm16; {machine()}")
     print(table(["frames", "server", "µs", "least", "most", "ratio"], rows))
+    print(f"\nMilliseconds from sending to receiving, a frame each {1e3 * PACE_S:g} ms, and what the relay adds")
+    print(table(["server", "p50", "p99", "p50 added", "p99 added"], waits))
 
 
 def _rows(name: str, times: dict[str, list[float]]) -> list[list[str]]:

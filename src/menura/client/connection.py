@@ -8,6 +8,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
+from urllib.parse import urlsplit
 
 from menura.client.callbacks import Callbacks, Notice
 from menura.client.hub import Hub
@@ -15,7 +16,7 @@ from menura.client.link import Link, LinkCounts, Timing
 from menura.client.options import ConnectionOptions, ConnectionState
 from menura.client.stats import RealtimeStats, gather
 from menura.client.stream import EventStream
-from menura.client.target import OPENAI_URL, Key, Target
+from menura.client.target import OPENAI_URL, Key, Redactor, Target
 from menura.clock import monotonic_s
 from menura.engine.position import PlaybackPosition
 from menura.errors import AuthenticationError, ConnectTimeoutError, FormatError, MenuraError, StateError
@@ -390,6 +391,16 @@ class RealtimeConnectionManager:
     def connected(self) -> bool:
         """Whether what is sent now goes out now."""
         return self.state is ConnectionState.CONNECTED
+
+    def redactor(self, *, address: bool = False) -> Redactor:
+        """What takes the key and the secret parts of the address out of a text before somebody else reads it.
+
+        Args:
+            address: Take out all of the provider's address.
+        """
+        parts = urlsplit(self._target.url)
+        hidden = (self._target.url, parts.netloc, parts.hostname or "") if address else ()
+        return Redactor(hidden, self._target.redact)
 
     def stats(self) -> RealtimeStats:
         """How it has fared so far."""

@@ -23,23 +23,32 @@ Key = str | Callable[[], str]
 class Redactor:
     """Takes secrets out of texts.
 
+    Args:
+        secrets: To be hidden.
+        inner: Another, whose secrets are hidden too, those it learns later included.
+
     >>> Redactor(["hunter2-hunter2"])("key hunter2-hunter2 refused, so is sk-abc***xyz")
     'key *** refused, so is ***'
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        self._secrets: set[str] = set()
+    def __init__(self, secrets: Iterable[str] = (), inner: "Redactor | None" = None) -> None:
+        self._secrets: list[str] = []  # the longest first: one may hold another
+        self._inner = inner
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
         """Hide these as well, and what becomes of them in an address."""
+        known = {*self._secrets}
         for secret in secrets:
             if len(secret) >= _SHORTEST:
-                self._secrets |= {secret, quote(secret, safe="")}
+                known |= {secret, quote(secret, safe="")}
+        self._secrets = sorted(known, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
         """The text without them."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
+        if self._inner is not None:
+            text = self._inner(text)
+        for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
         return _KEY_LIKE.sub(_HIDDEN, text)
 

@@ -92,6 +92,7 @@ class RealtimeSession:
         self._serial = 0
         self._types: dict[str, str] = {}  # of events without an entry in the turn, to explain a refusal
         self._finds_turns = False
+        self._formats: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], WireFormat]] = {}
         self._speech_end: int | None = None
         self._asked_s: float | None = None
         self._opened_s = self._busy_s = 0.0
@@ -214,8 +215,12 @@ class RealtimeSession:
         return self._format("output")
 
     def _format(self, direction: str) -> WireFormat:
-        settings = self.settings
-        return wire_format(settings.wanted, direction) or wire_format(settings.effective, direction) or PCM
+        said = (self.settings.wanted, self.settings.effective)  # others where anything in them is another
+        wanted, effective, form = self._formats.get(direction, (None, None, PCM))
+        if wanted is not said[0] or effective is not said[1]:
+            form = wire_format(said[0], direction) or wire_format(said[1], direction) or PCM
+            self._formats[direction] = (*said, form)
+        return form
 
     # --- the connection's side
 

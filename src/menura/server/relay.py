@@ -1,7 +1,6 @@
 """WebSocketRelay: a client's audio to an AI provider and back, checked, converted, in other voices."""
 
 import asyncio
-import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -9,13 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from menura.audio.config import AudioConfig
 from menura.audio.format import AudioFormat, StreamFormat
 from menura.client.connection import MODEL, RealtimeConnectionManager
 from menura.client.options import ConnectionState
-from menura.client.target import Key, Target
+from menura.client.target import Key
 from menura.clock import Clock, monotonic_s
 from menura.engine.config import ProcessingMode
 from menura.errors import (
@@ -116,13 +114,11 @@ class WebSocketRelay:
         self._watched = options.vad is not None or options.own_barge_in
         if self._watched:
             self.engine.configure_vad(options.vad)
-        key = os.environ.get("OPENAI_API_KEY") if api_key is None and url is None else api_key
-        self._redact = Target(url, model, None, headers or {}).redact
-        self._redact.add(url or "", urlsplit(url or "").netloc)
         if connect is None:
             make = RealtimeConnectionManager
-            connect = partial(make, self._known(key), model, url, headers=headers, options=options.connection)
+            connect = partial(make, api_key, model, url, headers=headers, options=options.connection)
         self._connection = connect()
+        self._redact = self._connection.redactor(address=True)
         self._connection.update_session(_settings(session, self.engine.target))
         self._own_pool = pool is None
         self._pool, self._clock = pool, clock
@@ -136,19 +132,6 @@ class WebSocketRelay:
         self._speech = VADState.SILENCE
         self._error: MenuraError = ConnectionLostError("the connection failed")
         self.close_code = 1000
-
-    def _known(self, key: Key | None) -> Key | None:
-        """The key, kept out of whatever a provider says to the client."""
-        if not callable(key):
-            self._redact.add(key or "")
-            return key
-
-        def ask() -> str:
-            value = key()
-            self._redact.add(value)
-            return value
-
-        return ask
 
     # --- beginning and end
 
