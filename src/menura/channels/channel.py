@@ -56,6 +56,7 @@ class Channel:
         self._seen = Continuity()
         self._published = self._refused = 0
         self._turn = self._credit = TURN
+        self._turns = 0
         self.declare(options)
 
     def declare(self, options: ChannelOptions | None) -> None:
@@ -81,14 +82,20 @@ class Channel:
             FormatError: It is not what the channel carries.
             ChannelClosedError: The channel is closed, or was while this waited.
         """
+        if self._credit <= 0:
+            await self._let_read()
         self._credit -= 1
-        if self._credit < 0:
-            self._credit = self._turn
-            await asyncio.sleep(0)
         heavy = self._gate is not None and self._is_heavy(self._gate, item)
         blocked = await asyncio.to_thread(self._give, item) if heavy else self._give(item)
         if blocked:
             await self._settle(blocked)
+
+    async def _let_read(self) -> None:
+        turn = self._turns
+        await asyncio.sleep(0)
+        if turn == self._turns:  # else another publisher woke first, and this one gives a single item
+            self._turns += 1
+            self._credit = self._turn
 
     def publish_nowait(self, item: Any) -> None:
         """The same without waiting, from any thread and synchronous code.
@@ -275,7 +282,7 @@ class Channel:
     def _changed(self) -> None:
         """Subscribers came or went; the lock is held."""
         queues = [box.limit for box in self._inboxes if box.policy not in {Policy.BLOCK, Policy.LATEST}]
-        self._turn = min([TURN, *queues])
+        self._turn = max(1, min([TURN, *(size // 2 for size in queues)]))  # half, for several may publish
         self._credit = min(self._credit, self._turn)
         if not self._inboxes and self.options is None and self._on_idle is not None:
             self._on_idle(self)

@@ -20,7 +20,7 @@ from menura.errors import ChannelClosedError, StateError, WaitTimeoutError
 __all__ = ["Inbox", "Subscription"]
 
 TURN = 128
-"""Items read without waiting before the loop's other tasks get a turn."""
+"""Items read without waiting, at least, before the loop's other tasks get a turn."""
 
 
 def wake_all(tickets: list[Ticket]) -> None:
@@ -84,7 +84,9 @@ class Subscription(AsyncIterator[Any]):
         self.name, self.subscriber_id = inbox.name, inbox.subscriber_id
         self.gap_s = 0.0
         self._inbox, self._lock, self._ready = inbox, lock, ready
-        self._turn = TURN
+        # beyond a full queue only publishers in other threads can make reading go on without waiting
+        self._turn = max(TURN, 2 * inbox.limit)
+        self._unbroken = 0
         self._finalizer = weakref.finalize(self, remove, inbox)
         self._finalizer.atexit = False
 
@@ -145,9 +147,9 @@ class Subscription(AsyncIterator[Any]):
         return self
 
     async def __anext__(self) -> Any:
-        self._turn -= 1
-        if self._turn < 0:
-            self._turn = TURN
+        self._unbroken += 1
+        if self._unbroken > self._turn:
+            self._unbroken = 0
             await asyncio.sleep(0)
         while True:
             item = self._take(TaskWaker)
@@ -155,6 +157,7 @@ class Subscription(AsyncIterator[Any]):
                 if item is END:
                     raise StopAsyncIteration
                 return item
+            self._unbroken = 0
             try:
                 await item.future
             except BaseException:
