@@ -116,6 +116,20 @@ class VirtualAudio:
         """Unload a module, as if its device were unplugged."""
         subprocess.run(["pactl", "unload-module", index], env=self.env, check=True)
 
+    def unplug_all(self) -> None:
+        """Take all devices away: as long as there is one, the server moves streams there."""
+        listing = ["pactl", "list", "short", "modules"]
+        modules = subprocess.run(listing, env=self.env, capture_output=True, text=True, check=True).stdout
+        rows = [line.split("\t") for line in modules.splitlines()]
+        for index in [row[0] for row in rows if "sink" in row[1] or "source" in row[1]][::-1]:
+            subprocess.run(["pactl", "unload-module", index], env=self.env, capture_output=True)
+
+    def plug_in(self) -> None:
+        """Bring back microphone and loudspeaker."""
+        for name in ("vc_virtmic", "vc_speaker"):
+            self.load("module-null-sink", f"sink_name={name}", "rate=48000", "channels=2", "norewinds=1")
+        self.load("module-remap-source", "master=vc_virtmic.monitor", "source_name=vc_mic")
+
     def play(self, sink: str, x: np.ndarray, rate: int = 48_000) -> None:
         """Play a block to its end."""
         path = self.folder / f"{sink}.wav"

@@ -18,35 +18,32 @@ AWAY = DeviceError("Audio device not available: it was unplugged")
 
 
 class Scripted:
-    """Stands for Speaking: runs, is lost, stays away once, comes back, and then it is enough."""
+    """Stands for Speaking: runs, is lost, comes back, and then it is enough."""
 
     ended: threading.Event
 
-    def __init__(self, session, devices, *, recorder, on_loss):
-        self.recorder, self.error, self.starts, self.looks, self.names = recorder, None, [], 0, ("Mic", "Out", "")
-        self.running, self.stopped = False, False
+    def __init__(self, session, devices, *, recorder, tell):
+        self.recorder, self.tell, self.looks, self.names = recorder, tell, 0, ("Mic", "Out", "")
+        self.running, self.error = False, None
         Scripted.last = self
 
-    def start(self, *, refresh=False):
-        self.starts.append(refresh)
-        self.error = None
-        if len(self.starts) == 2:
-            raise AWAY
+    def start(self):
         self.running = True
 
     def stats(self):
         self.looks += 1
         if self.looks == 2:
-            self.running, self.error = False, AWAY
-        if len(self.starts) == 3:
+            self.tell(AWAY)
+        if self.looks == 4:
+            self.tell(None)
             Scripted.ended.set()
         if self.recorder is not None:
             block = np.full((480, 1), 0.25, np.float32)
             self.recorder.push(block, -block)
-        return replace(STATS, running=self.running)
+        return replace(STATS, running=self.looks not in (2, 3))
 
     def stop(self):
-        self.running, self.stopped = False, True
+        self.running = False
 
 
 @pytest.fixture
@@ -65,7 +62,7 @@ def scripted(monkeypatch):
     monkeypatch.setattr(live, "until_interrupted", Known)
     monkeypatch.setattr(live, "find_output", lambda wanted: wanted)
     monkeypatch.setattr(live, "Speaking", Scripted)
-    for name, value in (("LOOK_S", 0.001), ("RETRY_S", 0.001), ("LINE_EVERY_S", 0.0)):
+    for name, value in (("LOOK_S", 0.001), ("LINE_EVERY_S", 0.0)):
         monkeypatch.setattr(live, name, value)
     return Scripted
 
@@ -76,8 +73,7 @@ def test_a_lost_device_is_told_once_and_awaited(scripted, tmp_path: Path, capsys
     out, err = capsys.readouterr()
     told = [line for line in err.splitlines() if line.startswith("menura: ")]
     assert told == [f"menura: {AWAY}; waiting for it to return", "menura: the devices are back"]
-    assert scripted.last.starts == [False, True, True]
-    assert scripted.last.stopped
+    assert not scripted.last.running
     assert (
         "in -20 out -26 dB  latency 138 ms = capture 20 + voice 28 + playback 90  xruns 1  gaps 2  clocks -12 ppm"
         in out
@@ -89,7 +85,7 @@ def test_a_lost_device_is_told_once_and_awaited(scripted, tmp_path: Path, capsys
 
 
 def test_a_fault_of_the_voice_ends_it_and_leaves_no_file(scripted, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(Scripted, "start", lambda self, **_: setattr(self, "error", ModelError("no such voice")))
+    monkeypatch.setattr(Scripted, "start", lambda self: setattr(self, "error", ModelError("no such voice")))
     with pytest.raises(ModelError):
         live.speak(find_voice("robot"), VoiceParameters(), Devices(), tmp_path / "both.wav")
     assert list(tmp_path.iterdir()) == []

@@ -211,3 +211,38 @@ def test_devices_are_listed_and_missing_ones_named(virtual_audio):
     assert missing.startswith("Audio device not available: no input is named 'no such thing'; there are ")
     assert dead.startswith("Audio device not available: ")
     assert out.returncode == 0
+
+
+RACE = """
+import threading
+from menura.devices import list_devices, open_input, open_output
+import menura.live
+faults, over = [], threading.Event()
+def look():
+    while not over.is_set():
+        list_devices(refresh=True)
+def use(open_port, name):
+    for _ in range(10):
+        try:
+            port = open_port(name)
+            port.start()
+            port.close()
+        except Exception as error:
+            faults.append(repr(error))
+looking = threading.Thread(target=look)
+looking.start()
+users = [threading.Thread(target=use, args=one) for one in ((open_input, "vc_mic"), (open_output, "vc_speaker"))]
+for user in users: user.start()
+for user in users: user.join()
+over.set()
+looking.join()
+print(faults)
+"""
+
+
+def test_devices_open_while_another_thread_looks_for_new_ones(virtual_audio):
+    """As a microphone does that was lost."""
+    done = subprocess.run(
+        [sys.executable, "-c", RACE], env=virtual_audio.env, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

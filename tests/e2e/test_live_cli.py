@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from menura import read_audio
-from tests.utterances import speech
+from tests.hearing import RATE, parts, spoken
 from tests.virtual_audio import PROMPT, VirtualAudio
 
 pytestmark = pytest.mark.devices
-RATE = 48_000
 SECONDS = 20
 
 
@@ -66,46 +65,6 @@ def live(virtual_audio):
     yield start
     for program in programs:
         program.kill()
-
-
-def lag_of(heard, part):
-    """Where ``part`` is in ``heard``, and how alike they are there: correlation, normalised at every place."""
-    if len(heard) <= len(part):
-        return 0, 0.0
-    m = 1 << (len(heard) + len(part)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(heard, m) * np.conj(np.fft.rfft(part, m)), m)[: len(heard) - len(part) + 1]
-    power = np.concatenate([[0.0], np.cumsum(heard**2)])
-    power = power[len(part) :] - power[: -len(part)]
-    alike = product / np.sqrt(np.maximum(power, 1e-9) * np.sum(part**2))
-    at = int(np.argmax(alike))
-    return at, float(alike[at])
-
-
-def parts(heard, x, length=RATE // 20, near=RATE // 200):
-    """For each loud part of ``x``: by how much ``heard`` lags it, in ms, and how alike they are there.
-
-    A part is looked for within 5 ms of where the one before it was: a jump is a part that is not found.
-    """
-    heard, x = heard.astype(float), x.astype(float)
-    first = int(np.flatnonzero(np.abs(x) > 0.05)[0])
-    lag = lag_of(heard, x[first : first + 2 * RATE])[0] - first
-    found = []
-    for at in range(first, min(len(x), len(heard) - lag - near) - length, length):
-        part = x[at : at + length]
-        if np.sqrt(np.mean(part**2)) < 0.02 or at + lag < near:
-            continue
-        place, alike = lag_of(heard[at + lag - near : at + lag + length + near], part)
-        if alike > 0.9:
-            lag += place - near
-        found.append((1000.0 * lag / RATE, alike))
-    return np.array(found).reshape(-1, 2)
-
-
-def spoken():
-    x = speech(RATE, "am_michael", "bf_emma", "bm_george", "af_heart")
-    x = np.tile(x, (-(-SECONDS * RATE // len(x)), 1))[: SECONDS * RATE]
-    # PulseAudio's resamplers dull the highs: what is compared shall have none
-    return np.convolve(x[:, 0], np.hanning(9) / 4, "same")[:, None] * np.float32(0.9)
 
 
 def figures(line):
@@ -238,15 +197,9 @@ def test_devices_that_are_unplugged_are_awaited():
     program = Live(audio, "--voice", "robot", "-i", "vc_mic", "-o", "vc_speaker")
     try:
         program.line()
-        listing = ["pactl", "list", "short", "modules"]
-        modules = subprocess.run(listing, env=audio.env, capture_output=True, text=True, check=True).stdout
-        rows = [line.split("\t") for line in modules.splitlines()]
-        for index in [row[0] for row in rows if "sink" in row[1] or "source" in row[1]][::-1]:
-            subprocess.run(["pactl", "unload-module", index], env=audio.env, capture_output=True)
+        audio.unplug_all()
         assert program.said().startswith("menura: Audio device not available: ")
-        audio.load("module-null-sink", "sink_name=vc_virtmic", "rate=48000", "channels=2", "norewinds=1")
-        audio.load("module-remap-source", "master=vc_virtmic.monitor", "source_name=vc_mic")
-        audio.load("module-null-sink", "sink_name=vc_speaker", "rate=48000", "channels=2", "norewinds=1")
+        audio.plug_in()
         assert program.said() == "menura: the devices are back"
         recording = audio.record("vc_speaker.monitor")
         audio.play("vc_virtmic", spoken()[: 3 * RATE])

@@ -1,8 +1,11 @@
 """Fixtures of the live parts."""
 
+import threading
+
 import pytest
 
 from tests.live.capturing import CaptureRig, none_runs
+from tests.live.machine import Machine
 
 
 @pytest.fixture
@@ -17,3 +20,9 @@ def rig():
     for each in rigs:
         each.close()
     assert none_runs()
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    yield Machine(monkeypatch)
+    assert not {"menura-route", "menura-audio", "menura-devices"} & {thread.name for thread in threading.enumerate()}

@@ -1,68 +1,15 @@
 import threading
-import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from menura.devices.port import DeviceInfo
-from menura.devices.synthetic import SyntheticDuplex
-from menura.devices.synthetic_oneway import SyntheticInput, SyntheticOutput
-from menura.errors import DeviceError
+from menura.errors import DeviceError, ModelError
 from menura.live import speaking
 from menura.live.recorder import Recorder
-from menura.live.session import VoiceSession
 from menura.live.speaking import Devices, Speaking, have_one_clock
-from menura.voices.build import make_stage
-from menura.voices.builtin import find_voice
-
-RATE = 48_000
-TIMEOUT_S = 20.0
-MIC = DeviceInfo("Mic", 0, "ALSA", 1, 0, RATE, is_default_input=True)
-SPEAKER = DeviceInfo("Speaker", 1, "ALSA", 0, 2, RATE, is_default_output=True)
-PHONES = DeviceInfo("Phones", 2, "ALSA", 0, 2, RATE)
-HEADSET = DeviceInfo("Headset (hw:1,0)", 3, "ALSA", 1, 2, RATE)
-
-
-def until(condition):
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
-class Machine:
-    """Devices that open as synthetic ones."""
-
-    def __init__(self, monkeypatch):
-        self.inputs, self.outputs, self.duplexes, self.missing = [], {}, [], None
-        monkeypatch.setattr(speaking, "list_devices", lambda refresh=False: [MIC, SPEAKER, PHONES, HEADSET])
-        monkeypatch.setattr(speaking, "open_input", self.open_input)
-        monkeypatch.setattr(speaking, "open_output", self.open_output)
-        monkeypatch.setattr(speaking, "open_duplex", self.open_duplex)
-
-    def open_input(self, index, *, rate):
-        self.inputs.append(SyntheticInput(rate))
-        return self.inputs[-1]
-
-    def open_output(self, index, *, rate):
-        if index == self.missing:
-            raise DeviceError("Audio device not available: it is away")
-        self.outputs[index] = SyntheticOutput(rate)
-        return self.outputs[index]
-
-    def open_duplex(self, source, sink, *, rate):
-        self.duplexes.append(SyntheticDuplex(rate))
-        return self.duplexes[-1]
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    yield Machine(monkeypatch)
-    assert not {"menura-route", "menura-audio"} & {thread.name for thread in threading.enumerate()}
-
-
-def session():
-    return VoiceSession(make_stage(find_voice("robot"), RATE))
+from tests.live.machine import HEADSET, MIC, PHONES, RATE, SPEAKER, TIMEOUT_S, session, until
 
 
 @pytest.mark.parametrize(
@@ -111,10 +58,12 @@ def test_one_piece_of_hardware_runs_on_one_clock_and_a_monitor_follows_it(machin
     one = Speaking(session(), Devices(input="Headset", output="Headset", monitor="Speaker"))
     one.start()
     port = machine.duplexes[0]
-    for _ in range(10):
+    for n in range(100):
         machine.outputs[1].pump(480)
+        port.feed(np.full((480, 1), 0.25, np.float32))
         port.pump(480)
-        until(lambda: one.session.stats().frames == port._exchange._captured.consumed)
+        until(lambda n=n: one.session.stats().frames == 480 * (n + 1))
+    assert np.abs(machine.outputs[1].given[-4800:]).max() > 0.01
     assert one.stats().one_clock
     assert one.stats().running
     one.stop()
@@ -127,28 +76,151 @@ def test_nothing_stays_open_when_a_device_is_missing(machine):
     one = Speaking(session(), Devices(monitor="Phones"))
     with pytest.raises(DeviceError, match="away"):
         one.start()
-    assert machine.inputs[0].closed
-    assert machine.outputs[1].closed
+    assert machine.inputs == []
+    machine.missing = 1
+    with pytest.raises(DeviceError, match="away"):
+        one.start()
+    assert machine.outputs[2].closed
+    assert all(port.closed for port in machine.inputs)
+    machine.missing = 2
     one.devices = Devices(input="Headset", output="Headset", monitor="Phones")
     with pytest.raises(DeviceError):
         one.start()
     assert all(port.closed for port in machine.duplexes)
 
 
-def test_it_starts_again_after_a_loss_and_goes_on_counting(machine):
-    one = Speaking(session())
+class Told(list):
+    """What is told, and that it is."""
+
+    def wait(self, count):
+        until(lambda: len(self) >= count)
+        return self
+
+
+def started(devices=None, **options):
+    told = Told()
+    one = Speaking(session(), devices, tell=told.append, **options)
     one.start()
+    one.start()
+    return one, told
+
+
+def test_lost_devices_are_awaited_and_counting_goes_on(machine):
+    one, told = started()
     machine.inputs[0].pump(480, lost=True)
     until(lambda: one.stats().xruns == 1)
+    machine.missing = 0
     machine.inputs[0].unplug()
-    until(lambda: not one.stats().running)
-    assert isinstance(one.error, DeviceError)
-    one.start(refresh=True)
-    assert one.stats().running
-    assert one.stats().xruns == 1
+    assert isinstance(told.wait(1)[0], DeviceError)
+    assert not one.stats().running
+    until(lambda: machine.refreshed.count(True) > 2)  # it is looked for again and again
+    assert one.stats().lost
+    machine.missing = None
+    until(lambda: len(machine.inputs) == 2 and machine.inputs[1].alive)
+    assert len(told) == 1  # it is back when it gives audio
+    machine.inputs[1].pump(480)
+    assert told.wait(2)[1] is None
+    stats = one.stats()
+    assert (stats.running, stats.lost, stats.reopened, stats.xruns) == (True, False, 1, 1)
     assert one.error is None
     one.stop()
+    one.stop()
     assert not one.stats().running
+    assert machine.inputs[1].closed
+
+
+def test_a_device_that_came_by_index_is_found_again_by_name(machine):
+    one, _ = started(Devices(input=0, output=1))
+    moved = [replace(SPEAKER, index=0), replace(MIC, index=5), replace(PHONES, index=1)]
+    machine.devices = moved
+    opened = []
+    machine.open_input, real = lambda index, *, rate: opened.append(index) or real(index, rate=rate), machine.open_input
+    machine.monkeypatch.setattr(speaking, "open_input", machine.open_input)
+    machine.inputs[0].unplug()
+    until(lambda: opened == [5])
+    assert set(machine.outputs) == {0, 1}
+    one.stop()
+
+
+def test_a_device_that_comes_after_portaudio_has_started_is_found(machine):
+    machine.devices = [MIC]
+    real = machine.list_devices
+
+    def look(refresh=False):
+        if refresh:
+            machine.devices = [MIC, SPEAKER]
+        return real(refresh)
+
+    machine.monkeypatch.setattr(speaking, "list_devices", look)
+    one, _ = started()
+    assert one.names == ("Mic", "Speaker", "")
+    one.stop()
+
+
+def test_a_monitor_that_is_lost_harms_nothing_and_comes_back(machine):
+    one, told = started(Devices(monitor="phones"))
+    first = machine.outputs[2]
+    machine.missing = 2
+    first.unplug()
+    machine.inputs[0].pump(480)
+    assert isinstance(told.wait(1)[0], DeviceError)
+    assert one.stats().running
+    machine.missing = None
+    assert told.wait(2)[1] is None
+    assert first.closed
+    assert machine.outputs[2] is not first
+    assert machine.outputs[2].alive
+    assert len(machine.inputs) == 1
+    one.stop()
+    assert machine.outputs[2].closed
+
+
+def test_without_its_monitor_the_rest_comes_back(machine):
+    one, told = started(Devices(monitor="phones"))
+    machine.missing = 2
+    machine.inputs[0].unplug()
+    until(lambda: len(machine.inputs) == 2 and machine.inputs[1].alive)
+    machine.inputs[1].pump(480)
+    assert told.wait(2)[1] is None
+    assert one.stats().running
+    machine.missing = None
+    told.wait(3)
+    assert machine.outputs[2].alive
+    one.stop()
+
+
+def test_a_voice_that_fails_ends_it(machine):
+    def broken(x):
+        raise ModelError("the voice has failed")
+
+    one, told = started()
+    one.session.process = broken
+    machine.inputs[0].pump(480)
+    assert told.wait(1) == [one.error]
+    assert isinstance(one.error, ModelError)
+    until(lambda: not one.stats().running)
+    assert machine.inputs[0].closed
+    one.stop()
+    assert machine.refreshed == [False]
+
+
+def test_it_may_be_stopped_by_whoever_is_told(machine):
+    one, told = started()
+    one._tell_outside = lambda error: (told.append(error), one.stop())
+    machine.inputs[0].unplug()
+    told.wait(1)
+    until(lambda: machine.outputs[1].closed)
+    one.stop()
+    assert len(machine.inputs) == 1
+
+
+def test_it_starts_again_after_a_stop(machine):
+    one, _ = started()
+    one.stop()
+    one.start()
+    assert one.stats().running
+    assert len(machine.inputs) == 2
+    one.stop()
 
 
 def test_a_disk_that_fails_ends_the_recording_alone(caplog):

@@ -84,7 +84,7 @@ def test_a_server_that_does_not_answer_is_told(monkeypatch):
 
 def test_a_sink_of_the_server_is_reached_through_its_door(monkeypatch):
     devices = [DeviceInfo("pulse", 0, "ALSA", 32, 32, 44_100, True, True), DeviceInfo("hw", 1, "ALSA", 2, 2, 48_000)]
-    monkeypatch.setattr(virtual_mic, "list_devices", lambda: devices)
+    monkeypatch.setattr(virtual_mic, "list_devices", lambda refresh=False: devices)
     monkeypatch.setattr(virtual_mic, "_pactl", lambda *_: "0\tmenura_voice\tmodule\ts16le\tIDLE\n")
     monkeypatch.setenv("PULSE_SINK", "before")
     assert find_output("hw") == "hw"

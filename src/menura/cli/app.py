@@ -173,8 +173,13 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "warning",
+    microphone: Input = None,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="NAME", help="Where clients without audio are heard.")
+    ] = None,
 ) -> None:
-    """Run the server with its page."""
+    """Run the server with its page. Clients that send no audio use this machine's microphone and output."""
     from menura.cli.serve import run_server
+    from menura.live.speaking_stats import Devices
 
-    run_server(host, port, log_level)
+    run_server(host, port, log_level, Devices(_device(microphone), _device(output)))

@@ -14,7 +14,7 @@ from menura.audio.files import AudioWriter
 from menura.cli.interrupt import until_interrupted
 from menura.cli.meters import bar, clock
 from menura.clock import monotonic_s
-from menura.errors import DeviceError, MenuraError
+from menura.errors import DeviceError
 from menura.live.recorder import Recorder
 from menura.live.session import VoiceSession
 from menura.live.speaking import Devices, Speaking, SpeakingStats
@@ -29,7 +29,6 @@ RATE = 48_000
 LOOK_S = 0.1
 LINE_EVERY_S = 2.0
 """Where nobody looks at a terminal."""
-RETRY_S = 1.0
 
 
 def speak(voice: Voice, parameters: VoiceParameters, devices: Devices, record: Path | None = None) -> None:
@@ -55,7 +54,7 @@ def speak(voice: Voice, parameters: VoiceParameters, devices: Devices, record: P
             stack.callback(recorder.close)
         ended = stack.enter_context(until_interrupted())
         screen = _Screen(voice, recorder)
-        speaking = Speaking(session, devices, recorder=recorder, on_loss=screen.tell)
+        speaking = Speaking(session, devices, recorder=recorder, tell=screen.tell)
         stack.callback(speaking.stop)
         speaking.start()
         with screen:
@@ -69,27 +68,11 @@ def speak(voice: Voice, parameters: VoiceParameters, devices: Devices, record: P
 
 
 def _keep_up(speaking: Speaking, screen: "_Screen", ended: threading.Event) -> None:
-    """Show how it goes, and begin again when a device was lost."""
-    reported = False
+    """Show how it goes."""
     while not ended.wait(LOOK_S):
-        stats = speaking.stats()
-        screen.show(speaking, stats)
-        if stats.running:
-            reported = False
-            continue
-        error = speaking.error
-        if error is not None and not isinstance(error, DeviceError):
-            raise error
-        if error is not None and not reported:
-            reported = True
-            screen.tell(error)
-        if ended.wait(RETRY_S):
-            return
-        try:
-            speaking.start(refresh=True)
-            screen.tell(None)
-        except DeviceError:
-            continue
+        if speaking.error is not None:
+            raise speaking.error
+        screen.show(speaking, speaking.stats())
 
 
 class _Screen:
@@ -114,7 +97,7 @@ class _Screen:
     def tell(self, error: Exception | None) -> None:
         """Say what was lost, or that it is back."""
         what = "the devices are back" if error is None else f"{error}; waiting for it to return"
-        if isinstance(error, MenuraError) or error is None:
+        if isinstance(error, DeviceError) or error is None:
             print(f"menura: {what}", file=sys.stderr, flush=True)
 
     def show(self, speaking: Speaking, stats: SpeakingStats) -> None:

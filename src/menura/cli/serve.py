@@ -6,6 +6,7 @@ from contextlib import suppress
 import uvicorn
 
 from menura.errors import ConfigError
+from menura.live.speaking_stats import Devices
 from menura.server.app import create_app
 
 __all__ = ["run_server"]
@@ -28,8 +29,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run_server(host: str, port: int, log_level: str = "warning") -> None:
+def run_server(host: str, port: int, log_level: str = "warning", devices: Devices | None = None) -> None:
     """Serve until interrupted; prints the page's address once the port is taken.
+
+    Args:
+        host: Address to listen on.
+        port: 0 takes a free one.
+        log_level: Of uvicorn.
+        devices: The machine's own, for clients that send no audio.
 
     Raises:
         ConfigError: The address cannot be used.
@@ -37,7 +44,7 @@ def run_server(host: str, port: int, log_level: str = "warning") -> None:
     listener = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(
-        create_app(),
+        create_app(devices=devices),
         log_level=log_level,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE,

@@ -2,7 +2,7 @@
 
 import atexit
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Literal, TypeVar
 
 from menura.audio.block import Samples
@@ -12,7 +12,7 @@ from menura.devices.oneway import Intake, Outlet
 from menura.devices.port import DeviceInfo, Signal
 from menura.errors import ConfigError, DeviceError
 
-__all__ = ["PortAudioDuplex", "find_device", "list_devices", "open_duplex"]
+__all__ = ["PortAudioDuplex", "Turn", "find_device", "list_devices", "open_duplex", "turn"]
 
 Kind = Literal["input", "output"]
 Opened = TypeVar("Opened")
@@ -24,6 +24,26 @@ LONGEST_DELAY_S = 5.0
 """A converter further away is a driver that does not tell its times."""
 
 _open: set["PortAudioStream"] = set()
+
+
+class Turn:
+    """PortAudio lists, opens and closes devices for one thread at a time, and what it lists lasts to the next listing.
+
+    Whoever runs threads gives a lock that the same thread may take again; :mod:`menura.live` does.
+    """
+
+    def __init__(self) -> None:
+        self.lock: AbstractContextManager[Any] = nullcontext()
+
+    def __enter__(self) -> None:
+        self.lock.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self.lock.__exit__(*error)
+
+
+turn = Turn()
+"""To be held from a listing to the opening of what was found in it."""
 
 
 def _close_all() -> None:
@@ -55,12 +75,20 @@ def list_devices(*, refresh: bool = False) -> list[DeviceInfo]:
             stream of the process; with a port of ours open it is left out.
 
     Raises:
-        DeviceError: PortAudio is not installed.
+        DeviceError: PortAudio is not installed, or does not work.
     """
     sd = load()
-    if refresh and not _open:
-        sd._terminate()
-        sd._initialize()
+    try:
+        with turn:
+            if refresh and not _open:
+                sd._terminate()
+                sd._initialize()
+            return _listed(sd)
+    except sd.PortAudioError as error:
+        raise DeviceError(f"{UNAVAILABLE}: {error.args[0]}") from error
+
+
+def _listed(sd: Any) -> list[DeviceInfo]:
     apis = [api["name"] for api in sd.query_hostapis()]
     default_input, default_output = sd.default.device
     return [
@@ -157,15 +185,16 @@ def open_duplex(
     check_rate(rate)
     if block < 1 or not 0.0 < latency_s <= 2.0:
         raise ConfigError(f"block must be at least 1 frame and latency_s in 0…2, not {block} and {latency_s}")
-    devices = list_devices(refresh=refresh)
-    source, sink = find_device(input, "input", devices), find_device(output, "output", devices)
-    sd = load()
-    return first_rate(
-        sd,
-        (rate, sink.default_rate, source.default_rate, 48_000, 44_100),
-        lambda device_rate: PortAudioDuplex(sd, source, sink, rate, device_rate, block, latency_s),
-        f"{source.name!r} with {sink.name!r}",
-    )
+    with turn:
+        devices = list_devices(refresh=refresh)
+        source, sink = find_device(input, "input", devices), find_device(output, "output", devices)
+        sd = load()
+        return first_rate(
+            sd,
+            (rate, sink.default_rate, source.default_rate, 48_000, 44_100),
+            lambda device_rate: PortAudioDuplex(sd, source, sink, rate, device_rate, block, latency_s),
+            f"{source.name!r} with {sink.name!r}",
+        )
 
 
 def first_rate(sd: Any, rates: tuple[int, ...], make: Callable[[int], Opened], name: str) -> Opened:
@@ -204,9 +233,10 @@ class PortAudioStream:
         self._now_s = 0.0
         latency = stream.latency
         self._declared_s = float(sum(latency) if isinstance(latency, tuple) else latency)
+        if not _open:
+            atexit.unregister(_close_all)
+            atexit.register(_close_all)  # the last to be registered is called first: before PortAudio's own
         _open.add(self)
-        atexit.unregister(_close_all)
-        atexit.register(_close_all)  # the last to be registered is called first: before PortAudio's own
 
     def _finished(self) -> None:
         self._running = False
@@ -253,8 +283,9 @@ class PortAudioStream:
             self._closed = True
             self._running = False
             self._stream.abort()
-            self._stream.close()
-            _open.discard(self)
+            with turn:
+                self._stream.close()
+                _open.discard(self)
 
 
 class PortAudioDuplex(PortAudioStream, ExchangePort):

@@ -13,6 +13,7 @@ from menura.devices.portaudio import (
     first_rate,
     list_devices,
     load,
+    turn,
 )
 from menura.errors import ConfigError
 
@@ -45,9 +46,10 @@ def open_input(
         ConfigError: An argument is out of range.
     """
     form = _form(rate, channels, block, latency_s)
-    found, sd = find_device(device, "input", list_devices(refresh=refresh)), load()
-    rates = (rate, found.default_rate, 48_000, 44_100)
-    return first_rate(sd, rates, lambda at: PortAudioInput(sd, found, form, at), repr(found.name))
+    with turn:
+        found, sd = find_device(device, "input", list_devices(refresh=refresh)), load()
+        rates = (rate, found.default_rate, 48_000, 44_100)
+        return first_rate(sd, rates, lambda at: PortAudioInput(sd, found, form, at), repr(found.name))
 
 
 def open_output(
@@ -77,9 +79,10 @@ def open_output(
         ConfigError: An argument is out of range.
     """
     form = _form(rate, channels, block, latency_s)
-    found, sd = find_device(device, "output", list_devices(refresh=refresh)), load()
-    rates = (rate, found.default_rate, 48_000, 44_100)
-    return first_rate(sd, rates, lambda at: PortAudioOutput(sd, found, form, at), repr(found.name))
+    with turn:
+        found, sd = find_device(device, "output", list_devices(refresh=refresh)), load()
+        rates = (rate, found.default_rate, 48_000, 44_100)
+        return first_rate(sd, rates, lambda at: PortAudioOutput(sd, found, form, at), repr(found.name))
 
 
 Form = tuple[int, int, int, float]

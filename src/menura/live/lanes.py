@@ -4,17 +4,20 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Protocol
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
 
 from menura.audio.block import silence
 from menura.audio.format import StreamFormat
 from menura.audio.pcm import decode, encode
 from menura.clock import Clock, monotonic_s
 from menura.errors import DeviceError
-from menura.live.duplex import DuplexRunner
 from menura.live.session import VoiceSession
+from menura.live.speaking import Devices, Speaking
 from menura.live.strand import Strand
 from menura.live.turnaround import Turnaround
+from menura.live.virtual_mic import find_output
 
 __all__ = ["ClientLane", "DeviceLane", "DeviceLease", "Lane"]
 
@@ -166,30 +169,28 @@ class DeviceLease:
         self._lock.release()
 
 
-OpenPort = Callable[[], Any]
-
-
 class DeviceLane:
-    """Audio of this machine's microphone, to its speakers.
+    """Audio of this machine's microphone, through the session's voice to its loudspeaker.
 
-    Made by :meth:`open`. ``on_error`` is called in the event loop when the devices fail.
+    Made by :meth:`open`. Devices that are lost are awaited: the session goes on, and keeps them, until it ends.
     """
 
-    def __init__(self, session: VoiceSession, runner: DuplexRunner, lease: DeviceLease, pool: Executor) -> None:
+    def __init__(self, session: VoiceSession, speaking: Speaking, lease: DeviceLease, pool: Executor) -> None:
         self.session = session
-        self._runner, self._lease, self._pool = runner, lease, pool
+        self._speaking, self._lease, self._pool = speaking, lease, pool
         self._ended = False
+        self._news: list[Exception | None] = []
+        self._on_news: Callable[[Exception | None], None] | None = None
 
     @classmethod
-    async def open(
-        cls,
-        session: VoiceSession,
-        open_port: OpenPort,
-        lease: DeviceLease,
-        pool: Executor,
-        on_error: Callable[[Exception], None],
-    ) -> "DeviceLane":
+    async def open(cls, session: VoiceSession, devices: Devices, lease: DeviceLease, pool: Executor) -> "DeviceLane":
         """Open the devices and start.
+
+        Args:
+            session: Used by the devices' threads alone from now on.
+            devices: Which.
+            lease: Of the machine's devices.
+            pool: Threads to wait in for them.
 
         Raises:
             DeviceError: They are in use, or cannot be opened.
@@ -197,51 +198,86 @@ class DeviceLane:
         loop = asyncio.get_running_loop()
         lease.take()
 
-        def failed(error: Exception) -> None:
-            loop.call_soon_threadsafe(on_error, error)
+        def tell(error: Exception | None) -> None:
+            with suppress(RuntimeError):  # the loop has ended: nobody listens any more
+                loop.call_soon_threadsafe(lane._hear, error)
 
-        def begin() -> DuplexRunner:
-            runner = DuplexRunner(open_port(), session.process, on_error=failed)
-            runner.start()
-            return runner
+        speaking = Speaking(session, devices, tell=tell)
+        lane = cls(session, speaking, lease, pool)
 
+        def begin() -> None:
+            try:
+                speaking.devices = replace(devices, output=find_output(devices.output))
+                speaking.start()
+            except BaseException:
+                lease.give_back()
+                raise
+
+        opening = pool.submit(begin)
         try:
-            runner = await loop.run_in_executor(pool, begin)
-        except BaseException:
-            lease.give_back()
+            await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            if opening.cancelled():
+                lease.give_back()
+            else:
+                opening.add_done_callback(lambda done: None if done.exception() else lane.abandon())
             raise
-        return cls(session, runner, lease, pool)
+        return lane
+
+    def listen(self, on_news: Callable[[Exception | None], None]) -> None:
+        """Call this, in the event loop, with what has happened and will: what :class:`Speaking` tells."""
+        self._on_news = on_news
+        news, self._news = self._news, []
+        for error in news:
+            on_news(error)
+
+    def _hear(self, error: Exception | None) -> None:
+        if self._ended:
+            return
+        if self._on_news is None:
+            self._news.append(error)
+        else:
+            self._on_news(error)
 
     async def finish(self) -> None:
-        """Stop the devices."""
+        """Let what was said be heard, and give the devices back."""
         if not self._ended:
             self._ended = True
             await asyncio.get_running_loop().run_in_executor(self._pool, self._end)
 
     def abandon(self) -> None:
-        """Stop the devices, without waiting."""
+        """Give the devices back, without waiting."""
         if not self._ended:
             self._ended = True
-            self._pool.submit(self._end)
+            try:
+                self._pool.submit(self._end)
+            except RuntimeError:  # the server ends
+                threading.Thread(target=self._end, name="menura-devices-end", daemon=True).start()
 
     def _end(self) -> None:
         try:
-            self._runner.stop()
+            self._speaking.stop()
         finally:
             self._lease.give_back()
 
     @property
     def latency_ms(self) -> float:
-        """The voice's delay and that of devices and buffers."""
-        return self.session.stats().latency_ms + self._runner.latency_ms
+        """From microphone to loudspeaker, as the devices tell; 0 while one is lost."""
+        stats = self._speaking.stats()
+        return stats.latency_ms if stats.running else 0.0
 
     def details(self) -> dict[str, float]:
         """What the latency is made of, and what was lost."""
-        stats = self._runner.stats()
+        stats = self._speaking.stats()
         return {
-            "algorithm_ms": self.session.stats().latency_ms,
-            "device_ms": self._runner.latency_ms,
+            "algorithm_ms": stats.voice_ms,
+            "capture_ms": stats.capture_ms,
+            "playback_ms": stats.playback_ms,
+            "device_ms": stats.capture_ms + stats.playback_ms,
             "latency_frames": self.session.latency,
             "xruns": stats.xruns,
-            "dropped_frames": stats.dropped,
+            "gaps": stats.gaps,
+            "drift_ppm": stats.drift_ppm,
+            "device_lost": stats.lost,
+            "reopened": stats.reopened,
         }

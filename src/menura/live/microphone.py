@@ -1,6 +1,5 @@
 """A microphone that may be paused, may be lost and may come back; read by a thread of its own."""
 
-import atexit
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from menura.audio.block import Samples
 from menura.clock import monotonic_s
 from menura.devices.port import InputPort, PortStats
 from menura.errors import DeviceError
+from menura.live.ending import let_end, stop_at_exit
 from menura.live.gaps import GapMeter
 from menura.live.watch import PortWatch
 from menura.log import get_logger
@@ -24,14 +24,6 @@ LAST_S = 0.5
 """Longest wait, beyond a callback, for what was captured before a stop."""
 JOIN_S = 5.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.25, 5.0
-
-_running: "set[Microphone]" = set()
-
-
-def _stop_all() -> None:
-    """The program ends, and PortAudio with it: a microphone that took that for a loss would open it again for ever."""
-    for microphone in list(_running):
-        microphone.stop()
 
 
 class MicrophoneListener(Protocol):
@@ -138,9 +130,7 @@ class Microphone:
             DeviceError: It does not open or start.
         """
         self._connect(refresh=False)
-        _running.add(self)
-        atexit.unregister(_stop_all)
-        atexit.register(_stop_all)  # the last to be registered is the first to be called, before PortAudio's
+        stop_at_exit(self)
         self._thread.start()
 
     def hold(self) -> None:
@@ -274,7 +264,7 @@ class Microphone:
             self._take(self._port)
             self._disconnect()
         self._stopping.set()
-        _running.discard(self)
+        let_end(self)
         self._listener.broke()
         self._listener.ended()
 

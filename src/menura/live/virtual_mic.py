@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+from menura.devices.port import DeviceInfo
 from menura.devices.portaudio import find_device, list_devices
 from menura.devices.virtual import STEADY, VirtualMicrophone, loaded_modules
 from menura.errors import DeviceError
@@ -70,19 +71,26 @@ def find_output(wanted: str | int | None) -> str | int | None:
         ``wanted``, or the name of the device that leads to the sink.
 
     Raises:
-        DeviceError: There is no such output; the text lists those there are.
+        DeviceError: No output is named so; the text lists those there are.
     """
-    devices = list_devices()
-    try:
+    if not isinstance(wanted, str) or _is_output(wanted, list_devices()):
+        return wanted
+    devices = list_devices(refresh=True)  # it may have come since PortAudio started
+    if _is_output(wanted, devices):
+        return wanted
+    names = [device.name for device in devices if device.outputs]
+    door = next((name for name in ("pulse", "default", "pipewire") if name in names), None)
+    if door is None or wanted not in _sinks():
         find_device(wanted, "output", devices)
+    os.environ["PULSE_SINK"] = wanted
+    return door
+
+
+def _is_output(wanted: str, devices: list[DeviceInfo]) -> bool:
+    try:
+        return bool(find_device(wanted, "output", devices))
     except DeviceError:
-        names = [device.name for device in devices if device.outputs]
-        door = next((name for name in ("pulse", "default", "pipewire") if name in names), None)
-        if door is None or wanted not in _sinks():
-            raise
-        os.environ["PULSE_SINK"] = str(wanted)
-        return door
-    return wanted
+        return False
 
 
 def _sinks() -> list[str]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from menura.devices.port import Port
 from menura.errors import DeviceError
 
-__all__ = ["WAITS", "PortWatch"]
+__all__ = ["WAITS", "PortLife", "PortWatch"]
 
 WAITS = 4
 """So many waits in a row without a callback, or more, make a lost device; one may be a process that was suspended."""
@@ -67,3 +67,32 @@ class PortWatch:
             raise DeviceError("Audio device not available: it has stopped or was unplugged")
         if self._waits >= self._limit:
             raise DeviceError(f"Audio device not available: silent for {self._lost_after_s:g} s")
+
+
+class PortLife:
+    """Whether a port on which nobody waits still calls.
+
+    Args:
+        port: Which.
+        lost_after_s: Time without a callback after which the device is lost.
+    """
+
+    def __init__(self, port: Port, lost_after_s: float = 1.0) -> None:
+        self._port = port
+        self._lost_after_s = lost_after_s
+        self._callbacks = -1
+        self._since_s = 0.0
+
+    def fault(self, now_s: float) -> DeviceError | None:
+        """What is wrong with it, if anything; to be asked again and again."""
+        port = self._port
+        if port.error is not None:
+            return DeviceError("Audio device not available: its callback failed")
+        if not port.alive:
+            return DeviceError("Audio device not available: it has stopped or was unplugged")
+        callbacks = port.stats().callbacks
+        if callbacks != self._callbacks:
+            self._callbacks, self._since_s = callbacks, now_s
+        elif now_s - self._since_s > self._lost_after_s:
+            return DeviceError(f"Audio device not available: silent for {self._lost_after_s:g} s")
+        return None

@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from menura import __version__
-from menura.live.lanes import DEVICE_RATE, OpenPort
+from menura.live.speaking_stats import Devices
 from menura.server.access import admitted
 from menura.server.metrics import make_registry
 from menura.server.realtime_socket import RealtimeSocket
@@ -34,12 +34,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
-
-
-def _machine_devices() -> object:
-    from menura.devices.portaudio import open_duplex
-
-    return open_duplex(rate=DEVICE_RATE)
 
 
 def _add_sockets(app: FastAPI, services: Services, relays: RelayServices) -> None:
@@ -64,7 +58,7 @@ def _add_sockets(app: FastAPI, services: Services, relays: RelayServices) -> Non
 
 def create_app(
     voices: Sequence[Voice] | None = None,
-    open_port: OpenPort = _machine_devices,
+    devices: Devices | None = None,
     relay: RelaySettings | Literal[False] | None = None,
 ) -> FastAPI:
     """Build the application: the control socket at ``/ws/realtime-control``, the relay to an AI provider at
@@ -75,7 +69,7 @@ def create_app(
 
     Args:
         voices: On offer; the built-in ones by default.
-        open_port: Opens the machine's devices, for ``start`` without ``audio``.
+        devices: The machine's microphone and output, for ``start`` without ``audio``; its default ones by default.
         relay: The relay's provider; by default what the environment says, see
             :meth:`~menura.server.relay_options.RelaySettings.from_environment`. False for no relay.
 
@@ -85,7 +79,7 @@ def create_app(
     pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="menura-voice")
     offered = builtin_voices() if voices is None else voices
     registry, engines = make_registry()
-    services = Services({voice.id: voice for voice in offered}, pool, open_port)
+    services = Services({voice.id: voice for voice in offered}, pool, devices or Devices())
     settings = RelaySettings.from_environment() if relay is None else relay or None
     relays = RelayServices(settings, services.voices, pool, engines)
     if settings is not None:

@@ -12,8 +12,9 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from menura.audio.format import StreamFormat
 from menura.errors import DeviceError, MenuraError, ModelError
-from menura.live.lanes import DEVICE_RATE, ClientLane, DeviceLane, DeviceLease, Lane, OpenPort
+from menura.live.lanes import DEVICE_RATE, ClientLane, DeviceLane, DeviceLease, Lane
 from menura.live.session import VoiceSession
+from menura.live.speaking_stats import Devices
 from menura.log import get_logger, log_internal_error
 from menura.protocol import messages
 from menura.protocol.control import Control
@@ -35,7 +36,7 @@ class Services:
 
     voices: Mapping[str, Voice]
     pool: Executor
-    open_port: OpenPort
+    devices: Devices = field(default_factory=Devices)
     lease: DeviceLease = field(default_factory=DeviceLease)
 
     def infos(self) -> dict[str, VoiceInfo]:
@@ -152,21 +153,21 @@ class ControlSocket:
             self._lane = ClientLane(session, form, self._services.pool, self._outbox.put_audio, self._refuse)
         else:
             services = self._services
-            self._lane = await DeviceLane.open(
-                session, services.open_port, services.lease, services.pool, self._device_failed
-            )
+            self._lane = await DeviceLane.open(session, services.devices, services.lease, services.pool)
         self._control.started(client_audio=audio is not None)
         self._status()
+        if isinstance(self._lane, DeviceLane):
+            self._lane.listen(self._device_news)
 
-    def _device_failed(self, error: Exception) -> None:
-        """The devices are gone: say so, and be ready for another start."""
-        if self._lane:
-            self._lane.abandon()
-            self._lane = None
-            self._control.stopped()
-            reason = error if isinstance(error, MenuraError) else "the audio stream failed"
-            self._reply(messages.error_reply(DeviceError(str(reason))))
-            self._status()
+    def _device_news(self, error: Exception | None) -> None:
+        """The devices are lost and awaited, or back; or the voice has failed, which ends it."""
+        if error is not None:
+            if self._lane and not isinstance(error, DeviceError):
+                self._lane.abandon()
+                self._lane = None
+                self._control.stopped()
+            self._refuse(error)
+        self._status()
 
     async def _stop(self) -> None:
         lane, self._lane = self._lane, None
@@ -196,4 +197,4 @@ class ControlSocket:
             "processing_time_ms": round(stats.processing_time_ms, 3),
         }
         details = lane.details() | {"dropped_bytes": self._outbox.dropped_bytes, "speaker_hz": stats.speaker_hz}
-        self._reply(messages.status_reply(status, {name: round(value, 3) for name, value in details.items()}))
+        self._reply(messages.status_reply(status, {name: round(float(value), 3) for name, value in details.items()}))
