@@ -59,7 +59,7 @@ class ChannelManager:
         self._link = Link(_transport(url, options)) if url is not None else None
         self._passing: dict[str, Channel] = {}  # of names that nobody here created or subscribed to
         if self._link is not None:
-            self._link.transport.bind(self._deliver)
+            self._link.transport.bind(self._deliver, self._ended)
 
     def _make(self, name: str, options: ChannelOptions | None) -> Channel:
         check_name(name)
@@ -80,6 +80,12 @@ class ChannelManager:
     def _deliver(self, name: str, item: object) -> Awaitable[None] | None:
         channel = self._channels.get(name)
         return channel.arrive(item) if isinstance(channel, RemoteChannel) else None
+
+    def _ended(self, name: str) -> None:
+        with self._lock:
+            channel = self._channels.pop(name, None)
+        if channel is not None:
+            channel.close()
 
     # --- channels
 
@@ -120,11 +126,16 @@ class ChannelManager:
             return sorted(self._channels)
 
     async def close_channel(self, name: str) -> None:
-        """End a channel: what is queued is still read, then its readers end; nothing happens where there is none."""
+        """End a channel: what is queued is still read, then its readers end, on all machines.
+
+        Nothing happens where there is none.
+        """
         with self._lock:
-            channel = self._channels.pop(name, None)
+            channel = self._channels.pop(name, None) or self._passing.pop(name, None)
         if channel is not None:
             await channel.aclose()
+            if self._link is not None:
+                self._link.transport.end(name)
 
     # --- items
 

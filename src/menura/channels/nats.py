@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,8 +14,8 @@ from menura.channels.nats_link import Link
 from menura.channels.nats_outgoing import NO_LIMIT, Lane, Outgoing, OutgoingStats
 from menura.channels.nats_sender import Sender
 from menura.channels.options import ChannelOptions, Policy
-from menura.channels.transport import Deliver
-from menura.channels.wire import Kind, decode, encode, message_reader
+from menura.channels.transport import Deliver, Ended
+from menura.channels.wire import Kind, Reader, decode, encode, message_reader
 from menura.clock import Clock, monotonic_s
 from menura.errors import ChannelClosedError, ProtocolError, StateError
 from menura.extras import need
@@ -105,19 +105,18 @@ class NatsTransport:
         self._tick: asyncio.TimerHandle | None = None
         self._wanted: dict[str, None] = {}
         self._inlets: dict[str, Inlet] = {}
-        self._declared: dict[str, ChannelOptions] = {}
+        self._declared: dict[str, tuple[ChannelOptions, Reader]] = {}
         self._closed = False
         self._refusals = 0
         self._deliver: Deliver = lambda name, item: None
-        self._ended: Callable[[str], None] = lambda name: None
+        self._tell_end: Ended = lambda name: None
 
     def __repr__(self) -> str:
         return f"NatsTransport({str(self._address)!r})"
 
-    def bind(self, deliver: Deliver, ended: Callable[[str], None] | None = None) -> None:
+    def bind(self, deliver: Deliver, ended: Ended) -> None:
         """Say where to hand messages, and whom to tell that a channel was closed elsewhere."""
-        self._deliver = deliver
-        self._ended = ended or self._ended
+        self._deliver, self._tell_end = deliver, ended
 
     # --- the connection
 
@@ -187,15 +186,13 @@ class NatsTransport:
         self._wanted.pop(name, None)
         self._soon(name)
 
-    def declare(self, name: str, options: ChannelOptions | None) -> None:
+    def declare(self, name: str, options: ChannelOptions) -> None:
         """Say what a channel carries: what JSON is read into, and how many of our messages are kept for others."""
-        if options is None:
-            self._declared.pop(name, None)
-            return
-        self._declared[name] = options
+        read = message_reader(options.message_type)
+        self._declared[name] = options, read
         self._out.keep(self._lane(name), options.replay)
         if inlet := self._inlets.get(name):
-            inlet.read = message_reader(options.message_type)
+            inlet.read = read
 
     def end(self, name: str) -> None:
         """Tell all others that a channel is closed, behind what was published."""
@@ -203,6 +200,11 @@ class NatsTransport:
         self._out.forget(name)
         self._declared.pop(name, None)
         self._sender.kick()
+
+    def _ended(self, name: str) -> None:
+        self._declared.pop(name, None)
+        self._out.forget(name)
+        self._tell_end(name)
 
     def _soon(self, name: str) -> None:
         """Make the subscription what it should be, in the loop."""
@@ -233,16 +235,17 @@ class NatsTransport:
         inlet = self._inlets.get(name)
         if inlet is None:
             inlet = self._inlets[name] = Inlet(name, self._deliver, self._ended, self._stop, self._clock)
-        options = self._declared.get(name)
-        if options is not None:
-            inlet.read = message_reader(options.message_type)
+        replay = 0
+        if name in self._declared:
+            options, inlet.read = self._declared[name]
+            replay = options.replay
         inlet.sid = wire.subscribe(self._subjects.frames(name), inlet.arrived)
         wire.ping().add_done_callback(lambda pong: None if pong.cancelled() else inlet.confirmed.set())
         last = inlet.incoming.last
-        if last or (options is not None and options.replay):
+        if last or replay:
             inlet.expect()
             known = b"".join(who.to_bytes(8, "little") + at.to_bytes(8, "little") for who, at in last.items())
-            self._say(name, encode(Kind.HELLO, self._identity, options.replay if options else 0, known))
+            self._say(name, encode(Kind.HELLO, self._identity, replay, known))
 
     async def ready(self, name: str) -> None:
         """Wait until the broker has the subscription."""
@@ -327,7 +330,9 @@ class NatsTransport:
             LimitError: It is larger than the broker takes, or there is no room.
         """
         self._sender.publish_nowait(self._lane(name), item)
-        self._deliver(name, item)
+        waits = self._deliver(name, item)
+        if waits is not None and self._loop is not None:
+            asyncio.run_coroutine_threadsafe(_settle(waits), self._loop)
 
     # --- the end
 
@@ -360,6 +365,10 @@ class NatsTransport:
             self._wire is not None, self._link.reconnects, self._refusals, self._link.last_error,
             self._out.stats(), channels,
         )  # fmt: skip
+
+
+async def _settle(waits: Awaitable[None]) -> None:
+    await waits
 
 
 def _since(known: bytes, publisher: int) -> int | None:

@@ -63,6 +63,8 @@ class RemoteChannel(Channel):
         """Say what it carries; subscribers stay."""
         super().declare(options)
         self._entry = Gate(self.name, options) if options and self._gate else None
+        if options is not None:
+            self._transport.declare(self.name, options)
         self._listen()
 
     def _changed(self) -> None:
@@ -106,6 +108,8 @@ class RemoteChannel(Channel):
             FormatError: It is not what the channel carries, or cannot be encoded.
             ChannelClosedError: The channel is closed.
         """
+        with self._lock:
+            self._check_room()
         for each in self._checked(item):
             self._transport.publish_nowait(self.name, each)
 

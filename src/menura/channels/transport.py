@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-__all__ = ["Deliver", "Transport"]
+from menura.channels.options import ChannelOptions
+
+__all__ = ["Deliver", "Ended", "Transport"]
 
 Deliver = Callable[[str, object], Awaitable[None] | None]
 """Hand an item that arrived on a channel to this process' subscribers; never raises.
@@ -12,20 +14,23 @@ Nothing is returned where all took it, by their policy. Otherwise a subscriber w
 await what is returned, and deliver nothing more on this channel before that; other channels go on.
 """
 
+Ended = Callable[[str], None]
+"""Say that a channel was closed elsewhere: its readers here end after what is queued."""
+
 
 class Transport(Protocol):
     """Carries the items of channels by their names.
 
     The manager checks names, types and formats, keeps the subscribers with their queues, policies and counters, and
     replays. A transport gets items that passed the checks, and hands over what arrives. What is published comes back
-    to this process' own subscribers through the transport too, so that all see the same order.
+    to this process' own subscribers through the transport too.
 
-    All methods but ``publish_nowait`` are called in the loop in which ``open`` ran, or, ``bind``, ``join`` and
-    ``leave``, before there is one.
+    All methods but ``publish_nowait`` are called in the loop in which ``open`` ran, or, ``bind``, ``declare``,
+    ``join`` and ``leave``, before there is one.
     """
 
-    def bind(self, deliver: Deliver) -> None:
-        """Say where to hand items; called once, before anything else."""
+    def bind(self, deliver: Deliver, ended: Ended) -> None:
+        """Say where to hand items, and whom to tell of an end; called once, before anything else."""
 
     async def open(self) -> None:
         """Connect; nothing happens where that was done. Called before every first publish and by ``async with``.
@@ -33,6 +38,9 @@ class Transport(Protocol):
         Raises:
             ConnectionLostError: It cannot be reached.
         """
+
+    def declare(self, name: str, options: ChannelOptions) -> None:
+        """Say what a channel carries, and how many items are kept for who joins later elsewhere."""
 
     def join(self, name: str) -> None:
         """Somebody here wants this channel's items, from now on; with no loop or connection yet, as soon as there is.
@@ -48,6 +56,9 @@ class Transport(Protocol):
 
     def leave(self, name: str) -> None:
         """Nobody here wants this channel's items any more."""
+
+    def end(self, name: str) -> None:
+        """Tell all others, behind what was published, that a channel is closed."""
 
     async def publish(self, name: str, item: Any) -> None:
         """Send an item; items of one publisher arrive in order. Waits while the way is full.

@@ -8,13 +8,14 @@ import math
 import struct
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Union
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+import numpy as np
+from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from menura.audio.stream import AudioStream
-from menura.errors import FormatError, ProtocolError
+from menura.errors import ConfigError, FormatError, ProtocolError
 
 __all__ = ["HEADER_BYTES", "VERSION", "Frame", "Kind", "decode", "encode", "encode_message", "message_reader"]
 
@@ -76,8 +77,8 @@ class Frame(NamedTuple):
 def encode(kind: Kind, publisher: int, sequence: int, body: bytes = b"", flags: int = 0) -> bytes:
     """A frame of any kind but audio.
 
-    >>> encode(Kind.END, publisher=1, sequence=2).hex()
-    '6d430104000000000100000000000000' '0200000000000000'
+    >>> encode(Kind.END, publisher=1, sequence=2).hex(" ", 8)
+    '6d43010400000000 0100000000000000 0200000000000000'
     """
     return _HEADER.pack(MAGIC, VERSION, kind, flags, 0, 0, publisher, sequence) + body
 
@@ -110,9 +111,15 @@ def _to_json(value: Any, what: str) -> bytes:
     try:
         if isinstance(value, BaseModel):
             return value.model_dump_json().encode()
-        return to_json(value, inf_nan_mode="constants")
+        return to_json(value, inf_nan_mode="constants", fallback=_to_plain)
     except (ValueError, TypeError, RecursionError) as error:
         raise FormatError(f"{what} has no JSON form, so it cannot leave this machine: {error}") from error
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"there is none of {type(value).__name__}")
 
 
 def decode(data: bytes) -> Frame:
@@ -170,14 +177,25 @@ def message_reader(message_type: Any = None) -> Reader:
     """A function that gives the message of a frame.
 
     Args:
-        message_type: What JSON is read into: a pydantic model, a dataclass, or any type pydantic understands. None
-            leaves plain values.
+        message_type: What JSON is read into: a pydantic model, a dataclass, or any type pydantic understands, or
+            several. None leaves plain values.
 
     The function raises :class:`ProtocolError` for JSON that is none, or does not fit.
+
+    Raises:
+        ConfigError: JSON cannot be read into this.
     """
+    kinds = message_type if isinstance(message_type, tuple) else (message_type,)
+    kinds = tuple(kind for kind in kinds if kind not in (None, AudioStream, bytes, object, Any))
     adapter: TypeAdapter[Any] | None = None
-    if message_type not in (None, AudioStream, bytes, object, Any):
-        adapter = TypeAdapter(message_type)
+    if kinds:
+        try:
+            adapter = TypeAdapter(Union[kinds])  # noqa: UP007
+        except PydanticSchemaGenerationError as error:
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise ConfigError(
+                f"message_type: {names} has no JSON form, so it cannot travel between machines"
+            ) from error
 
     def read(frame: Frame) -> Any:
         if frame.kind is not Kind.JSON:
