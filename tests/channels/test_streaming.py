@@ -8,6 +8,7 @@ import pytest
 from menura.audio.block import Samples, silence
 from menura.audio.stream import AudioStream
 from menura.channels import offload as offload_module
+from menura.channels.context import ProcessingContext
 from menura.channels.offload import Offload
 from menura.channels.streaming import process
 from menura.clock import VirtualClock
@@ -153,3 +154,27 @@ def test_cancelled_work_is_finished_before_the_cancellation_goes_on(monkeypatch:
         assert done == [True]
 
     asyncio.run(run())
+
+
+def test_context_does_the_same_with_a_channel_between() -> None:
+    x = speechlike(20_000, RATE)
+
+    async def run() -> list[AudioStream]:
+        async with ProcessingContext() as context:
+            channels = context.get_channel_manager()
+            heard = channels.subscribe("in", "robot", policy="block")
+
+            async def publish() -> None:
+                async for stream in source(x):
+                    await channels.publish("in", stream)
+                await channels.close_channel("in")
+
+            task = asyncio.create_task(publish())
+            out = [stream async for stream in context.process(heard, "robot")]
+            await task
+            whole = await context.process(AudioStream.from_block(x, RATE, format="pcm_f32le"), "robot")
+        np.testing.assert_array_equal(np.concatenate([stream.to_block() for stream in out]), whole.to_block())
+        return out
+
+    out = asyncio.run(run())
+    assert out[-1].timestamp[1] == pytest.approx(1.25)

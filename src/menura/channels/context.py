@@ -2,9 +2,9 @@
 
 import asyncio
 import operator
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -14,6 +14,8 @@ from menura.audio.samples import to_samples
 from menura.audio.segment import Segment, from_segment, to_segment
 from menura.audio.stream import AudioStream
 from menura.channels.manager import ChannelManager
+from menura.channels.stages import AnyStage
+from menura.channels.streaming import StageSettings, Streams, process
 from menura.errors import FormatError
 
 __all__ = ["ProcessingContext"]
@@ -136,6 +138,32 @@ class ProcessingContext:
             MissingExtraError: pydub is not installed.
         """
         return await _done(len(stream.data), lambda: to_segment(stream))
+
+    @overload
+    def process(
+        self, source: AudioStream, stage: AnyStage, **settings: Unpack[StageSettings]
+    ) -> Coroutine[Any, Any, AudioStream]: ...
+    @overload
+    def process(
+        self, source: Streams, stage: AnyStage, **settings: Unpack[StageSettings]
+    ) -> AsyncGenerator[AudioStream]: ...
+    def process(
+        self, source: AudioStream | Streams, stage: AnyStage, **settings: Unpack[StageSettings]
+    ) -> Coroutine[Any, Any, AudioStream] | AsyncGenerator[AudioStream]:
+        """``await process(stream, chain)``, or ``async for out in process(source, chain)``: see :func:`process`.
+
+        As many frames come out as go in, each at its own time; what takes time runs in a thread.
+
+        Args:
+            source: A stream; or what gives streams, such as a subscription.
+            stage: A stage or chain; a voice or its id; or what makes a stage of a rate and a number of channels.
+            settings: As :class:`~menura.channels.stages.StreamStage` takes them.
+
+        Raises:
+            FormatError: A stream does not fit the stage, and ``mismatch`` is ``"error"``.
+            ModelError, VoiceNotFoundError: The stage cannot be built.
+        """
+        return process(source, stage, **settings)
 
     async def close(self) -> None:
         """Close the channels."""

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
-from contextlib import aclosing, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -11,7 +11,6 @@ from menura.audio.block import Samples
 from menura.audio.files import AudioReader
 from menura.audio.samples import FORMATS
 from menura.audio.stream import AudioStream
-from menura.channels.offload import Offload
 from menura.channels.streaming import Streams, streams_of
 from menura.channels.timeline import Timeline
 from menura.clock import Clock, monotonic_s
@@ -127,21 +126,10 @@ async def play_file(
     Raises:
         FileError: It cannot be read, or is damaged from here on.
     """
-    streams = file_streams(path, **settings)
-    source = _read(streams)
+    source = streams_of(file_streams(path, **settings))
     async with aclosing(source if pace is None else paced(source, pace)) as out:
         async for stream in out:
             yield stream
-
-
-async def _read(streams: Iterator[AudioStream]) -> AsyncGenerator[AudioStream]:
-    offload = Offload()
-    try:
-        while (stream := await offload.run(1, next, streams, None)) is not None:
-            yield stream
-    finally:
-        if isinstance(streams, Generator):
-            streams.close()
 
 
 async def paced(
@@ -169,8 +157,8 @@ async def paced(
         raise ConfigError(f"a pace is above 0, not {pace}")
     timeline = Timeline()
     zero_s: float | None = None  # when time 0 of the streams is, by the clock
-    async with aclosing(source) if isinstance(source, AsyncGenerator) else nullcontext():
-        async for stream in streams_of(source):
+    async with aclosing(streams_of(source)) as streams:
+        async for stream in streams:
             placed = timeline.take(stream)
             now_s, at_s = clock(), placed.start_s / pace
             if zero_s is None or placed.gap_s < 0.0 or now_s - (zero_s + at_s) > LATE_S:

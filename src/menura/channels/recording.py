@@ -1,8 +1,7 @@
 """Streams as files, in bounded memory however long."""
 
 import os
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -202,8 +201,8 @@ async def record(source: Streams, path: str | os.PathLike[str], **settings: Unpa
     recorder = StreamRecorder(path, **settings)
     offload = Offload()
     try:
-        async with aclosing(source) if isinstance(source, AsyncGenerator) else nullcontext():
-            async for stream in streams_of(source):
+        async with aclosing(streams_of(source)) as streams:
+            async for stream in streams:
                 await offload.run(stream.frames, recorder.write, stream)
     finally:
         await offload.run(1 << 40, recorder.commit)

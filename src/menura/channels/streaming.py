@@ -1,7 +1,7 @@
 """Audio through stages with ``await`` and ``async for``."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import aclosing, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterable, Coroutine, Generator, Iterable, Iterator
+from contextlib import aclosing
 from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
@@ -99,21 +99,37 @@ def _joined(pieces: list[Piece], source: AudioStream, rate: int, form: str | Non
 async def _many(source: Streams, runner: StreamStage) -> AsyncGenerator[AudioStream]:
     offload = Offload()
     try:
-        async with aclosing(source) if isinstance(source, AsyncGenerator) else nullcontext():
-            async for stream in streams_of(source):
+        async with aclosing(streams_of(source)) as streams:
+            async for stream in streams:
                 for out in await offload.run(stream.frames, runner.process, stream):
                     yield out
-            for out in await offload.run(1, runner.flush):
-                yield out
+        for out in await offload.run(1, runner.flush):
+            yield out
     finally:
         runner.reset()
 
 
-async def streams_of(source: Streams) -> AsyncIterator[AudioStream]:
-    """Whatever gives streams, for ``async for``."""
-    if isinstance(source, AsyncIterable):
+async def streams_of(source: Streams) -> AsyncGenerator[AudioStream]:
+    """Whatever gives streams, for ``async for``: what gives them without waiting runs beside the event loop.
+
+    A generator is closed with this one.
+    """
+    if isinstance(source, AsyncGenerator):
+        async with aclosing(source):
+            async for stream in source:
+                yield stream
+    elif isinstance(source, AsyncIterable):
         async for stream in source:
             yield stream
     else:
-        for stream in source:
-            yield stream
+        given, offload = iter(source), Offload()
+        try:
+            while (stream := await offload.run(1, _next, given)) is not None:
+                yield stream
+        finally:
+            if isinstance(given, Generator):
+                given.close()
+
+
+def _next(streams: Iterator[AudioStream]) -> AudioStream | None:
+    return next(streams, None)

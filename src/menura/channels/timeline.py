@@ -8,8 +8,8 @@ from menura.errors import ConfigError
 
 __all__ = ["TOLERANCE_S", "Placed", "Timeline"]
 
-TOLERANCE_S = 0.02
-"""Timestamps taken from a clock wander by less; a gap that one hears as such is longer."""
+TOLERANCE_S = 0.005
+"""Timestamps taken from a good clock wander by less, and a lost packet leaves more, 10 ms and above."""
 
 
 class Placed(NamedTuple):
