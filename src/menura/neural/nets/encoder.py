@@ -10,7 +10,8 @@ import numpy as np
 
 from menura.neural.nets.config import SynthesizerConfig
 from menura.neural.nets.graph import Graph, Network, Weights
-from menura.neural.nets.layers import add, heads, layer_norm, leaky, linear, merge, product
+from menura.neural.nets.layers import add, heads, layer_norm, leaky, merge
+from menura.neural.nets.products import linear, over_time, product
 
 __all__ = ["COARSE_PITCHES", "encoder"]
 
@@ -57,23 +58,8 @@ def _norm(g: Graph, config: SynthesizerConfig, x: str, name: str) -> str:
 
 
 def _feed(g: Graph, config: SynthesizerConfig, x: str, name: str) -> str:
-    x = g.op("Relu", _wide(g, config.kernel, x, f"{name}.conv_1", (config.filter, config.hidden)))
-    return _wide(g, config.kernel, x, f"{name}.conv_2", (config.hidden, config.filter))
-
-
-def _wide(g: Graph, kernel: int, x: str, name: str, shape: tuple[int, int]) -> str:
-    """A convolution of rows over time, padded to equal length: shifted copies side by side, times one matrix."""
-    outputs, inputs = shape
-    weight = g.array(f"{name}.weight", (outputs, inputs, kernel))
-    matrix = weight.transpose(2, 1, 0).reshape(kernel * inputs, outputs)
-    if kernel > 1:
-        before = (kernel - 1) // 2
-        padded = g.op("Pad", x, g.ints(0, before, 0, 0, kernel - 1 - before, 0))
-        # tap k ends kernel − 1 − k frames before the padded end; the last one at the end itself
-        ends = [k - kernel + 1 if k < kernel - 1 else np.iinfo(np.int64).max for k in range(kernel)]
-        taps = [g.op("Slice", padded, g.ints(k), g.ints(end), g.ints(1)) for k, end in enumerate(ends)]
-        x = g.op("Concat", *taps, axis=-1)
-    return product(g, x, name, matrix, g.array(f"{name}.bias", (outputs,)))
+    x = g.op("Relu", over_time(g, x, f"{name}.conv_1", (config.filter, config.hidden, config.kernel), same=True))
+    return over_time(g, x, f"{name}.conv_2", (config.hidden, config.filter, config.kernel), same=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,10 +67,11 @@ class Graph:
     Args:
         name: Of the network.
         weights: What :meth:`weight` looks names up in.
+        int8: Products of rows are in 8 bits.
     """
 
-    def __init__(self, name: str, weights: Weights) -> None:
-        self.name = name
+    def __init__(self, name: str, weights: Weights, *, int8: bool = False) -> None:
+        self.name, self.int8 = name, int8
         self._onnx: ModuleType = need("onnx", extra="neural")
         self._source = weights
         self._nodes: list[Any] = []

@@ -9,12 +9,15 @@ import numpy as np
 from menura.errors import ModelError
 from menura.neural.nets.config import HubertConfig
 from menura.neural.nets.graph import Graph, Network, Weights
-from menura.neural.nets.layers import add, attend, conv, gelu, heads, layer_norm, linear, merge, planes, product, rows
+from menura.neural.nets.layers import add, attend, conv, gelu, heads, layer_norm, merge, planes, rows
+from menura.neural.nets.products import linear, over_time, product
 
 __all__ = ["hubert", "hubert_front", "hubert_transformer"]
 
 
-def hubert(config: HubertConfig, weights: Weights, *, layer: int | None = None, project: bool = False) -> Network:
+def hubert(
+    config: HubertConfig, weights: Weights, *, layer: int | None = None, project: bool = False, int8: bool = False
+) -> Network:
     """The whole encoder.
 
     Args:
@@ -22,6 +25,7 @@ def hubert(config: HubertConfig, weights: Weights, *, layer: int | None = None, 
         weights: Its checkpoint.
         layer: The layer whose output is wanted, counted from 1; later ones are left out. None: the last.
         project: Apply ``final_proj``. RVC v1 takes layer 9 projected, v2 the last layer.
+        int8: Products and strided convolutions in 8 bits.
 
     Shape:
         ``wav`` ``[batch, samples]`` at 16 kHz → ``features`` ``[batch, frames, channels]``, a frame every 20 ms, where
@@ -30,7 +34,7 @@ def hubert(config: HubertConfig, weights: Weights, *, layer: int | None = None, 
     Raises:
         ModelError: A weight is missing or of another shape, or there is no such layer.
     """
-    g = Graph("hubert", weights)
+    g = Graph("hubert", weights, int8=int8)
     wav = g.input("wav", ("batch", "samples"))
     x = _transformer(g, config, _front(g, config, wav), layer)
     return _finish(g, config, x, project)
@@ -71,7 +75,10 @@ def _front(g: Graph, config: HubertConfig, wav: str) -> str:
         zip(config.conv_dim, config.conv_kernel, config.conv_stride, strict=True)
     ):
         name = f"feature_extractor.conv_layers.{index}"
-        x = conv(g, x, f"{name}.conv", (width, inputs, kernel), stride=stride)
+        if g.int8 and index:
+            x = planes(g, over_time(g, rows(g, x), f"{name}.conv", (width, inputs, kernel), stride=stride))
+        else:
+            x = conv(g, x, f"{name}.conv", (width, inputs, kernel), stride=stride)
         if config.conv_norm == "layer" or index == 0:
             scale, bias = (g.weight(f"{name}.layer_norm.{part}", (width,)) for part in ("weight", "bias"))
             if config.conv_norm == "group":

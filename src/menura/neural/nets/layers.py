@@ -7,25 +7,9 @@ without unfolding: a third faster than its one-dimensional form on a core (CPU, 
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from menura.neural.nets.graph import Graph
 
-__all__ = [
-    "add",
-    "attend",
-    "conv",
-    "gelu",
-    "heads",
-    "layer_norm",
-    "leaky",
-    "linear",
-    "merge",
-    "planes",
-    "product",
-    "rows",
-]
+__all__ = ["add", "attend", "conv", "gelu", "heads", "layer_norm", "leaky", "merge", "planes", "rows"]
 
 
 def add(g: Graph, *values: str) -> str:
@@ -54,23 +38,6 @@ def planes(g: Graph, x: str) -> str:
 def rows(g: Graph, x: str) -> str:
     """Planes ``[b, c, 1, t]`` as rows ``[b, t, c]``."""
     return g.op("Transpose", g.op("Squeeze", x, g.ints(2)), perm=[0, 2, 1])
-
-
-def product(g: Graph, x: str, name: str, matrix: NDArray[np.float32], bias: NDArray[np.float32] | None) -> str:
-    """Rows times ``matrix`` ``[inputs, outputs]`` plus ``bias``; ``name`` is what they are held under."""
-    y = g.op("MatMul", x, g.hold(f"{name}.matrix", matrix))
-    return y if bias is None else g.op("Add", y, g.hold(f"{name}.bias", bias))
-
-
-def linear(g: Graph, x: str, name: str, inputs: int, outputs: int) -> str:
-    """``torch.nn.Linear`` on rows; a convolution of width one is the same."""
-    matrix = g.array(f"{name}.weight")
-    if matrix.ndim == 3:
-        matrix = g.array(f"{name}.weight", (outputs, inputs, 1))[:, :, 0]
-    else:
-        g.array(f"{name}.weight", (outputs, inputs))
-    bias = g.array(f"{name}.bias", (outputs,)) if g.has(f"{name}.bias") else None
-    return product(g, x, name, np.ascontiguousarray(matrix.T), bias)
 
 
 def conv(

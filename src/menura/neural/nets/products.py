@@ -1,0 +1,91 @@
+"""Matrix products of rows, in single precision or in 8 bits, and convolutions of rows over time as such products.
+
+In 8 bits weights are rounded once, with a scale for each output, and rows at each call, with one scale for all. A
+processor with 8-bit dot products (AVX-512 VNNI, ARM's) makes them three to four times as fast; each is exact to about
+38 dB where rows have no outliers.
+
+Source:
+    Jacob et al., "Quantization and training of neural networks for efficient integer-arithmetic-only inference", 2018.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from menura.neural.nets.graph import Graph
+
+__all__ = ["linear", "over_time", "product"]
+
+Matrix = NDArray[np.float32]
+
+
+def product(g: Graph, x: str, name: str, matrix: Matrix, bias: Matrix | None) -> str:
+    """Rows times ``matrix`` ``[inputs, outputs]`` plus ``bias``; ``name`` is what they are held under."""
+    if g.int8:
+        return _scaled(g, _rounded(g, x, name), name, matrix, bias)
+    return _shifted(g, g.op("MatMul", x, g.hold(f"{name}.matrix", matrix)), name, bias)
+
+
+def linear(g: Graph, x: str, name: str, inputs: int, outputs: int) -> str:
+    """``torch.nn.Linear`` on rows; a convolution of width one is the same."""
+    matrix = g.array(f"{name}.weight")
+    if matrix.ndim == 3:
+        matrix = g.array(f"{name}.weight", (outputs, inputs, 1))[:, :, 0]
+    else:
+        g.array(f"{name}.weight", (outputs, inputs))
+    bias = g.array(f"{name}.bias", (outputs,)) if g.has(f"{name}.bias") else None
+    return product(g, x, name, np.ascontiguousarray(matrix.T), bias)
+
+
+def over_time(g: Graph, x: str, name: str, shape: tuple[int, int, int], *, stride: int = 1, same: bool = False) -> str:
+    """``torch.nn.Conv1d`` on rows: what each tap sees, side by side, times one matrix.
+
+    Args:
+        g, x: Graph and rows ``[batch, time, channels]``.
+        name: Of the layer in the checkpoint.
+        shape: Of its weight: outputs, inputs, width.
+        stride: In frames.
+        same: Zeros are put at both ends, so that at stride 1 as many frames come out as go in.
+    """
+    outputs, inputs, width = shape
+    matrix = g.array(f"{name}.weight", shape).transpose(2, 1, 0).reshape(width * inputs, outputs)
+    bias = g.array(f"{name}.bias", (outputs,)) if g.has(f"{name}.bias") else None
+    if same and width > 1:
+        before = (width - 1) // 2
+        x = g.op("Pad", x, g.ints(0, before, 0, 0, width - 1 - before, 0))
+    if g.int8:
+        whole, step, zero = _rounded(g, x, name)
+        return _scaled(g, (_taps(g, whole, width, stride), step, zero), name, matrix, bias)
+    y = g.op("MatMul", _taps(g, x, width, stride), g.hold(f"{name}.matrix", matrix))
+    return _shifted(g, y, name, bias)
+
+
+def _taps(g: Graph, x: str, width: int, stride: int) -> str:
+    """Rows ``[b, t, c]`` as ``[b, t', width · c]``: each with those that follow it."""
+    if width == stride == 1:
+        return x
+    last = np.iinfo(np.int64).max
+    ends = [k - width + 1 if k < width - 1 else last for k in range(width)]
+    parts = [g.op("Slice", x, g.ints(k), g.ints(end), g.ints(1), g.ints(stride)) for k, end in enumerate(ends)]
+    return g.op("Concat", *parts, axis=-1) if width > 1 else parts[0]
+
+
+def _shifted(g: Graph, y: str, name: str, bias: Matrix | None) -> str:
+    return y if bias is None else g.op("Add", y, g.hold(f"{name}.bias", bias))
+
+
+def _rounded(g: Graph, x: str, name: str) -> tuple[str, ...]:
+    """Rows in 8 bits, their scale and their zero."""
+    names = (f"{name}.rows", f"{name}.rows_scale", f"{name}.rows_zero")
+    return g.ops("DynamicQuantizeLinear", x, names=names)
+
+
+def _scaled(g: Graph, rounded_rows: Sequence[str], name: str, matrix: Matrix, bias: Matrix | None) -> str:
+    """Rows in 8 bits (:func:`_rounded`) times a matrix rounded to 8 bits."""
+    whole, step, zero = rounded_rows
+    scale = np.maximum(np.abs(matrix).max(axis=0), np.finfo(np.float32).tiny) / np.float32(127)
+    rounded = np.rint(matrix / scale).astype(np.int8)
+    sums = g.op("MatMulInteger", whole, g.hold(f"{name}.int8", rounded), zero)
+    scales = g.op("Mul", step, g.hold(f"{name}.scale", scale))
+    return _shifted(g, g.op("Mul", g.op("Cast", sums, to=1), scales), name, bias)
