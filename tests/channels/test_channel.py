@@ -420,11 +420,5 @@ def test_other_tasks_get_their_turn() -> None:
         asyncio.get_running_loop().call_soon(done.set)
         while not done.is_set():
             await channel.publish(1)
-        subscription = channel.subscribe()
-        asyncio.get_running_loop().call_soon(channel.close)
-        async for item in subscription:
-            channel.publish_nowait(item)
-        for item in range(256):
-            channel.publish_nowait(item) if not channel.closed else None
 
     run(main)
