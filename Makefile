@@ -33,7 +33,7 @@ $(VENV)/.ready: requirements.lock requirements-peers.lock pyproject.toml $(NATIV
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
-system: ## what the tests need beside Python: chromium, pulseaudio, portaudio, nats-server
+system: ## what the tests need beside Python: chromium, pulseaudio, portaudio, nats-server, postgresql
 	scripts/system-packages.sh
 
 clean: ## remove what was built

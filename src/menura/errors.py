@@ -16,6 +16,7 @@ __all__ = [
     "DeviceError",
     "FileError",
     "FormatError",
+    "LibraryError",
     "LimitError",
     "MenuraError",
     "MissingExtraError",
@@ -72,6 +73,12 @@ class FileError(MenuraError, OSError):
     """A file cannot be read or written."""
 
     code = "file_error"
+
+
+class LibraryError(MenuraError, RuntimeError):
+    """The library of voices cannot be read or written, or cannot do that."""
+
+    code = "library_error"
 
 
 class MissingExtraError(MenuraError, ImportError):

@@ -1,0 +1,122 @@
+"""The database: opened, brought up to date, spoken to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from menura.errors import LibraryError, MissingExtraError
+from menura.log import get_logger
+
+__all__ = ["Database"]
+
+_log = get_logger(__name__)
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK = 0x6D656E75
+"""Of PostgreSQL's advisory locks: "menu"."""
+BUSY_MS = 10_000
+
+
+class Database:
+    """A connection pool to a database that is up to date.
+
+    Args:
+        url: ``sqlite:///file`` or ``postgresql+psycopg://…``.
+
+    Raises:
+        LibraryError: It cannot be opened, or a newer menura has written it.
+        MissingExtraError: PostgreSQL's driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("PostgreSQL needs its driver: pip install 'menura[postgres]'") from error
+        except (NoSuchModuleError, SQLAlchemyError) as error:
+            raise LibraryError(f"not the address of a database: {_mild(error)}") from error
+        self.place = self._engine.url.render_as_string(hide_password=True)
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _prepare_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        self._sessions = sessionmaker(self._engine, expire_on_commit=False)
+        try:
+            self._upgrade()
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's."""
+        return self._engine
+
+    def _upgrade(self) -> None:
+        from alembic import command
+        from alembic.config import Config
+        from alembic.util import CommandError
+
+        config = Config()
+        config.set_main_option("script_location", _MIGRATIONS.as_posix().replace("%", "%%"))
+        try:
+            with self._engine.begin() as connection:
+                _alone(connection)
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except CommandError as error:
+            raise LibraryError(
+                f"{self.place} was written by a newer menura: install that, or name another with MENURA_DATABASE"
+            ) from error
+        except SQLAlchemyError as error:
+            raise LibraryError(f"cannot open the library {self.place}: {_mild(error)}") from error
+
+    @contextmanager
+    def session(self, *, alone: bool = False) -> Iterator[Session]:
+        """A transaction: all that is done in it, or nothing.
+
+        Args:
+            alone: No other such runs meanwhile, in any process: for what files are done to as well.
+
+        Raises:
+            LibraryError: The database fails.
+        """
+        try:
+            with self._sessions.begin() as session:
+                if alone:
+                    _alone(session.connection())
+                yield session
+        except SQLAlchemyError as error:
+            _log.warning("the library's database failed: %s", error)
+            raise LibraryError(f"the library cannot be read or written: {_mild(error)}") from error
+
+    def close(self) -> None:
+        """Leave it."""
+        self._engine.dispose()
+
+
+def _alone(connection: Connection) -> None:
+    """Let nobody else in until the transaction ends; SQLite does so anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin where we say so, not where the driver guesses
+    cursor = connection.cursor()
+    for pragma in (f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # two that read and then write would deadlock
+
+
+def _mild(error: BaseException) -> str:
+    """What the driver says, without the statement and its values."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0]

@@ -1,0 +1,133 @@
+"""A voice as data that comes from outside: checked, then built."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from menura.errors import ConfigError, MenuraError, ModelError
+from menura.store.files import jsonable
+from menura.voices.build import KINDS, make_stage
+from menura.voices.voice import Category, StageSpec, Voice, VoiceParameters
+
+__all__ = ["StageData", "VoiceData", "fingerprint"]
+
+MAX_STAGES = 24
+MAX_JSON = 64 * 1024
+ROLE = "@"
+"""What a stage's parameter begins with where it names a file of the voice: ``@model``, ``@index``."""
+PROBE_RATE = 48_000
+
+
+def _printable(text: str) -> str:
+    if any(not character.isprintable() for character in text):
+        raise ValueError("holds characters that cannot be printed")
+    return text
+
+
+def _plain(params: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(params)) > MAX_JSON:
+        raise ValueError(f"is longer than {MAX_JSON} bytes")
+    return params
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_printable)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500), AfterValidator(_printable)]
+
+
+class StageData(BaseModel):
+    """One stage: its kind and its parameters."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    kind: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    params: Annotated[dict[str, Any], AfterValidator(_plain)] = Field(default_factory=dict)
+
+
+class VoiceData(BaseModel):
+    """What a user may say of a voice.
+
+    Attributes:
+        name: What people call it.
+        category: Custom, unless it copies a built-in one.
+        description: One line.
+        stages: Its chain, in order.
+        parameters: With which it begins: ``pitch_st``, ``formant``, ``mix``.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    name: Name
+    category: Category = Category.CUSTOM
+    description: Text = ""
+    stages: Annotated[list[StageData], Field(max_length=MAX_STAGES)] = Field(default_factory=list)
+    parameters: dict[str, float] = Field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Check what came from outside.
+
+        Raises:
+            ConfigError: It is no voice; the text names the field.
+        """
+        try:
+            return cls.model_validate(dict(data))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "voice"
+            raise ConfigError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+
+    @classmethod
+    def of(cls, voice: Voice) -> Self:
+        """A voice as data."""
+        stages = [StageData(kind=spec.kind, params=jsonable(spec.params)) for spec in voice.stages]
+        return cls(name=voice.name, category=voice.category, description=voice.description, stages=stages)
+
+    def voice(self, voice_id: str, files: Mapping[str, str]) -> Voice:
+        """The voice, with the paths of its files where its stages name them."""
+        stages = tuple(StageSpec(stage.kind, _resolve(stage.params, files)) for stage in self.stages)
+        return Voice(voice_id, self.name, self.category, self.description, stages)
+
+    def check(self, files: Mapping[str, str]) -> None:
+        """See that it can be built.
+
+        Raises:
+            ConfigError, ModelError: It cannot; the text says which stage or parameter.
+        """
+        VoiceParameters().changed(self.parameters)
+        for stage in self.stages:
+            if stage.kind not in KINDS:
+                raise ModelError(f"unknown kind of stage {stage.kind!r}; there are {', '.join(sorted(KINDS))}")
+        missing = sorted(set(self.roles) - set(files))
+        if missing:
+            raise ModelError(f"the voice names a file that it does not have: {ROLE}{missing[0]}")
+        try:
+            make_stage(self.voice("probe", files), PROBE_RATE)
+        except MenuraError:
+            raise
+        except Exception as error:  # a stage's own arithmetic, on values nobody thought of
+            raise ModelError(f"the voice cannot be built: {error}") from error
+
+    @property
+    def roles(self) -> list[str]:
+        """Of the files that its stages name."""
+        texts = [value for stage in self.stages for value in stage.params.values() if isinstance(value, str)]
+        return [text.removeprefix(ROLE) for text in texts if text.startswith(ROLE)]
+
+
+def _resolve(params: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        name: files.get(value.removeprefix(ROLE), value) if isinstance(value, str) and value.startswith(ROLE) else value
+        for name, value in params.items()
+    }
+
+
+def fingerprint(data: VoiceData) -> str:
+    """Changes when the voice does.
+
+    >>> len(fingerprint(VoiceData(name="x")))
+    64
+    """
+    return hashlib.sha256(json.dumps(data.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
