@@ -9,6 +9,8 @@ import pytest
 from openai.types.realtime import RealtimeClientEvent
 from pydantic import Field, TypeAdapter
 
+from menura.audio.format import AudioFormat, StreamFormat
+from menura.audio.pcm import decode
 from menura.client.connection import RealtimeConnectionManager
 from menura.client.options import ConnectionState
 from menura.devices.synthetic_oneway import SyntheticInput
@@ -66,6 +68,32 @@ def test_every_frame_reaches_the_provider_in_short_events(ports: list[SyntheticI
             CLIENT.validate_python(event)
         assert max(len(event["audio"]) for event in peer.events) <= 6400, "100 ms"
         assert manager.stats().connection_errors == 0
+        assert ears.errors.empty()
+
+
+@pytest.mark.parametrize("wanted", ["audio/pcmu", "audio/pcm"])
+def test_a_provider_hears_the_form_that_its_session_names(ports: list[SyntheticInput], wanted: str) -> None:
+    """A capture at 48 kHz, of which the provider takes another rate; what of it is last is there too."""
+    session = {"type": "realtime", "audio": {"input": {"format": {"type": wanted}}}}
+    x = 0.5 * np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000).astype(np.float32)[:, None]
+    with FaultServer() as server, connected(server.url) as (connection, ears):
+        connection.update_session(session)
+        form = connection.input_format
+        assert form == (
+            StreamFormat(AudioFormat.G711_ULAW, 8000)
+            if wanted == "audio/pcmu"
+            else StreamFormat(AudioFormat.PCM16, 24_000)
+        )
+        manager = create_audio_capture(sample_rate=48_000, chunk_size=4800)
+        manager.connection_manager = connection
+        manager.start_recording()
+        hear(manager, ports[-1], x)
+        manager.dispose()
+        [peer] = server.peers
+        server.until(lambda: len(peer.audio) == form.bytes_for(form.rate))
+        heard = decode(bytes(peer.audio), form)[:, 0]
+        said = 0.5 * np.sin(2 * np.pi * 440 * np.arange(form.rate) / form.rate)
+        assert np.abs(heard - said)[500:-500].max() < 0.03
         assert ears.errors.empty()
 
 

@@ -240,6 +240,11 @@ def test_of_two_microphones_of_one_name_the_one_at_the_index_is_reopened(rig):
 def test_a_rate_that_the_provider_does_not_take_is_remarked(rig, caplog):
     rig(Connection(), sample_rate=48_000)
     assert "audio is sent at 48000 Hz" in caplog.text
+    caplog.clear()
+    later = rig(sample_rate=16_000)
+    assert caplog.text == ""
+    later.manager.connection_manager = Connection()
+    assert "audio is sent at 16000 Hz" in caplog.text
 
 
 def test_a_microphone_without_frames_is_lost_and_reported_once_however_often_it_opens(rig):

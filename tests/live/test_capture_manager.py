@@ -3,6 +3,8 @@ import base64
 import numpy as np
 import pytest
 
+from menura.audio.format import AudioFormat, StreamFormat
+from menura.audio.pcm import decode
 from menura.devices.synthetic_oneway import SyntheticInput
 from menura.errors import ConfigError, DeviceError, StateError
 from menura.live.capture_manager import (
@@ -399,11 +401,104 @@ def test_a_connection_that_fails_is_reported_once_and_does_not_stop_the_capture(
     assert rig.manager.get_stats()["connection_errors"] == 6
 
 
-def test_a_connection_of_coroutines_is_told_from_one_that_sends(rig):
-    class Loop:
-        async def send_event(self, event):
-            raise AssertionError("nobody awaits it")
+class Session(Connection):
+    """One that says what it takes."""
 
-    rig = rig(Loop()).start()
+    def __init__(self, form):
+        super().__init__()
+        self.input_format = form
+
+
+MU = StreamFormat(AudioFormat.G711_ULAW, 8000)
+A = StreamFormat(AudioFormat.G711_ALAW, 8000)
+PCM_24 = StreamFormat(AudioFormat.PCM16, 24_000)
+
+
+@pytest.mark.parametrize("form", [MU, A, PCM_24], ids=["mu-law", "A-law", "pcm"])
+@pytest.mark.parametrize(("rate", "channels"), [(24_000, 1), (48_000, 2), (16_000, 1), (44_100, 1)])
+def test_a_session_gets_the_form_it_says_whole_and_in_place(rig, form, rate, channels):
+    """Of a tone that all of them can carry; to the last frame, once it stops."""
+    connection = Session(form)
+    rig = rig(connection, sample_rate=rate, channel_count=channels, chunk_size=rate // 10).start()
+    frames = rate + 7
+    x = np.repeat(0.5 * np.sin(2 * np.pi * 440 * np.arange(frames) / rate), channels)
+    x = x.reshape(-1, channels).astype(np.float32)
+    rig.hear(x)
+    rig.manager.stop_recording()
+    assert rig.audio == raw(x)
+    sent = decode(connection.audio, form)
+    assert abs(len(sent) - frames * form.rate / rate) <= 1.0
+    wanted = 0.5 * np.sin(2 * np.pi * 440 * np.arange(len(sent)) / form.rate)
+    inner = slice(form.rate // 50, -form.rate // 50)
+    error = np.abs(sent[:, 0] - wanted)[inner].max()
+    assert error < (0.03 if form.encoding is not AudioFormat.PCM16 else 0.001)
+    assert rig.errors == []
+
+
+def test_what_a_session_wants_may_change_while_it_records(rig):
+    connection = Session(PCM_24)
+    rig = rig(connection, chunk_size=480).start()
+    rig.hear(np.full((480, 1), 0.25, np.float32))
+    connection.input_format = MU
+    rig.hear(np.full((960, 1), 0.25, np.float32))
+    rig.manager.stop_recording()
+    data = connection.audio
+    assert data[:960] == raw(np.full((480, 1), 0.25))
+    assert len(data) == 960 + 320
+    assert rig.errors == []
+
+
+def test_an_utterance_and_the_silence_after_it_have_the_sessions_form(rig):
+    connection = Session(MU)
+    rig = rig(connection, vad_enabled=True, end_silence_ms=300).start()
+    rig.hear(np.concatenate([np.zeros((12_000, 1), np.float32), noise(12_000)[0], np.zeros((24_000, 1), np.float32)]))
+    assert rig.log[-1] == "end"
+    assert len(connection.audio) == len(rig.audio) // 6 + 2400
+    assert set(connection.audio[-2400:]) == {0xFF}
+
+
+class Mute:
+    pass
+
+
+class Loop:
+    async def send_event(self, event):
+        raise AssertionError("nobody awaits it")
+
+
+@pytest.mark.parametrize(
+    ("connection", "text"),
+    [
+        (Mute(), "a connection has a method send_event"),
+        (Loop(), "send_event is a coroutine function"),
+        (Session("pcm16"), "input_format is a StreamFormat, not str"),
+    ],
+)
+def test_what_cannot_be_sent_to_is_refused_at_once_and_later(rig, connection, text):
+    with pytest.raises(ConfigError, match=text):
+        AudioCaptureManager(connection_manager=connection)
+    before = Connection()
+    rig = rig(before).start()
+    with pytest.raises(ConfigError, match=text):
+        rig.manager.connection_manager = connection
+    assert rig.manager.connection_manager is before
+
+
+def test_a_form_that_becomes_wrong_is_reported_and_the_capture_goes_on(rig):
+    connection = Session(MU)
+    rig = rig(connection, chunk_size=480).start()
+    connection.input_format = "g711"
+    rig.hear(noise(960)[0])
+    assert [type(error) for error in rig.errors] == [ConfigError]
+    assert len(rig.chunks) == 2
+    assert rig.manager.get_stats()["connection_errors"] == 2
+
+
+def test_a_connection_that_answers_with_coroutines_is_told_from_one_that_sends(rig):
+    class Hidden:
+        def send_event(self, event):
+            return Loop().send_event(event)
+
+    rig = rig(Hidden()).start()
     rig.hear(noise(CHUNK)[0])
     assert "coroutine" in str(rig.errors[0])

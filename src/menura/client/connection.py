@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 from urllib.parse import urlsplit
 
+from menura.audio.format import AudioFormat, StreamFormat
 from menura.client.callbacks import Callbacks, Notice
 from menura.client.hub import Hub
 from menura.client.link import Link, LinkCounts, Timing
@@ -30,6 +31,11 @@ _log = get_logger(__name__)
 F = TypeVar("F", bound=Callable[[Any], Any])
 MODEL = "gpt-realtime-2.1"
 _BYTES_OR_INT16 = frozenset({"B", "b", "c", "h", "<h"})
+_ENCODINGS = {
+    "audio/pcm": AudioFormat.PCM16,
+    "audio/pcmu": AudioFormat.G711_ULAW,
+    "audio/pcma": AudioFormat.G711_ALAW,
+}
 _IDLE = frozenset({ConnectionState.IDLE, ConnectionState.CLOSED, ConnectionState.FAILED})
 
 
@@ -386,6 +392,13 @@ class RealtimeConnectionManager:
     def state(self) -> ConnectionState:
         """What the connection is doing."""
         return self._hub.state
+
+    @property
+    def input_format(self) -> StreamFormat:
+        """What :meth:`send_audio` takes: as the session's settings say, those sent before those confirmed."""
+        with self._lock:
+            form = self._session.input_format
+        return StreamFormat(_ENCODINGS[form.type], form.rate)
 
     @property
     def connected(self) -> bool:

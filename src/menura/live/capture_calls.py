@@ -3,32 +3,17 @@
 import base64
 import inspect
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
-from menura.audio.block import remix
-from menura.audio.format import AudioFormat, StreamFormat
-from menura.audio.pcm import decode, encode
 from menura.dsp.scan import Scanner
 from menura.errors import StateError
 from menura.live.capture_config import AudioCaptureCallbacks, AudioCaptureConfig
+from menura.live.capture_feed import Connection, Feed
 from menura.log import get_logger
-from menura.units import ms_to_frames
 
 __all__ = ["CaptureCalls", "Connection"]
 
 logger = get_logger(__name__)
-
-APPEND, COMMIT = "input_audio_buffer.append", "input_audio_buffer.commit"
-
-PROVIDER_RATE = 24_000
-"""Of PCM16 at OpenAI's Realtime API."""
-
-
-class Connection(Protocol):
-    """Where audio is sent: what ``RealtimeConnectionManager`` has, and any object may have."""
-
-    def send_event(self, event: dict[str, Any], /) -> Any:
-        """Send one event; called from the capture's thread, so it may not wait long."""
 
 
 class CaptureCalls:
@@ -38,6 +23,9 @@ class CaptureCalls:
         config: What the bytes are, and whether ends of speech are committed.
         callbacks: Whom to tell; may be replaced at any time.
         connection: Where to send; None for nowhere.
+
+    Raises:
+        ConfigError: The connection cannot be sent to.
 
     Attributes:
         chunks: Chunks sent.
@@ -50,61 +38,70 @@ class CaptureCalls:
         self, config: AudioCaptureConfig, callbacks: AudioCaptureCallbacks, connection: Connection | None
     ) -> None:
         self.callbacks = callbacks
-        self.connection = connection
         self.chunks = self.sent_bytes = 0
         self.callback_errors = self.connection_errors = 0
-        self._commits = config.commit_on_speech_end
-        silent_frames = ms_to_frames(config.end_silence_ms, config.sample_rate)
-        self._silence = base64.b64encode(bytes(2 * silent_frames)).decode("ascii")
+        self._commits, self._end_silence_ms = config.commit_on_speech_end, config.end_silence_ms
         self._form = config.audio.stream_format
-        self._mono = StreamFormat(AudioFormat.PCM16, config.sample_rate)
         self._scanner = Scanner()
         self._connection_failed = False
-        if connection is not None and config.sample_rate != PROVIDER_RATE:
-            logger.warning(
-                "audio is sent at %d Hz: OpenAI's Realtime API takes %d Hz alone", config.sample_rate, PROVIDER_RATE
-            )
+        self._feed: Feed | None = None
+        self.connection = connection
+
+    @property
+    def connection(self) -> Connection | None:
+        """Where to send; may be replaced at any time.
+
+        Raises:
+            ConfigError: The new one cannot be sent to.
+        """
+        return None if self._feed is None else self._feed.connection
+
+    @connection.setter
+    def connection(self, connection: Connection | None) -> None:
+        self._feed = None if connection is None else Feed(connection, self._form)
 
     def send(self, data: bytes) -> None:
         """A chunk is ready."""
-        audio = base64.b64encode(data).decode("ascii")
         self.chunks += 1
         self.sent_bytes += len(data)
-        self.tell("on_audio_data", audio, self._scanner.scan(data))
-        if self.connection is None:
-            return
-        if self._form.channels > 1:
-            data = encode(remix(decode(data, self._form), 1), self._mono)
-            audio = base64.b64encode(data).decode("ascii")
-        self._send_event({"type": APPEND, "audio": audio})
+        self.tell("on_audio_data", base64.b64encode(data).decode("ascii"), self._scanner.scan(data))
+        feed = self._feed
+        if feed is not None:
+            self._send_events(feed, lambda: feed.audio(data))
 
     def end_speech(self) -> None:
         """An utterance has ended, and was sent."""
-        if self._commits:
-            self._send_event({"type": COMMIT})
-        elif self._silence:
-            self._send_event({"type": APPEND, "audio": self._silence})
+        feed = self._feed
+        if feed is not None:
+            self._send_events(feed, feed.end)
+            if self._commits:
+                self._send_events(feed, feed.commit)
+            elif self._end_silence_ms:
+                self._send_events(feed, lambda: feed.silence(self._end_silence_ms))
         self.tell("on_vad_speech_end")
 
-    def _send_event(self, event: dict[str, Any]) -> None:
-        connection = self.connection
-        if connection is None:
-            return
+    def end_audio(self) -> None:
+        """What comes next does not follow what was sent."""
+        feed = self._feed
+        if feed is not None:
+            self._send_events(feed, feed.end)
+
+    def _send_events(self, feed: Feed, make: Callable[[], list[dict[str, Any]]]) -> None:
         try:
-            answer = connection.send_event(event)
-            if inspect.iscoroutine(answer):
-                answer.close()
-                raise StateError(
-                    "the connection's send_event is a coroutine function, which a thread cannot call: "
-                    "give an object whose send_event sends, or queues, at once"
-                )
+            for event in make():
+                answer = feed.connection.send_event(event)
+                if inspect.iscoroutine(answer):
+                    answer.close()
+                    raise StateError(
+                        "the connection's send_event returns a coroutine, which a thread cannot await: "
+                        "give an object whose send_event sends, or queues, at once"
+                    )
+                self._connection_failed = False
         except Exception as error:
             self.connection_errors += 1
             if not self._connection_failed:
                 self._connection_failed = True
                 self.report(error)
-        else:
-            self._connection_failed = False
 
     def tell(self, name: str, *arguments: Any) -> None:
         """Call the callback of this name, if there is one."""

@@ -55,7 +55,8 @@ class AudioCaptureManager:
     from within callbacks: what a callback causes follows it. A microphone that is lost is reported to ``on_error``
     once, and captured again when it returns.
 
-    With a connection every chunk goes out as an ``input_audio_buffer.append`` event too, mixed to mono. What the
+    With a connection every chunk goes out as an ``input_audio_buffer.append`` event too, in the session's input format
+    where the connection tells it, as ``RealtimeConnectionManager`` does; else as it is, mixed to mono. What the
     connection raises goes to ``on_error``, once for all that fail in a row, and the capture goes on.
 
     Args:
@@ -64,6 +65,9 @@ class AudioCaptureManager:
         connection_manager: Anything with ``send_event(event)`` that may be called from another thread.
         open_port: Opens the microphone.
         clock: Seconds, for what waits.
+
+    Raises:
+        ConfigError: The connection cannot be sent to, or wants audio in a form there is not.
 
     >>> from menura.devices.synthetic_oneway import SyntheticInput
     >>> ports = []
@@ -131,7 +135,11 @@ class AudioCaptureManager:
 
     @property
     def connection_manager(self) -> Connection | None:
-        """Where audio is sent; may be replaced at any time."""
+        """Where audio is sent; may be replaced at any time.
+
+        Raises:
+            ConfigError: The new one cannot be sent to, or wants audio in a form there is not.
+        """
         return self._calls.connection
 
     @connection_manager.setter
@@ -296,6 +304,7 @@ class AudioCaptureManager:
         with self._lock:
             if recording is self._recording:
                 self._post(self._chunker.end())
+                self._outbox.post(self._calls.end_audio)
 
     def _stalled(self) -> None:
         """Send what waits, if for long nothing has come to fill its chunk."""
