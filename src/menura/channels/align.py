@@ -14,7 +14,10 @@ from menura.channels.stages import Gaps, StreamStage, Through
 from menura.channels.timeline import TOLERANCE_S
 from menura.errors import ConfigError, StateError
 
-__all__ = ["Aligned", "Aligner", "InputStats"]
+__all__ = ["MAX_GAP_S", "Aligned", "Aligner", "InputStats"]
+
+
+MAX_GAP_S = 60.0
 
 
 class Aligned(NamedTuple):
@@ -158,7 +161,7 @@ class Aligner:
         *,
         block: int | None = None,
         max_wait_s: float | None = None,
-        max_gap_s: float = 60.0,
+        max_gap_s: float = MAX_GAP_S,
         tolerance_s: float = TOLERANCE_S,
     ) -> None:
         self.rate, self.channels = check_rate(rate), check_channels(channels)
@@ -184,14 +187,18 @@ class Aligner:
         return all(track.ended and track.next is None for track in self._tracks.values())
 
     def add(self, name: str) -> None:
-        """Wait for another input from now on.
+        """Wait for another input from now on, or again for one that had ended.
 
         Raises:
             StateError: There is one of this name.
         """
-        if name in self._tracks:
+        track = self._tracks.get(name)
+        if track is None:
+            self._tracks[name] = _Track(self.rate, self.channels, self._tolerance_s)
+        elif track.ended:
+            track.ended = False
+        else:
             raise StateError(f"there is an input {name!r} already")
-        self._tracks[name] = _Track(self.rate, self.channels, self._tolerance_s)
 
     def remove(self, name: str) -> None:
         """Forget an input and what it gave.
@@ -283,4 +290,4 @@ class Aligner:
 
     def stats(self) -> dict[str, InputStats]:
         """Figures of every input there is."""
-        return {name: track.stats() for name, track in self._tracks.items()}
+        return {name: track.stats() for name, track in self._tracks.copy().items()}

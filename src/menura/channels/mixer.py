@@ -14,7 +14,7 @@ from menura.dsp.glide import Glide
 from menura.errors import ConfigError, StateError
 from menura.units import ms_to_frames
 
-__all__ = ["Combine", "StreamCombiner", "StreamMixer"]
+__all__ = ["Combine", "StreamCombiner", "StreamMixer", "check_gain"]
 
 LEAVE_MS = 10.0
 
@@ -147,8 +147,10 @@ class StreamMixer(StreamCombiner):
         Raises:
             StateError: There is one of this name.
         """
+        check_gain(gain)
         super().add(name)
-        self._gains[name] = _gain(gain), Glide(gain, self.aligner.rate)
+        self._leaving.discard(name)
+        self._gains[name] = gain, self._gains[name][1] if name in self._gains else Glide(gain, self.aligner.rate)
 
     def set_gain(self, name: str, gain: float) -> None:
         """Turn an input up or down, from the next block on, without a click.
@@ -159,7 +161,7 @@ class StreamMixer(StreamCombiner):
         """
         if name not in self._gains:
             raise StateError(f"there is no input {name!r}; there are {', '.join(self._gains) or 'none'}")
-        self._gains[name] = _gain(gain), self._gains[name][1]
+        self._gains[name] = check_gain(gain), self._gains[name][1]
 
     def remove(self, name: str) -> None:
         """Take an input out: what it has given already fades out within 10 ms, and nobody waits for it.
@@ -197,7 +199,12 @@ class StreamMixer(StreamCombiner):
         return super().pull(now_s)
 
 
-def _gain(gain: float) -> float:
+def check_gain(gain: float) -> float:
+    """Return a gain if it is one.
+
+    Raises:
+        ConfigError: It is negative or no number.
+    """
     if not 0.0 <= gain < float("inf"):
         raise ConfigError(f"a gain is 0 or more, not {gain}")
     return float(gain)
