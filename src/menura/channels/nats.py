@@ -273,7 +273,7 @@ class NatsTransport:
         found = self._channel_of(subject)
         if found is None:
             return
-        name, lane = found, self._out.known(found)
+        name, lane = found, self._out.lanes.get(found)
         try:
             frame = decode(data)
         except ProtocolError:
@@ -304,7 +304,7 @@ class NatsTransport:
     # --- out
 
     def _lane(self, name: str) -> Lane:
-        return self._out.known(name) or self._out.lane(name, self._subjects.frames(name))
+        return self._out.lanes.get(name) or self._out.lane(name, self._subjects.frames(name))
 
     async def publish(self, name: str, item: Any) -> None:
         """Send a message, and hand it to this process' own subscribers; waits while the way is full.
@@ -314,7 +314,11 @@ class NatsTransport:
             LimitError: It is larger than the broker takes; or the queue is full and the policy is ``error``.
             ConnectionLostError: The channels were closed meanwhile.
         """
-        await self._sender.publish(self._lane(name), item)
+        lane = self._out.lanes.get(name) or self._lane(name)
+        if lane.full:
+            await self._sender.wait(lane)
+        self._out.put(lane, item)
+        self._sender.queued(lane)
         inlet = self._inlets.get(name)
         if inlet is not None and inlet.busy is not None:
             await asyncio.wait([inlet.busy])
@@ -344,7 +348,7 @@ class NatsTransport:
         if self._tick is not None:
             self._tick.cancel()
         if self._link.running:
-            for lane in self._out.lanes():
+            for lane in list(self._out.lanes.values()):
                 self._out.put_control(lane, Kind.LEAVE)
             await self._sender.drain(DRAIN_S)
         self._sender.close()

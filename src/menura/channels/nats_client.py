@@ -26,6 +26,8 @@ _log = get_logger(__name__)
 OnMessage = Callable[[bytes, bytes], None]
 """Called with subject and data."""
 NEVER_S = 10**9
+TURN = 64
+"""Messages read before the loop's other tasks, such as those who take them, get a turn."""
 
 
 class Wire:
@@ -133,6 +135,7 @@ class _Direct:
         self.handlers: dict[int, OnMessage] = {}
         self.lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self.first_error: Exception | None = None
+        self._turn = TURN
         self._secure, self._on_error = secure, on_error
 
     async def open(self, address: NatsAddress, name: str, timeout_s: float) -> None:
@@ -158,6 +161,10 @@ class _Direct:
                 handler(subject, data)
             except Exception as error:
                 log_internal_error(_log, "a message from the broker", error)
+        self._turn -= 1
+        if self._turn <= 0:
+            self._turn = TURN
+            await asyncio.sleep(0)
 
     async def _process_err(self, err_msg: str) -> None:
         if "permissions violation" in err_msg:

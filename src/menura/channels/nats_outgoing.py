@@ -40,6 +40,11 @@ class Lane:
         limit: Highest sequence that may leave, where a subscriber elsewhere has no room for more; ``None``: no limit.
     """
 
+    __slots__ = (
+        "_kept_bytes", "_limits", "command", "created", "kept", "limit", "max_queue", "publisher", "ready", "replay",
+        "sequence", "waiting", "waiting_bytes",
+    )  # fmt: skip
+
     def __init__(self, subject: str, max_queue: int) -> None:
         self.command = f"PUB {subject} ".encode()
         self.publisher = secrets.randbits(64)
@@ -68,7 +73,7 @@ class Lane:
         kept = self.kept
         kept.append(entry)
         self._kept_bytes += size
-        while len(kept) > self.replay and (len(kept) > self.max_queue or self._kept_bytes > MAX_BYTES):
+        while (len(kept) > self.max_queue or self._kept_bytes > MAX_BYTES) and len(kept) > self.replay:
             self._kept_bytes -= len(kept.popleft()[2])
 
     def pop(self) -> _Entry:
@@ -121,8 +126,11 @@ class Outgoing:
         policy: What happens when a queue is full.
         max_queue: Frames a queue holds.
         max_age_s: What waited longer is left out; ``None`` keeps all.
-        max_payload: Bytes a message may have.
         clock: Seconds.
+
+    Attributes:
+        lanes: The ways out, by channel.
+        max_payload: Bytes the broker takes in one message.
     """
 
     def __init__(self, policy: Policy, max_queue: int, max_age_s: float | None, clock: Clock) -> None:
@@ -132,7 +140,7 @@ class Outgoing:
         self._max_age_s = float("inf") if max_age_s is None else max_age_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._lanes: dict[str, Lane] = {}
+        self.lanes: dict[str, Lane] = {}
         self._ready: deque[Lane] = deque()
         self._unconfirmed: deque[tuple[Lane, _Entry]] = deque()
         self._unconfirmed_bytes = 0
@@ -141,21 +149,13 @@ class Outgoing:
 
     def lane(self, name: str, subject: str) -> Lane:
         """The way out of a channel."""
-        lane = self._lanes.get(name)
+        lane = self.lanes.get(name)
         if lane is None:
             with self._lock:
-                if len(self._lanes) >= MAX_LANES:
+                if len(self.lanes) >= MAX_LANES:
                     self._forget_one()
-                lane = self._lanes.setdefault(name, Lane(subject, self._max_queue))
+                lane = self.lanes.setdefault(name, Lane(subject, self._max_queue))
         return lane
-
-    def known(self, name: str) -> Lane | None:
-        """The same, if there is one."""
-        return self._lanes.get(name)
-
-    def lanes(self) -> list[Lane]:
-        """All ways out."""
-        return list(self._lanes.values())
 
     def keep(self, lane: Lane, count: int) -> None:
         """This channel was created here: its last frames are kept for those who ask."""
@@ -164,15 +164,15 @@ class Outgoing:
             lane.replay = count
 
     def _forget_one(self) -> None:
-        for name, lane in self._lanes.items():
+        for name, lane in self.lanes.items():
             if not lane.created and not lane.waiting:
-                del self._lanes[name]
+                del self.lanes[name]
                 return
 
     def forget(self, name: str) -> None:
         """Begin this channel anew if it is published to again. What waits still leaves."""
         with self._lock:
-            self._lanes.pop(name, None)
+            self.lanes.pop(name, None)
 
     def put(self, lane: Lane, message: Any) -> None:
         """Queue a message as the channel's next frame.
@@ -192,7 +192,9 @@ class Outgoing:
             lane.sequence += 1
             self._published += 1
             lane.add((lane.sequence, self._clock(), frame))
-            self._is_ready(lane)
+            if not lane.ready:
+                lane.ready = True
+                self._ready.append(lane)
 
     def _is_ready(self, lane: Lane) -> None:
         if not lane.ready:

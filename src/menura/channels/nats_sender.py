@@ -12,18 +12,18 @@ from menura.errors import ConnectionLostError, LimitError
 
 __all__ = ["Sender"]
 
-BATCH: Final = 32
+BATCH: Final = 64
 """Frames of a channel that wait at most for the loop's next turn, to be written together."""
 CONFIRM_S: Final = 0.05
 """The broker is asked no more often whether it has all, unless the window fills."""
-PATIENCE_S: Final = 0.05
+PATIENCE_S: Final = 0.5
 """How long a publisher waits for a slow broker before the policy decides."""
 
 
 class Sender:
     """Between :class:`Outgoing` and the connection.
 
-    ``publish`` belongs to the loop; ``publish_nowait`` to any thread.
+    ``publish_nowait`` is for any thread, all else for the loop's.
 
     Args:
         outgoing: The queues.
@@ -61,15 +61,13 @@ class Sender:
         self._out.restore()
         self._stop_timer()
 
-    async def publish(self, lane: Lane, message: Any) -> None:
-        """Queue a message, after a wait where there is no room."""
-        if lane.full:
-            await self._wait(lane)
-        self._out.put(lane, message)
+    def queued(self, lane: Lane) -> None:
+        """A message was queued in the loop's thread."""
         if len(lane.waiting) >= BATCH:
             self.flush()
-        elif not self._scheduled:
-            self.kick()
+        elif not self._scheduled and self._loop is not None:
+            self._scheduled = True
+            self._loop.call_soon(self.flush)
 
     def publish_nowait(self, lane: Lane, message: Any) -> None:
         """Queue a message now.
@@ -151,7 +149,7 @@ class Sender:
             self._timer.cancel()
             self._timer = None
 
-    async def _wait(self, lane: Lane) -> None:
+    async def wait(self, lane: Lane) -> None:
         """Wait for room, as long as the cause of its lack makes it worth while."""
         self.flush()
         deadline = self._clock() + PATIENCE_S

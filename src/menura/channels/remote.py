@@ -35,6 +35,11 @@ class Link:
         self.transport = transport
         self.loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was opened in this loop."""
+        return self.loop is asyncio.get_running_loop()
+
     async def open(self) -> Transport:
         """The transport, connected."""
         await self.transport.open()
@@ -45,8 +50,9 @@ class Link:
 class RemoteChannel(Channel):
     """This process' end of a channel that others share.
 
-    What is published here is checked and converted here, goes out, and comes back with what others publish; what
-    comes is checked and converted once more, for others may not know what the channel carries.
+    What is published here is checked and converted here and goes out; the transport gives it to the subscribers here,
+    with what others publish. What comes is checked and converted once more, for others may not know what the channel
+    carries.
 
     Args:
         link: What its items go over.
@@ -61,10 +67,10 @@ class RemoteChannel(Channel):
 
     def declare(self, options: ChannelOptions | None) -> None:
         """Say what it carries; subscribers stay."""
-        super().declare(options)
-        self._entry = Gate(self.name, options) if options and self._gate else None
         if options is not None:
             self._transport.declare(self.name, options)
+        super().declare(options)
+        self._entry = Gate(self.name, options) if options and self._gate else None
         self._listen()
 
     def _changed(self) -> None:
@@ -88,15 +94,27 @@ class RemoteChannel(Channel):
     # --- out
 
     async def publish(self, item: Any) -> None:
-        """Send an item; waits while the way is full.
+        """Send an item; waits while the way is full, or a subscriber here with the policy ``block``.
 
         Raises:
             FormatError: It is not what the channel carries, or cannot be encoded.
             ChannelClosedError: The channel is closed.
             ConnectionLostError: There is no connection, and no more room for what waits for one.
         """
-        transport = await self._link.open()
-        heavy = self._gate is not None and self._is_heavy(self._gate, item)
+        self._credit -= 1
+        if self._credit < 0:
+            self._credit += 1
+            if self._credit <= 0:
+            await self._let_read()
+        self._credit -= 1
+        link = self._link
+        transport = self._transport if link.is_open else await link.open()
+        if self._gate is None:
+            self._check(item)
+            self._published += 1
+            await transport.publish(self.name, item)
+            return
+        heavy = self._is_heavy(self._gate, item)
         for each in await asyncio.to_thread(self._checked, item) if heavy else self._checked(item):
             await transport.publish(self.name, each)
 
@@ -159,10 +177,17 @@ class RemoteChannel(Channel):
             What to wait for before the next, where a subscriber with the policy ``block`` is full.
         """
         try:
-            items = self._let_in(self._entry, item)
+            if self._entry is None:
+                self._check(item)
+                items = [item]
+            else:
+                items = self._let_in(self._entry, item)
             with self._lock:
                 self._arrived += len(items)
-                blocked = [each for one in items for each in self._fan_out(one)]
+                if len(items) == 1:
+                    blocked = self._fan_out(items[0])
+                else:
+                    blocked = [each for one in items for each in self._fan_out(one)]
         except FormatError as error:
             logger.warning("dropped what came: %s", error)
             return None

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from menura.audio.format import MAX_CHANNELS
 from menura.audio.stream import AudioStream
 from menura.errors import ConfigError, FormatError, ProtocolError
 
@@ -51,6 +52,7 @@ class Kind(IntEnum):
     """A subscriber that wants to miss nothing says up to which sequence it has room."""
 
 
+MAX_STREAM_RATE: Final = 768_000
 _KINDS: Final = {int(kind): kind for kind in Kind}
 REPLAYED: Final = 1
 """Flag: kept by the publisher, and sent again on request."""
@@ -122,6 +124,9 @@ def _to_plain(value: Any) -> Any:
     raise TypeError(f"there is none of {type(value).__name__}")
 
 
+_frame = Frame._make
+
+
 def decode(data: bytes) -> Frame:
     """Read a frame.
 
@@ -133,11 +138,12 @@ def decode(data: bytes) -> Frame:
     if data[2] != VERSION:
         raise ProtocolError(f"a frame of version {data[2]}; this is version {VERSION}")
     _, _, code, flags, channels, encoding, publisher, sequence = _HEADER.unpack_from(data)
+    if code == 1:
+        return _frame((Kind.AUDIO, publisher, sequence, flags, _decode_audio(data, channels, encoding)))
     kind = _KINDS.get(code)
     if kind is None:
         raise ProtocolError(f"no kind of frame has the number {code}")
-    body = _decode_audio(data, channels, encoding) if kind is Kind.AUDIO else data[HEADER_BYTES:]
-    return Frame(kind, publisher, sequence, flags, body)
+    return _frame((kind, publisher, sequence, flags, data[HEADER_BYTES:]))
 
 
 def _decode_audio(data: bytes, channels: int, encoding: int) -> AudioStream:
@@ -146,21 +152,49 @@ def _decode_audio(data: bytes, channels: int, encoding: int) -> AudioStream:
     rate, size, start, end = _AUDIO_REST.unpack_from(data, HEADER_BYTES)
     first = _AUDIO.size + size
     name, width = _WIDTHS[encoding]
-    if first > len(data) or not math.isfinite(start) or not math.isfinite(end):
-        raise ProtocolError("an audio frame is damaged")
-    try:
-        metadata = from_json(data[_AUDIO.size : first]) if size else {}
-        return AudioStream(
-            data=data[first:],
-            sample_rate=rate,
-            channels=channels,
-            sample_width=width,
-            format=name,
-            timestamp=(start, end),
-            metadata=metadata,
+    samples = data[first:]
+    if (
+        first > len(data)
+        or not 0 < channels <= MAX_CHANNELS
+        or not 0 < rate <= MAX_STREAM_RATE
+        or len(samples) % (width * channels)
+        or not -math.inf < start <= end < math.inf
+    ):
+        raise ProtocolError(
+            f"an audio frame is damaged: {len(samples)} bytes, {rate} Hz, {channels} channels, timestamp {start}, {end}"
         )
-    except ValueError as error:  # pydantic's as well
-        raise ProtocolError(f"an audio frame is damaged: {_first_line(error)}") from None
+    metadata = _read_metadata(data[_AUDIO.size : first]) if size else {}
+    return _checked_stream(samples, rate, channels, width, name, (start, end), metadata)
+
+
+def _read_metadata(data: bytes) -> dict[str, Any]:
+    try:
+        metadata = from_json(data)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"an audio frame is damaged: metadata: {_first_line(error)}") from None
+    if not isinstance(metadata, dict):
+        raise ProtocolError("an audio frame is damaged: metadata are no object")
+    return metadata
+
+
+_FIELDS: Final = set(AudioStream.model_fields)
+_new, _set = object.__new__, object.__setattr__
+
+
+def _checked_stream(
+    data: bytes, rate: int, channels: int, width: int, name: str, timestamp: tuple[float, float], metadata: Any
+) -> AudioStream:
+    """A stream of values that were checked; as ``model_construct`` does it, in a third of the time."""
+    stream = _new(AudioStream)
+    fields = {
+        "type": "audio_stream", "data": data, "sample_rate": rate, "channels": channels, "sample_width": width,
+        "format": name, "timestamp": timestamp, "metadata": metadata,
+    }  # fmt: skip
+    _set(stream, "__dict__", fields)
+    _set(stream, "__pydantic_fields_set__", _FIELDS)
+    _set(stream, "__pydantic_extra__", None)
+    _set(stream, "__pydantic_private__", None)
+    return stream
 
 
 def _first_line(error: Exception) -> str:
