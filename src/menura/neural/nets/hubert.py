@@ -70,25 +70,28 @@ def _finish(g: Graph, config: HubertConfig, x: str, project: bool) -> Network:
 def _front(g: Graph, config: HubertConfig, wav: str) -> str:
     """Strided convolutions from samples to rows."""
     x = g.op("Unsqueeze", wav, g.ints(1, 2))
+    flat = False
     inputs = 1
     for index, (width, kernel, stride) in enumerate(
         zip(config.conv_dim, config.conv_kernel, config.conv_stride, strict=True)
     ):
         name = f"feature_extractor.conv_layers.{index}"
         if g.int8 and index:
-            x = planes(g, over_time(g, rows(g, x), f"{name}.conv", (width, inputs, kernel), stride=stride))
+            x, flat = x if flat else rows(g, x), True
+            x = over_time(g, x, f"{name}.conv", (width, inputs, kernel), stride=stride)
         else:
             x = conv(g, x, f"{name}.conv", (width, inputs, kernel), stride=stride)
-        if config.conv_norm == "layer" or index == 0:
+        if config.conv_norm == "layer":
+            x, flat = _norm(g, config, x if flat else rows(g, x), f"{name}.layer_norm", width), True
+        elif index == 0:
+            # as many groups as channels: each channel over the whole window
             scale, bias = (g.weight(f"{name}.layer_norm.{part}", (width,)) for part in ("weight", "bias"))
-            if config.conv_norm == "group":
-                # as many groups as channels: each channel over the whole window
-                x = g.op("InstanceNormalization", x, scale, bias, epsilon=config.eps)
-            else:
-                x = planes(g, layer_norm(g, rows(g, x), scale, bias, config.eps))
+            x = g.op("InstanceNormalization", x, scale, bias, epsilon=config.eps)
         x = gelu(g, x)
+        if flat and not g.int8:
+            x, flat = planes(g, x), False
         inputs = width
-    return rows(g, x)
+    return x if flat else rows(g, x)
 
 
 def _norm(g: Graph, config: HubertConfig, x: str, name: str, width: int) -> str:

@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from menura.errors import FormatError, ModelError
+from menura.neural.content import ContentModel
+from menura.neural.files.hubert import read_hubert
+from menura.neural.nets.hubert import hubert, hubert_front, hubert_transformer
+from menura.neural.runtime import open_session
+from tests.neural.rvc import FIXTURES, ONE_THREAD, arrays, assert_same, content, content_model
+
+
+@pytest.mark.parametrize(("name", "version"), [("hubert_tiny", "v1"), ("hubert_tiny", "v2"), ("hubert_tiny768", "v2")])
+def test_features_are_the_official_networks(name, version):
+    held = arrays(name)
+    ours = content_model(name, version).features(held["wav"][None])
+    assert_same(f"{name} {version}", ours[0], held[version])
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_features_are_the_same_from_fairseqs_file(version):
+    held, checkpoint = arrays("hubert_tiny"), read_hubert(FIXTURES / "hubert_tiny_fairseq.pt", heads=4)
+    model = ContentModel(checkpoint.config, checkpoint.weights, version=version, options=ONE_THREAD)
+    assert_same(f"fairseq {version}", model.features(held["wav"][None])[0], held[version])
+
+
+@pytest.mark.parametrize("name", ["hubert_tiny", "hubert_tiny768"])
+def test_front_and_transformer_are_the_whole_when_run_one_after_the_other(name):
+    held, checkpoint = arrays(name), content(name)
+    front = open_session(hubert_front(checkpoint.config, checkpoint.weights), ONE_THREAD)
+    rest = open_session(hubert_transformer(checkpoint.config, checkpoint.weights), ONE_THREAD)
+    (conv,) = front.run(wav=held["wav"][None])
+    assert_same(f"{name} front", conv[0].T, held["conv_features"])
+    assert_same(f"{name} whole", rest.run(conv=conv)[0][0], held["v2"])
+
+
+def test_a_batch_is_its_members_one_by_one():
+    model, wav = content_model("hubert_tiny", "v1"), arrays("hubert_tiny")["wav"]
+    batch = np.stack([wav, wav[::-1] * 0.3, np.roll(wav, 4000)])
+    together = model.features(batch)
+    for index in range(3):
+        assert_same(f"member {index}", together[index], model.features(batch[index : index + 1])[0])
+
+
+@pytest.mark.parametrize("samples", [400, 719, 720, 5000])
+def test_every_length_gives_the_declared_frames(samples):
+    model = content_model("hubert_tiny", "v2")
+    features = model.features(np.ones((1, samples), np.float32))
+    assert features.shape == (1, model.config.frames(samples), model.channels)
+    assert np.isfinite(features).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 399), (1, 0), (5000,)])
+def test_a_window_shorter_than_a_frame_is_refused(shape):
+    with pytest.raises(FormatError, match="at least 25 ms"):
+        content_model("hubert_tiny", "v2").features(np.zeros(shape, np.float32))
+
+
+def test_silence_stays_finite():
+    assert np.isfinite(content_model("hubert_tiny", "v2").features(np.zeros((1, 8000), np.float32))).all()
+
+
+def test_eight_bits_are_near_single_precision():
+    held, checkpoint = arrays("hubert_tiny768"), content("hubert_tiny768")
+    model = ContentModel(checkpoint.config, checkpoint.weights, int8=True, options=ONE_THREAD)
+    assert_same("int8", model.features(held["wav"][None])[0], held["v2"], floor_db=30.0)
+
+
+def test_layers_and_projections_that_are_not_there_are_refused():
+    checkpoint = content("hubert_tiny768")
+    with pytest.raises(ModelError, match="has 1 layers: there is no layer 9"):
+        hubert(checkpoint.config, checkpoint.weights, layer=9)
+    with pytest.raises(ModelError, match="no final_proj"):
+        hubert(replace(checkpoint.config, projection=0), checkpoint.weights, project=True)
+
+
+def test_a_first_layer_in_front_of_all_others_is_the_earlier_output():
+    # a layer's output does not depend on those after it: layer 9 of 12 is the last of a network of 9
+    checkpoint, wav = content("hubert_tiny"), arrays("hubert_tiny")["wav"][None]
+    ninth = open_session(hubert(checkpoint.config, checkpoint.weights, layer=9), ONE_THREAD)
+    short = open_session(hubert(replace(checkpoint.config, layers=9), checkpoint.weights), ONE_THREAD)
+    np.testing.assert_array_equal(ninth.run(wav=wav)[0], short.run(wav=wav)[0])

@@ -1,0 +1,129 @@
+import numpy as np
+import pytest
+
+from menura.errors import ConfigError, FormatError, ModelError
+from menura.neural.nets.source import stretch
+from menura.neural.synthesizer import FLOW_CONTEXT, Synthesizer, coarse_pitch
+from tests.neural.rvc import ONE_THREAD, VOICES, Arrays, arrays, assert_same, synthesizer, voice
+
+
+def _given(held: Arrays, case: str) -> tuple:
+    return held.get(f"{case}_noise0"), held.get(f"{case}_noise1")
+
+
+def _convert(name: str, **options):
+    model, held = synthesizer(name), arrays(name)
+    f0 = held.get("pitchf")
+    if f0 is not None and "stretched" in options:
+        f0 = f0 * np.float32(options["stretched"] / options["cut"][1])
+    speaker = model.speaker(int(held["sid"][0]))
+    return model.convert(held["phone"], f0, speaker, pitch=held.get("pitch"), **options)[0]
+
+
+@pytest.mark.parametrize("name", VOICES)
+@pytest.mark.parametrize("case", ["offline_zero", "offline_given"])
+def test_audio_is_the_official_networks_when_converted_whole(name, case):
+    held = arrays(name)
+    assert_same(f"{name} {case}", _convert(name, noise=_given(held, case)), held[case])
+
+
+@pytest.mark.parametrize("name", VOICES)
+@pytest.mark.parametrize("case", ["realtime_zero", "realtime_given"])
+def test_audio_is_the_official_networks_when_only_a_cut_is_wanted(name, case):
+    held = arrays(name)
+    cut = int(held["skip_head"]), int(held["return_length"])
+    assert_same(f"{name} {case}", _convert(name, noise=_given(held, case), cut=cut), held[case])
+
+
+@pytest.mark.parametrize("name", VOICES)
+def test_audio_is_the_official_networks_when_formants_are_moved(name):
+    held = arrays(name)
+    cut = int(held["skip_head"]), int(held["return_length"])
+    ours = _convert(name, cut=cut, stretched=int(held["return_length2_formant"]))
+    assert_same(f"{name} formant_zero", ours, held["formant_zero"])
+
+
+@pytest.mark.parametrize("name", VOICES)
+def test_intermediate_values_are_the_official_networks(name):
+    model, held = synthesizer(name), arrays(name)
+    mean, log_deviation = model.encode(held["phone"], held.get("pitch"))
+    z = model.latent(mean, log_deviation, model.speaker(int(held["sid"][0])))
+    for what, ours in (("m_p", mean), ("logs_p", log_deviation), ("z", z)):
+        assert_same(f"{name} {what}", ours[0], held[what])
+
+
+@pytest.mark.parametrize("name", VOICES[:2])
+def test_the_source_is_the_official_one(name):
+    held = arrays(name)
+    excitation, _ = synthesizer(name).source.render(held["pitchf"])
+    assert_same(f"{name} har_source", excitation[0], held["har_source"])
+
+
+@pytest.mark.parametrize("name", VOICES)
+def test_a_batch_is_its_members_one_by_one(name):
+    model, held = synthesizer(name), arrays(name)
+    rng = np.random.default_rng(5)
+    phone = np.concatenate([held["phone"], rng.standard_normal((2, *held["phone"].shape[1:])).astype(np.float32)])
+    f0 = np.concatenate([held["pitchf"], held["pitchf"] * 2, held["pitchf"] * 0]) if model.config.f0 else None
+    speakers = model.speaker(0, 1, 2)
+    noise = rng.standard_normal((3, model.config.inter, phone.shape[1])).astype(np.float32)
+    together = model.convert(phone, f0, speakers, noise=(noise, None))
+    for index in range(3):
+        one = slice(index, index + 1)
+        pitch = None if f0 is None else f0[one]
+        alone = model.convert(phone[one], pitch, speakers[one], noise=(noise[one], None))
+        assert_same(f"{name} member {index}", together[one], alone)
+
+
+def test_a_cut_of_the_flow_is_exact_beyond_its_context():
+    model, held = synthesizer("v2_48k_f0"), arrays("v2_48k_f0")
+    speaker = model.speaker(0)
+    mean, log_deviation = model.encode(held["phone"], held["pitch"])
+    whole = model.latent(mean, log_deviation, speaker)
+    cut = model.latent(mean[:, :, 20:], log_deviation[:, :, 20:], speaker)
+    assert_same("cut", cut[:, :, FLOW_CONTEXT:], whole[:, :, 20 + FLOW_CONTEXT :])
+
+
+def test_speakers_that_are_not_there_are_refused():
+    with pytest.raises(ConfigError, match="speakers 0 to 2, not 3"):
+        synthesizer("v2_48k_f0").speaker(3)
+
+
+def test_a_voice_with_pitch_refuses_to_go_without():
+    model, held = synthesizer("v2_48k_f0"), arrays("v2_48k_f0")
+    with pytest.raises(FormatError, match="takes a pitch"):
+        model.encode(held["phone"])
+    with pytest.raises(FormatError, match="excitation of 480 samples a frame"):
+        model.decode(held["z"][None], model.speaker(0))
+
+
+def test_features_of_another_version_are_refused():
+    with pytest.raises(FormatError, match="encoder does not take"):
+        synthesizer("v2_40k_nof0").encode(np.zeros((1, 8, 256), np.float32))
+
+
+def test_a_weight_of_another_shape_is_named():
+    checkpoint = voice("v2_40k_nof0")
+    weights = {**checkpoint.weights, "dec.conv_pre.weight": np.zeros((32, 8, 5), np.float32)}
+    with pytest.raises(ModelError, match=r"dec\.conv_pre\.weight is 32×8×5, its config says 32×8×7"):
+        Synthesizer(checkpoint.config, weights, ONE_THREAD)
+
+
+def test_a_missing_weight_is_named():
+    checkpoint = voice("v2_40k_nof0")
+    weights = {name: array for name, array in checkpoint.weights.items() if name != "enc_p.proj.bias"}
+    del weights["enc_p.encoder.attn_layers.1.emb_rel_k"]
+    with pytest.raises(ModelError, match=r"has no enc_p\.encoder\.attn_layers\.1\.emb_rel_k"):
+        Synthesizer(checkpoint.config, weights, ONE_THREAD)
+
+
+def test_coarse_pitch_has_its_ends():
+    assert coarse_pitch(np.array([0.0, 1.0, 1100.0, 20_000.0])).tolist() == [1, 1, 255, 255]
+
+
+@pytest.mark.parametrize("frames", [1, 5, 24, 48])
+def test_stretch_keeps_a_constant_and_its_shape(frames):
+    x = np.full((2, 3, 24), 0.5, np.float32)
+    y = stretch(x, frames)
+    assert y.shape == (2, 3, frames)
+    np.testing.assert_allclose(y, 0.5, rtol=1e-6)
