@@ -101,10 +101,7 @@ class RemoteChannel(Channel):
             ChannelClosedError: The channel is closed.
             ConnectionLostError: There is no connection, and no more room for what waits for one.
         """
-        self._credit -= 1
-        if self._credit < 0:
-            self._credit += 1
-            if self._credit <= 0:
+        if self._credit <= 0:
             await self._let_read()
         self._credit -= 1
         link = self._link
