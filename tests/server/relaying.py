@@ -67,11 +67,19 @@ class Served:
 
 
 @contextmanager
-def serving(provider_url: str, *, session: Any = None, max_clients: int = 32, **options: Any) -> Iterator[Served]:
-    settings = RelaySettings(
-        provider_url, KEY, "m", session=session, options=RelayOptions(**options), max_clients=max_clients
+def serving(
+    provider_url: str, *, session: Any = None, max_clients: int = 32, settings: Any = None, **options: Any
+) -> Iterator[Served]:
+    relay = RelaySettings(
+        provider_url,
+        KEY,
+        "m",
+        session=session,
+        options=RelayOptions(**options),
+        max_clients=max_clients,
+        **(settings or {}),
     )
-    served = Served(create_app(relay=settings))
+    served = Served(create_app(relay=relay))
     served.thread.start()
     try:
         yield served

@@ -25,7 +25,7 @@ from menura.server.realtime_settings import (
 )
 from menura.server.realtime_words import SERVER, ClientWords, RefusalError, error_event, new_id, shown_events, whole
 from menura.server.relay import WebSocketRelay
-from menura.server.relay_engine import RelayEngine
+from menura.server.relay_engine import Playhead, RelayEngine
 from menura.server.relay_lane import UpLane
 from menura.server.relay_messages import client_view
 from menura.server.relay_options import Pace, RelayOptions
@@ -34,12 +34,10 @@ from menura.units import frames_to_ms
 __all__ = ["RealtimeRelay"]
 
 PIECE_MS = 100
-LOOK_MS = 500.0
 AHEAD_MS = 2000.0
-"""Audio that waits for the provider before a client that sends faster than it speaks is made to wait."""
-PATIENCE_S, LOOK_S = 10.0, 0.02
+"""Audio that waits for the provider, and by which a client sends faster than one speaks, before it is made to wait."""
+LOOK_S = 0.02
 MAX_ITEMS = 1024
-_CALLING = frozenset({ConnectionState.CONNECTING, ConnectionState.CONNECTED})
 _ITEM_EVENTS = frozenset({"conversation.item.added", "conversation.item.done"})
 
 
@@ -73,7 +71,8 @@ class RealtimeRelay(WebSocketRelay):
         self._before: frozenset[str] = frozenset()
         self._spoken = False
         self.close_reason = ""
-        self._unlooked_ms = 0.0
+        self._speaker = Playhead(self._clock)
+        self._patient = True
 
     # --- beginning
 
@@ -134,18 +133,21 @@ class RealtimeRelay(WebSocketRelay):
         for i in range(0, len(audio), step):
             await self.handle_client_audio(audio if len(audio) <= step else audio[i : i + step])
             self._spoken = True
-            self._unlooked_ms += frames_to_ms(min(step, len(audio) - i) // form.frame_bytes, form.rate)
-            if self._unlooked_ms >= LOOK_MS:
-                self._unlooked_ms = 0.0
+            self._speaker.sent(frames_to_ms(min(step, len(audio) - i) // form.frame_bytes, form.rate))
+            if self._speaker.ahead_ms > AHEAD_MS:
                 await self._catch_up()
 
     async def _catch_up(self) -> None:
-        """A file comes as fast as the network is: none of it is lost to a provider that listens."""
-        for _ in range(int(PATIENCE_S / LOOK_S)):
-            connection = self._connection
-            if self._closed or connection.state not in _CALLING or connection.stats().queued_audio_ms <= AHEAD_MS:
+        """A recording comes as fast as the network is: none of it is lost, unless the provider takes nothing for so
+        long that what waits is stale. Who speaks as one speaks never waits here."""
+        for _ in range(int(self.options.connection.turn.max_age_s / LOOK_S)):
+            if self._closed or self.close_code != 1000 or self._connection.stats().queued_audio_ms <= AHEAD_MS:
+                self._patient = True
+                return
+            if not self._patient:
                 return
             await asyncio.sleep(LOOK_S)
+        self._patient = False  # from now on what is old is dropped, until the provider takes something
 
     async def _update(self, said: Mapping[str, Any], ready: dict[str, Any]) -> None:
         """Settings: formats are those of the client here, and what suits us on the wire."""

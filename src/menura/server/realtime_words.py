@@ -71,7 +71,7 @@ _PATH = re.compile(r"[a-z_]+(?:\.[A-Za-z0-9_/]+)*(?=: )")
 _TAGS = frozenset({"realtime", "transcription", "server_vad", "semantic_vad", "audio/pcm", "audio/pcmu,audio/pcma"})
 """Names of variants, which stand in the path of a checked value after the field ``type`` chose among."""
 _SETTINGS = {"session.update": "session", "response.create": "response"}
-_REASONS = (("field required", "missing_required_parameter"), ("not for clients of the relay", "unknown_parameter"))
+_REASONS = (("field required", "missing_required_parameter"), (": not for clients of the relay", "unknown_parameter"))
 
 
 def refusal_of(error: ProtocolError, kind: object = None) -> RefusalError:
