@@ -1,9 +1,8 @@
 """Whether streams follow each other without a gap, by their timestamps."""
 
-__all__ = ["GAP_S", "Continuity"]
+from menura.channels.timeline import TOLERANCE_S
 
-GAP_S = 0.002
-"""Difference that counts: above what rounding to milliseconds makes, below the shortest packets (2.5 ms)."""
+__all__ = ["Continuity"]
 
 
 class Continuity:
@@ -33,7 +32,7 @@ class Continuity:
         if not end and not start:
             return 0.0
         self._end_s = end
-        if known is None or -GAP_S < (gap := start - known) < GAP_S:
+        if known is None or -TOLERANCE_S < (gap := start - known) < TOLERANCE_S:
             return 0.0
         if gap > 0:
             self.gaps += 1
