@@ -319,6 +319,8 @@ class NatsTransport:
             await self._sender.wait(lane)
         self._out.put(lane, item)
         self._sender.queued(lane)
+        if name not in self._wanted:
+            return
         inlet = self._inlets.get(name)
         if inlet is not None and inlet.busy is not None:
             await asyncio.wait([inlet.busy])
@@ -334,7 +336,7 @@ class NatsTransport:
             LimitError: It is larger than the broker takes, or there is no room.
         """
         self._sender.publish_nowait(self._lane(name), item)
-        waits = self._deliver(name, item)
+        waits = self._deliver(name, item) if name in self._wanted else None
         if waits is not None and self._loop is not None:
             asyncio.run_coroutine_threadsafe(_settle(waits), self._loop)
 
