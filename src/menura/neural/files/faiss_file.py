@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from menura.errors import DamagedModelError, UnsafeModelError, UnsupportedModelError
 from menura.neural.files.source import shown
 
-__all__ = ["FaissFile", "Place", "read_faiss"]
+__all__ = ["FaissFile", "Place", "is_faiss", "read_faiss"]
 
 _KINDS = {
     b"IwPQ": "product-quantized vectors (IVF-PQ)",
@@ -94,6 +94,11 @@ class _Cursor:
         if count > (len(self.view) - self.at) // item:
             raise DamagedModelError(f"the index claims {count} items and ends before: the file is cut short")
         return count
+
+
+def is_faiss(view: memoryview) -> bool:
+    """The file begins as faiss' indices do."""
+    return bytes(view[:2]) in (b"Iw", b"Ix", b"IH", b"Iv", b"IB")
 
 
 def read_faiss(view: memoryview) -> FaissFile:

@@ -20,7 +20,7 @@ from menura.neural.files.source import ModelSource, open_source
 from menura.neural.files.weights import Arrays, fold_weight_norm, only_arrays, single
 from menura.neural.nets.config import HubertConfig
 
-__all__ = ["HubertCheckpoint", "read_hubert"]
+__all__ = ["HubertCheckpoint", "hubert_parts", "read_hubert", "weights_file"]
 
 _RENAMED = (
     (r"mask_emb", "masked_spec_embed"),
@@ -75,18 +75,23 @@ def read_hubert(source: ModelSource, *, heads: int | None = None) -> HubertCheck
         DamagedModelError: It is cut short, lacks weights, or contradicts itself.
         UnsupportedModelError: It is something else; the text says what.
     """
-    path = _file(source) if isinstance(source, str | PathLike) else None
+    path = weights_file(source) if isinstance(source, str | PathLike) else None
     opened = open_source(source if path is None else path)
     with opened.errors():
         value = read_opened(opened)
         kind = kind_of(value)
         if kind is not ModelKind.HUBERT:
             raise UnsupportedModelError(f"it is {kind}: a HuBERT or ContentVec content model is needed here")
-        settings = _settings(value) or (_beside(path) if path else {})
-        return _hubert(only_arrays(table_of(value)), settings, heads)
+        config, used, ignored = hubert_parts(value, path, heads)
+        return HubertCheckpoint(config, single(used), ignored)
 
 
-def _file(source: str | PathLike[str]) -> Path:
+def weights_file(source: str | PathLike[str]) -> Path:
+    """The file of weights in a Hugging Face folder; any other path is what it is.
+
+    Raises:
+        FileError: The folder has none.
+    """
     path = Path(source)
     if not path.is_dir():
         return path
@@ -96,15 +101,28 @@ def _file(source: str | PathLike[str]) -> Path:
     raise FileError(f"{path}: has neither {' nor '.join(_FILES)}")
 
 
-def _hubert(stored: Arrays, settings: Mapping[str, Any], heads: int | None) -> HubertCheckpoint:
-    named = fold_weight_norm(_renamed(stored))
+def hubert_parts(
+    value: Any, path: Path | None, heads: int | None = None, *, values: bool = True
+) -> tuple[HubertConfig, Arrays, tuple[str, ...]]:
+    """Sizes of a content model, the weights its network uses, and the names of those it does not.
+
+    Args:
+        value: What the file holds.
+        path: Of the file, where ``config.json`` may lie beside it.
+        heads: Attention heads, where they are known.
+        values: False: only shapes are wanted, and nothing is computed.
+
+    Raises:
+        ModelError: As :func:`read_hubert`.
+    """
+    settings = _settings(value) or (_beside(path) if path else {})
+    named = fold_weight_norm(_renamed(only_arrays(table_of(value))), values=values)
     config = hubert_sizes(named, settings, heads)
     names = _layout(config)
     absent = [name for name in names if name not in named]
     if absent:
         raise DamagedModelError(f"{len(absent)} of its {len(names)} weights are missing ({', '.join(absent[:5])})")
-    weights = single({name: named[name] for name in names})
-    return HubertCheckpoint(config, weights, tuple(sorted(set(named) - set(names))))
+    return config, {name: named[name] for name in names}, tuple(sorted(set(named) - set(names)))
 
 
 def _renamed(stored: Arrays) -> Arrays:

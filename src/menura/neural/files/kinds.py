@@ -17,6 +17,7 @@ class ModelKind(StrEnum):
     HUBERT = "a HuBERT or ContentVec content model"
     RMVPE = "an RMVPE pitch model"
     FCPE = "an FCPE pitch model"
+    INDEX = "an index of a voice"
     SO_VITS = "a so-vits-svc voice: menura plays RVC voices"
     DDSP = "a DDSP-SVC voice: menura plays RVC voices"
     GPT_SOVITS = "a GPT-SoVITS model (text to speech): menura plays RVC voices"

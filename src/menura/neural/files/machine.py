@@ -18,7 +18,7 @@ from menura.neural.files.tensor import Storage, TensorSpec
 __all__ = ["Machine"]
 
 _LARGEST_PICKLE = 16 << 20
-_MOST_STEPS = 1_000_000
+_MOST_STEPS = 500_000
 _MOST_COPIES = 4_000_000
 _LONGEST_LINE = 4096
 _LONGEST_NUMBER = 256

@@ -14,7 +14,7 @@ from menura.neural.files.source import ModelSource, open_source
 from menura.neural.files.weights import Arrays, fold_weight_norm, need_shape, only_arrays, single
 from menura.neural.nets.config import RmvpeConfig
 
-__all__ = ["FcpeCheckpoint", "FcpeConfig", "RmvpeCheckpoint", "read_fcpe", "read_rmvpe"]
+__all__ = ["FcpeCheckpoint", "FcpeConfig", "RmvpeCheckpoint", "fcpe_parts", "read_fcpe", "read_rmvpe", "rmvpe_parts"]
 
 _MOST_LAYERS = 1000
 _Number = TypeVar("_Number", int, float)
@@ -100,14 +100,29 @@ def read_rmvpe(source: ModelSource) -> RmvpeCheckpoint:
     """
     opened = open_source(source)
     with opened.errors():
-        stored = _stored(read_opened(opened), ModelKind.RMVPE)
-        return RmvpeCheckpoint(_rmvpe_sizes(stored), single(stored))
+        value = read_opened(opened)
+        _need(value, ModelKind.RMVPE)
+        config, used = rmvpe_parts(value)
+        return RmvpeCheckpoint(config, single(used))
 
 
-def _stored(value: Any, wanted: ModelKind) -> Arrays:
+def rmvpe_parts(value: Any) -> tuple[RmvpeConfig, Arrays]:
+    """Sizes of an RMVPE network, and its weights.
+
+    Raises:
+        ModelError: As :func:`read_rmvpe`.
+    """
+    stored = _stored(value)
+    return _rmvpe_sizes(stored), stored
+
+
+def _need(value: Any, wanted: ModelKind) -> None:
     kind = kind_of(value)
     if kind is not wanted:
         raise UnsupportedModelError(f"it is {kind}: {wanted} is needed here")
+
+
+def _stored(value: Any) -> Arrays:
     return {
         name: array for name, array in only_arrays(table_of(value)).items() if not name.endswith(".num_batches_tracked")
     }
@@ -152,10 +167,20 @@ def read_fcpe(source: ModelSource) -> FcpeCheckpoint:
     opened = open_source(source)
     with opened.errors():
         value = read_opened(opened)
-        stored = fold_weight_norm(_stored(value, ModelKind.FCPE))
-        stored.pop("gaussian_blurred_cent_mask", None)
-        told = value.get("config_dict") if isinstance(value, dict) else None
-        return FcpeCheckpoint(_fcpe_sizes(stored, told if isinstance(told, dict) else {}), single(stored))
+        _need(value, ModelKind.FCPE)
+        config, used = fcpe_parts(value)
+        return FcpeCheckpoint(config, single(used))
+
+
+def fcpe_parts(value: Any, *, values: bool = True) -> tuple[FcpeConfig, Arrays]:
+    """Sizes of an FCPE network, and its weights; ``values=False``: only shapes are wanted.
+
+    Raises:
+        ModelError: As :func:`read_fcpe`.
+    """
+    stored = fold_weight_norm(_stored(value), values=values)
+    stored.pop("gaussian_blurred_cent_mask", None)
+    return _fcpe_sizes(stored, _part(value, "config_dict")), stored
 
 
 def _fcpe_sizes(stored: Arrays, told: Mapping[Any, Any]) -> FcpeConfig:
@@ -184,8 +209,8 @@ def _fcpe_sizes(stored: Arrays, told: Mapping[Any, Any]) -> FcpeConfig:
     )
 
 
-def _part(told: Mapping[Any, Any], name: str) -> Mapping[Any, Any]:
-    part = told.get(name)
+def _part(told: Any, name: str) -> Mapping[Any, Any]:
+    part = told.get(name) if isinstance(told, dict) else None
     return part if isinstance(part, dict) else {}
 
 

@@ -69,11 +69,15 @@ def open_source(source: ModelSource) -> Source:
     try:
         return Source(path.name, _mapped(path))
     except OSError as error:
+        if isinstance(error, FileError):
+            raise
         raise FileError(f"{path}: cannot be opened ({error.strerror or error})") from error
+    except ValueError as error:
+        raise FileError(f"{shown(path)}: is no path") from error
 
 
 def _mapped(path: Path) -> memoryview:
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+    if not stat.S_ISREG(path.stat().st_mode):
         raise FileError(f"{path}: is not a file")
     with path.open("rb") as file:
         size = file.seek(0, 2)

@@ -14,10 +14,10 @@ from menura.neural.files.kinds import ModelKind, kind_of, table_of
 from menura.neural.files.source import ModelSource, open_source, shown
 from menura.neural.files.voice_layout import voice_layout
 from menura.neural.files.voice_sizes import voice_sizes
-from menura.neural.files.weights import fold_weight_norm, only_arrays, single
+from menura.neural.files.weights import Arrays, fold_weight_norm, only_arrays, single
 from menura.neural.nets.config import SynthesizerConfig
 
-__all__ = ["VoiceCheckpoint", "read_voice"]
+__all__ = ["VoiceCheckpoint", "read_voice", "voice_parts", "voice_words"]
 
 _PLAYED_VOCODERS = ("", "hifi-gan", "nsf-hifi-gan", "hifigan", "nsf-hifigan", "default")
 _TOLD = ("info", "model_name", "author", "epoch", "step", "creation_date", "dataset_length", "model_hash")
@@ -69,21 +69,35 @@ def _voice(value: Any) -> VoiceCheckpoint:
     kind = kind_of(value)
     if kind is not ModelKind.VOICE:
         raise UnsupportedModelError(f"it is {kind}" if kind is not ModelKind.OTHER else _not_a_voice(value))
+    config, used, ignored = voice_parts(value)
+    info, embedder, about = voice_words(value)
+    return VoiceCheckpoint(config, single(used, copy=True), info, embedder, about, ignored)
+
+
+def voice_parts(value: Any, *, values: bool = True) -> tuple[SynthesizerConfig, Arrays, tuple[str, ...]]:
+    """Sizes of a voice, the weights its networks use, and the names of those they do not.
+
+    Args:
+        value: What the file holds.
+        values: False: only shapes are wanted, and nothing is computed.
+
+    Raises:
+        ModelError: As :func:`read_voice`.
+    """
     _check_vocoder(value)
     stored = only_arrays(table_of(value))
     stored = {name: array for name, array in stored.items() if not name.startswith("enc_q.")}
-    stored = fold_weight_norm(stored)
+    stored = fold_weight_norm(stored, values=values)
     config = voice_sizes(value, stored)
     layout = voice_layout(config, *_flow(stored))
     _check(stored, layout)
-    return VoiceCheckpoint(
-        config=config,
-        weights=single({name: stored[name] for name in layout}, copy=True),
-        info=_text(value.get("info")),
-        embedder=_text(value.get("embedder_model")) or "contentvec",
-        about=_about(value),
-        ignored=tuple(sorted(name for name in stored if name not in layout)),
-    )
+    used = {name: stored[name] for name in layout}
+    return config, used, tuple(sorted(name for name in stored if name not in layout))
+
+
+def voice_words(value: Mapping[Any, Any]) -> tuple[str, str, dict[str, str | int | float]]:
+    """What a voice says of itself: its maker's words, its content model, and the rest."""
+    return _text(value.get("info")), _text(value.get("embedder_model")) or "contentvec", _about(value)
 
 
 def _not_a_voice(value: Any) -> str:

@@ -66,11 +66,15 @@ def _finite(array: NDArray[np.float32]) -> bool:
         return bool(np.isfinite(array.sum()) or np.isfinite(array).all())
 
 
-def fold_weight_norm(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+def fold_weight_norm(arrays: Mapping[str, NDArray[Any]], *, values: bool = True) -> Arrays:
     """Weight norm undone: each length and direction become the weight they stand for, ``length · v / |v|``.
 
     The axes that are summed over are those along which the length is 1: a layer's usual ``[n, 1, 1]``, or ``[1, 1, n]``
     as HuBERT's positional convolution has it. A direction of length 0 gives a weight of 0.
+
+    Args:
+        arrays: Weights by name.
+        values: False: only shapes are wanted; directions stand for weights, and nothing is computed.
 
     Raises:
         DamagedModelError: A length has no direction or the other way about, or their shapes do not fit.
@@ -85,19 +89,23 @@ def fold_weight_norm(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
             if layer + direction_name not in folded:
                 raise DamagedModelError(f"weight {shown(layer + direction_name)} is missing")
             length, direction = folded.pop(name), folded.pop(layer + direction_name)
-            folded[layer + ".weight"] = _product(layer, length, direction)
+            _check_norm(layer, length, direction)
+            folded[layer + ".weight"] = _product(length, direction) if values else direction
         for name in [name for name in folded if name.endswith(direction_name)]:
             raise DamagedModelError(f"weight {shown(name.removesuffix(direction_name) + length_name)} is missing")
     return folded
 
 
-def _product(layer: str, length: NDArray[Any], direction: NDArray[Any]) -> NDArray[np.float32]:
+def _check_norm(layer: str, length: NDArray[Any], direction: NDArray[Any]) -> None:
     if length.ndim != direction.ndim or any(
         n not in (1, m) for n, m in zip(length.shape, direction.shape, strict=True)
     ):
         raise DamagedModelError(f"weight {shown(layer)} has a length of shape {length.shape} for {direction.shape}")
     if direction.dtype.kind != "f" or length.dtype.kind != "f":
         raise UnsupportedModelError(f"weight {shown(layer)} is of type {direction.dtype}: no network's is")
+
+
+def _product(length: NDArray[Any], direction: NDArray[Any]) -> NDArray[np.float32]:
     axes = tuple(axis for axis, n in enumerate(length.shape) if n == 1)
     wide = direction.astype(np.float32)
     norm = np.sqrt(np.square(wide).sum(axis=axes, keepdims=True, dtype=np.float64))
