@@ -1,7 +1,7 @@
 """Commands of ``menura``; each imports what it needs when it runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -168,6 +168,12 @@ def virtual_mic_remove(name: MicrophoneName = "menura") -> None:
     remove(name)
 
 
+def _relay(name: str, metavar: str | None, text: str, shown: str | bool = False) -> Any:
+    """An option of ``serve`` about the relay."""
+    panel = "Relay to an AI provider"
+    return typer.Option(name, metavar=metavar, help=text, rich_help_panel=panel, show_default=shown)
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -177,9 +183,47 @@ def serve(
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="NAME", help="Where clients without audio are heard.")
     ] = None,
+    relay_url: Annotated[
+        str | None, _relay("--relay-url", "URL", "The provider: wss://host/v1.", shown="OpenAI")
+    ] = None,
+    relay_model: Annotated[str | None, _relay("--relay-model", "NAME", "The model it shall use.")] = None,
+    relay_key_file: Annotated[
+        Path | None, _relay("--relay-key-file", "FILE", "Its key: a file with nothing else in it.")
+    ] = None,
+    relay_voice_up: Annotated[
+        str | None, _relay("--relay-voice-up", "ID", "In which it hears clients that name no voice.")
+    ] = None,
+    relay_voice_down: Annotated[
+        str | None, _relay("--relay-voice-down", "ID", "In which they hear it, where they name none.")
+    ] = None,
+    relay_require_voice: Annotated[
+        bool, _relay("--relay-require-voice", None, "It hears no client's own voice.")
+    ] = False,
+    relay_client_model: Annotated[
+        bool, _relay("--relay-client-model", None, "Clients may choose the model: ?model=NAME.")
+    ] = False,
+    no_relay: Annotated[bool, _relay("--no-relay", None, "No relay, whatever the environment names.")] = False,
 ) -> None:
-    """Run the server with its page. Clients that send no audio use this machine's microphone and output."""
+    """Run the server with its page. Clients that send no audio use this machine's microphone and output.
+
+    With an AI provider it has a relay: clients of the Realtime API take
+    ws://HOST:PORT/v1 as their base URL, and speak and hear in other voices.
+    The provider is --relay-url, its key in --relay-key-file or in
+    MENURA_REALTIME_KEY; or it is OpenAI, with OPENAI_API_KEY.
+    Whoever can reach this server speaks on that account.
+    """
+    from menura.cli.relay import RelayFlags, relay_settings
     from menura.cli.serve import run_server
     from menura.live.speaking_stats import Devices
 
-    run_server(host, port, log_level, Devices(_device(microphone), _device(output)))
+    flags = RelayFlags(
+        relay_url,
+        relay_model,
+        relay_key_file,
+        relay_voice_up,
+        relay_voice_down,
+        relay_require_voice,
+        relay_client_model,
+        no_relay,
+    )
+    run_server(host, port, log_level, Devices(_device(microphone), _device(output)), relay_settings(flags))

@@ -2,12 +2,14 @@
 
 import socket
 from contextlib import suppress
+from typing import Literal
 
 import uvicorn
 
 from menura.errors import ConfigError
 from menura.live.speaking_stats import Devices
 from menura.server.app import create_app
+from menura.server.relay_options import RelaySettings
 
 __all__ = ["run_server"]
 
@@ -29,7 +31,13 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run_server(host: str, port: int, log_level: str = "warning", devices: Devices | None = None) -> None:
+def run_server(
+    host: str,
+    port: int,
+    log_level: str = "warning",
+    devices: Devices | None = None,
+    relay: RelaySettings | Literal[False] | None = None,
+) -> None:
     """Serve until interrupted; prints the page's address once the port is taken.
 
     Args:
@@ -37,6 +45,7 @@ def run_server(host: str, port: int, log_level: str = "warning", devices: Device
         port: 0 takes a free one.
         log_level: Of uvicorn.
         devices: The machine's own, for clients that send no audio.
+        relay: To an AI provider; by default what the environment says, False for none.
 
     Raises:
         ConfigError: The address cannot be used.
@@ -44,13 +53,16 @@ def run_server(host: str, port: int, log_level: str = "warning", devices: Device
     listener = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(
-        create_app(devices=devices),
+        create_app(devices=devices, relay=relay),
         log_level=log_level,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=2,
     )
-    print(f"menura is at http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C ends it)", flush=True)
+    port = listener.getsockname()[1]
+    print(f"menura is at http://{shown}:{port}/  (Ctrl-C ends it)", flush=True)
+    if relay:
+        print(f"the relay is at ws://{shown}:{port}/v1 for clients of the Realtime API", flush=True)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
