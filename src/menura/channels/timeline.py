@@ -51,7 +51,7 @@ class Timeline:
 
     def restart(self) -> None:
         """The next stream is the first."""
-        self._begun = False
+        self.begun = False
         self._anchor_s = self._told_s = 0.0
         self._frames, self._rate = 0, 1
 
@@ -63,12 +63,12 @@ class Timeline:
     def place(self, stream: AudioStream) -> Placed:
         """Where a stream lies, which is not yet taken."""
         start_s, end_s = stream.timestamp
-        if self._begun and start_s == 0.0:
+        if self.begun and start_s == 0.0:
             start_s = self.end_s
             end_s += start_s
         if end_s <= start_s:
             end_s = start_s + stream.frames / stream.sample_rate
-        if not self._begun:
+        if not self.begun:
             return Placed(start_s, end_s, 0.0)
         by_samples, by_told = start_s - self.end_s, start_s - self._told_s
         gap_s = min(by_samples, by_told, key=abs)
@@ -77,13 +77,13 @@ class Timeline:
     def take(self, stream: AudioStream, placed: Placed | None = None) -> Placed:
         """Go on to the end of a stream, which lies where ``place`` says, or at ``placed``."""
         placed = placed or self.place(stream)
-        if not self._begun or stream.sample_rate != self._rate or not self.counted(placed):
-            near = self._begun and self.counted(placed)
+        if not self.begun or stream.sample_rate != self._rate or not self.counted(placed):
+            near = self.begun and self.counted(placed)
             self._anchor_s = self.end_s if near else placed.start_s
             self._frames, self._rate = 0, stream.sample_rate
         self._frames += stream.frames
         self._told_s = placed.end_s
-        self._begun = True
+        self.begun = True
         return placed
 
     def counted(self, placed: Placed) -> bool:
