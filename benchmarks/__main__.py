@@ -17,9 +17,10 @@ NAMES = (
     "vad",
     "capture",
     "relay",
+    "channels",
     "server",
 )
-QUICK = {"validate", "shifter", "voices", "jitter", "enhance", "engine", "vad", "capture", "relay", "server"}
+QUICK = {"validate", "shifter", "voices", "jitter", "enhance", "engine", "vad", "capture", "relay", "channels", "server"}
 
 
 def main() -> int:

@@ -85,7 +85,8 @@ class Channel:
         if self._credit <= 0:
             await self._let_read()
         self._credit -= 1
-        heavy = self._gate is not None and self._is_heavy(self._gate, item)
+        gate = self._gate
+        heavy = gate is not None and self._is_heavy(gate, item)
         blocked = await asyncio.to_thread(self._give, item) if heavy else self._give(item)
         if blocked:
             await self._settle(blocked)
@@ -132,19 +133,22 @@ class Channel:
         return self._settle_in_thread(self._give(item), timeout_s)
 
     def _is_heavy(self, gate: Gate, item: Any) -> bool:
-        return isinstance(item, AudioStream) and item.frames * item.channels > OFFLOAD_SAMPLES and not gate.fits(item)
+        if not isinstance(item, AudioStream) or len(item.data) <= OFFLOAD_SAMPLES:
+            return False
+        return item.frames * item.channels > OFFLOAD_SAMPLES and not gate.fits(item)
 
     def _give(self, item: Any, *, wait: bool = True) -> _Blocked:
         self._check(item)
-        if self._gate is None or not isinstance(item, AudioStream):
+        gate = self._gate
+        if gate is None or not isinstance(item, AudioStream) or gate.is_open(item):
             with self._lock:
                 if not wait:
                     self._check_room()
                 return self._spread(item)
-        with self._gate.lock:
+        with gate.lock:
             if not wait:
                 self._check_room()
-            items = self._admit(self._gate, item)
+            items = self._admit(gate, item)
             with self._lock:
                 return [blocked for each in items for blocked in self._spread(each)]
 

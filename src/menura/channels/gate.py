@@ -1,6 +1,7 @@
 """What a channel lets in: audio as its options say, converted where they say so."""
 
 import threading
+from operator import attrgetter
 
 from menura.audio.block import Samples, remix
 from menura.audio.format import check_rate
@@ -89,13 +90,20 @@ class Gate:
             for field in ("sample_rate", "channels", "format")
             if (value := getattr(options, field)) is not None
         )
+        # attrgetter gives a value for one name, a tuple for several: the same on both sides
+        self._look = attrgetter(*(field for field, _ in self._want)) if self._want else None
+        self._wanted = self._want[0][1] if len(self._want) == 1 else tuple(value for _, value in self._want)
         self._resampling: _Resampling | None = None
         self.lock = threading.RLock()
         self.converted = 0
 
     def fits(self, stream: AudioStream) -> bool:
         """Whether it may pass as it is."""
-        return all(getattr(stream, field) == value for field, value in self._want)
+        return self._look is None or self._look(stream) == self._wanted
+
+    def is_open(self, stream: AudioStream) -> bool:
+        """Whether there is nothing to do but let it pass."""
+        return self._resampling is None and not self._options.strict_timestamps and self.fits(stream)
 
     def admit(self, stream: AudioStream) -> list[AudioStream]:
         """What goes into the channel for this stream.
