@@ -60,7 +60,7 @@ class OrtSession:
             FormatError: A name is missing or unknown.
         """
         check_feeds(self.name, self.inputs, feeds)
-        check_feeds(self.name, self.outputs, outputs)
+        check_feeds(self.name, self.outputs, outputs, verb="gives")
         return Binding(self.name, self._session, feeds, outputs)
 
 

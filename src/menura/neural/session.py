@@ -39,7 +39,7 @@ class Session(Protocol):
         ...
 
 
-def check_feeds(name: str, inputs: Sequence[str], feeds: Mapping[str, Array]) -> None:
-    """Raise :class:`FormatError` unless ``feeds`` has every input and nothing else."""
-    if set(inputs) != set(feeds):
-        raise FormatError(f"{name} takes {', '.join(inputs)}, not {', '.join(feeds) or 'nothing'}")
+def check_feeds(name: str, ends: Sequence[str], arrays: Mapping[str, Array], *, verb: str = "takes") -> None:
+    """Raise :class:`FormatError` unless ``arrays`` has every end of a network and nothing else."""
+    if set(ends) != set(arrays):
+        raise FormatError(f"{name} {verb} {', '.join(ends)}, not {', '.join(arrays) or 'nothing'}")

@@ -13,7 +13,7 @@ from menura.neural.nets.encoder import COARSE_PITCHES, encoder
 from menura.neural.nets.flow import flow
 from menura.neural.nets.graph import Weights
 from menura.neural.nets.source import HarmonicSource, stretch
-from menura.neural.options import RuntimeOptions
+from menura.neural.options import Provider, RuntimeOptions
 from menura.neural.runtime import open_session
 
 __all__ = ["FLOW_CONTEXT", "Synthesizer", "coarse_pitch"]
@@ -58,7 +58,10 @@ class Synthesizer:
         self._speakers: Floats = np.array(weights["emb_g.weight"], np.float32)
         self._encoder = open_session(encoder(config, weights), options)
         self._flow = open_session(flow(config, weights), options)
-        self._decoder = open_session(decoder(config, weights), options)
+        options = options or RuntimeOptions()
+        # OpenVINO divides the work itself, a GPU has no need
+        cores = options.cores if options.provider == Provider.CPU else 1
+        self._decoder = open_session(decoder(config, weights, cores=cores), options)
 
     def speaker(self, *ids: int) -> Floats:
         """Embeddings ``[len(ids), gin]``; mixtures of them are speakers too.

@@ -6,6 +6,8 @@ Source:
 
 from math import prod
 
+import numpy as np
+
 from menura.errors import ModelError
 from menura.neural.nets.config import SynthesizerConfig
 from menura.neural.nets.graph import Graph, Network, Weights
@@ -19,8 +21,20 @@ LAST_SLOPE = 0.01
 """Before the last one: torch's own default, as trained."""
 
 
-def decoder(config: SynthesizerConfig, weights: Weights) -> Network:
+CHANNELS_A_CORE = 64
+"""Outputs of a convolution that ONNX Runtime gives to one thread (four blocks of 16)."""
+MAX_PIECES = 4
+"""Of time."""
+
+
+def decoder(config: SynthesizerConfig, weights: Weights, *, cores: int = 1) -> Network:
     """The decoder; it sees 10 frames to each side, in a network of the usual size.
+
+    Args:
+        config: Its sizes.
+        weights: Its checkpoint.
+        cores: That a call will run on. Stages with too few channels to occupy them are computed in pieces of time, side
+            by side; the audio is the same.
 
     Shape:
         ``z`` ``[batch, inter, frames]``, ``speaker`` ``[batch, gin]``, and for a voice with pitch ``excitation``
@@ -41,7 +55,8 @@ def decoder(config: SynthesizerConfig, weights: Weights) -> Network:
         x = _upsample(g, config, leaky(g, x, SLOPE), stage)
         if config.f0:
             x = add(g, x, _excite(g, config, excitation, stage))
-        x = _mixed(g, config, x, stage)
+        shares = max(1, (channels >> (stage + 1)) // CHANNELS_A_CORE)
+        x = _mixed(g, config, x, stage, (min(cores, MAX_PIECES) - 1) // shares)
     x = conv(g, leaky(g, x, LAST_SLOPE), "dec.conv_post", (1, channels >> len(config.upsample_rates), 7), pads=(3, 3))
     g.output("audio", g.op("Squeeze", g.op("Tanh", x), g.ints(1, 2)), ("batch", "samples"))
     return g.build()
@@ -73,11 +88,30 @@ def _excite(g: Graph, config: SynthesizerConfig, excitation: str, stage: int) ->
     return conv(g, excitation, name, (outputs, 1, 2 * stride), pads=(pad, pad), stride=stride)
 
 
-def _mixed(g: Graph, config: SynthesizerConfig, x: str, stage: int) -> str:
-    """The mean of a stage's residual blocks."""
+def _mixed(g: Graph, config: SynthesizerConfig, x: str, stage: int, halvings: int) -> str:
+    """The mean of a stage's residual blocks, computed in halves of halves of time as often as told."""
+    if halvings:
+        # a half is as long as it must be for its own frames, and for all that these look at beyond the middle
+        reach = max(map(_reach, config.resblock_kernels, config.resblock_dilations))
+        frames = g.op("Shape", x, start=3, end=4)
+        own = g.op("Div", frames, g.ints(2))
+        length = g.op("Add", g.op("Sub", frames, own), g.ints(reach))
+        first = g.op("Slice", x, g.ints(0), length, g.ints(3))
+        second = g.op("Slice", x, g.op("Neg", length), g.ints(np.iinfo(np.int64).max), g.ints(3))
+        y = _mixed(g, config, g.op("Concat", first, second, axis=0), stage, halvings // 2)
+        first, second = g.ops("Split", y, names=(f"{y}.first", f"{y}.second"), axis=0, num_outputs=2)
+        first = g.op("Slice", first, g.ints(0), g.op("Sub", frames, own), g.ints(3))
+        end = g.op("Shape", second, start=3, end=4)
+        second = g.op("Slice", second, g.op("Sub", end, own), end, g.ints(3))
+        return g.op("Concat", first, second, axis=3)
     count = len(config.resblock_kernels)
     blocks = [_block(g, config, x, stage, index) for index in range(count)]
     return g.op("Mul", add(g, *blocks), g.constant(1.0 / count))
+
+
+def _reach(kernel: int, dilations: tuple[int, ...]) -> int:
+    """Frames to each side that a residual block looks at."""
+    return sum((kernel - 1) // 2 * (dilation + 1) for dilation in dilations)
 
 
 def _block(g: Graph, config: SynthesizerConfig, x: str, stage: int, index: int) -> str:
