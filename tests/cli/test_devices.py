@@ -86,6 +86,35 @@ def test_without_speech_nothing_is_written(microphone, monkeypatch, tmp_path: Pa
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_so_many_seconds_end_though_the_microphone_stays_away(monkeypatch, tmp_path: Path, capsys):
+    from menura import read_audio
+
+    opened = []
+
+    def once(device, *, rate, channels, block, **form):
+        opened.append(device)
+        if len(opened) > 2:
+            raise DeviceError("Audio device not available: it is away")
+        return Leaving(rate, block, channels)
+
+    known = capture_manager.AudioCaptureManager.__init__.__kwdefaults__
+    monkeypatch.setattr(capture_manager.AudioCaptureManager.__init__, "__kwdefaults__", known | {"open_port": once})
+    monkeypatch.setattr(capture, "PATIENCE_S", 0.0)
+    target = tmp_path / "take.wav"
+    capture.capture_to_file(target, None, rate=16_000, seconds=0.5)
+    assert len(read_audio(target)[0]) == 3200
+    assert "menura: Audio device not available: " in capsys.readouterr().err
+
+
+class Leaving(Speaking):
+    """One that is unplugged after ten blocks."""
+
+    def read(self):
+        x = super().read()
+        self.unplug()
+        return x
+
+
 def test_a_disk_that_is_full_ends_it(microphone, monkeypatch, tmp_path: Path):
     def full(self, x):
         raise FileError("take.wav: cannot be written (no space)")

@@ -1,16 +1,18 @@
 """``menura devices`` and ``menura capture`` as they are used, on virtual devices."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from menura import read_audio
 from tests.utterances import speech
-from tests.virtual_audio import PROMPT
+from tests.virtual_audio import PROMPT, VirtualAudio
 
 pytestmark = pytest.mark.devices
 RATE = 48_000
@@ -73,3 +75,46 @@ def test_an_unknown_microphone_is_one_clear_line(virtual_audio, tmp_path):
     assert len(lines) == 1
     assert "no input is named 'nothing'; there are" in lines[0]
     assert "Traceback" not in err
+
+
+def test_a_file_stays_in_time_while_its_microphone_is_away(tmp_path):
+    """What is said after it came back lies where it was said: silence as long as it was away is between."""
+    audio, target = VirtualAudio(), tmp_path / "take.wav"
+    x = 0.3 * np.sin(2 * np.pi * 300 * np.arange(RATE) / RATE)
+    try:
+        process = menura(audio, "capture", target, "--input", "vc_mic")
+        reader = audio.record("vc_mic")  # when this hears, so does the other
+        audio.play("vc_virtmic", x)
+        audio.play("vc_virtmic", x)
+        reader.stop()
+        began = time.monotonic()
+        audio.unplug_all()
+        time.sleep(1.5)  # what is lost is time itself
+        audio.plug_in()
+        away_s = time.monotonic() - began
+        while "vc_mic" not in streams(audio):
+            time.sleep(0.02)
+        until_s = time.monotonic() - began
+        audio.play("vc_virtmic", x)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        audio.close()
+    told = [line for line in err.splitlines() if line.startswith("menura: ")]
+    assert [line.startswith("menura: Audio device not available: ") for line in told] == [True]
+    assert re.search(r"take.wav: \d+\.\d s; \d\.\d s were lost, in a gap", err), err
+    heard, _ = read_audio(target)
+    loud = np.flatnonzero(np.abs(heard[:, 0]) > 0.05)
+    pause_s = np.diff(loud).max() / RATE
+    assert away_s - 0.2 < pause_s < until_s + 1.0
+
+
+def streams(audio):
+    """What is recorded from."""
+    listing = ["pactl", "list", "source-outputs"]
+    listed = subprocess.run(listing, env=audio.env, capture_output=True, text=True, check=True).stdout
+    names = subprocess.run(["pactl", "list", "short", "sources"], env=audio.env, capture_output=True, text=True).stdout
+    sources = dict(line.split("\t")[:2] for line in names.splitlines())
+    programs = re.findall(r"Driver: protocol-native.*?Source: (\d+)", listed, re.DOTALL)
+    return [sources.get(index, "") for index in programs]

@@ -34,7 +34,7 @@ class Machine:
         self.inputs, self.outputs, self.duplexes, self.missing = [], {}, [], None
         self.devices, self.refreshed = [MIC, SPEAKER, PHONES, HEADSET], []
         monkeypatch.setattr(speaking, "list_devices", self.list_devices)
-        monkeypatch.setattr(speaking, "FIRST_RETRY_S", 0.01)
+        monkeypatch.setattr(speaking, "retry_after_s", lambda away_s: 0.01)
         monkeypatch.setattr(speaking, "open_input", self.open_input)
         monkeypatch.setattr(speaking, "open_output", self.open_output)
         monkeypatch.setattr(speaking, "open_duplex", self.open_duplex)

@@ -10,6 +10,7 @@ import pytest
 
 from menura.devices.port import DeviceInfo
 from menura.errors import DeviceError, StateError
+from menura.live import microphone
 from menura.live.capture_manager import AudioCaptureCallbacks
 from tests.live.capturing import RATE, TIMEOUT_S, Connection, noise, until
 
@@ -304,6 +305,87 @@ def test_a_muted_microphone_is_reported_once(rig):
         rig.hear(silence)
     assert len(rig.errors) == 2
     assert rig.manager.get_state() == "recording"
+
+
+def away(rig):
+    """Lose the microphone, let it be looked for, and bring it back."""
+    lost, rig.absent, asked = rig.port, True, len(rig.asked)
+    lost.unplug()
+    until(lambda: len(rig.asked) >= asked + 2)
+    rig.absent = False
+    until(lambda: rig.port is not lost and rig.port.alive)
+
+
+@pytest.mark.parametrize("fill", [True, False])
+def test_the_time_in_which_a_microphone_is_away_is_counted_and_may_be_filled(rig, fill):
+    rig = rig(fill_gaps=fill, chunk_size=480).start()
+    x, data = noise(480)
+    rig.hear(x)
+    away(rig)
+    y, more = noise(480, 7)
+    rig.hear(y)
+    rig.manager.flush()
+    stats = rig.manager.get_stats()
+    assert stats["gaps"] == 1
+    assert 250.0 < stats["lost_ms"] < 20_000.0  # two looks, the first a quarter of a second after the loss
+    between = rig.audio[len(data) : -len(more)]
+    assert rig.audio == data + bytes(len(between)) + more
+    assert len(between) // 2 == (round(stats["lost_ms"] * RATE / 1000.0) if fill else 0)
+    assert stats["total_samples"] == 960 + len(between) // 2
+
+
+def test_a_pause_is_not_filled(rig):
+    rig = rig(fill_gaps=True, chunk_size=480).start()
+    rig.hear(noise(480)[0])
+    rig.manager.pause()
+    rig.hear(noise(480)[0])
+    away(rig)
+    rig.hear(noise(480)[0])
+    rig.manager.resume()
+    rig.hear(noise(480)[0])
+    assert len(rig.audio) == 2 * 960
+    assert rig.manager.get_stats()["gaps"] == 0
+
+
+def test_a_long_absence_is_filled_in_parts(rig, monkeypatch):
+    rig = rig(fill_gaps=True).start()
+    rig.hear(noise(480)[0])
+    monkeypatch.setattr(microphone.Absence, "read", lambda self, port, frames: 30.0)
+    rig.hear(noise(480)[0])
+    until(lambda: len(rig.audio) >= 2 * 30 * RATE)
+    rig.settle()
+    rig.manager.flush()
+    assert len(rig.audio) == 2 * (960 + 30 * RATE)
+    assert rig.manager.get_stats()["dropped_chunks"] == 0
+
+
+def test_a_named_microphone_that_falls_silent_is_opened_anew(rig):
+    """Its stream may have been moved to another, as sound servers do."""
+    rig = rig(device="mic", silent_after_s=0.5).start()
+    first, opened = rig.port, len(rig.ports)
+    rig.hear(np.zeros((RATE // 2, 1), np.float32))
+    until(lambda: rig.port is not first and rig.port.alive)
+    assert first.closed
+    until(lambda: len(rig.errors) == 1)
+    assert "digital silence" in str(rig.errors[0])
+    rig.hear(np.zeros((RATE, 1), np.float32))
+    assert (len(rig.ports) - opened, len(rig.errors)) == (1, 1)
+
+
+def test_a_named_microphone_that_fell_silent_because_it_is_away_is_lost(rig):
+    rig = rig(device="mic", silent_after_s=0.5).start()
+    rig.hear(noise(480)[0])
+    first, rig.absent = rig.port, True
+    first.feed(np.zeros((RATE, 1), np.float32))
+    first.pump(RATE // 2)
+    until(lambda: rig.errors)
+    assert [str(error) for error in rig.errors] == ["Audio device not available: it is away"]
+    assert rig.manager.get_stats()["device_lost"]
+    rig.absent = False
+    until(lambda: rig.port is not first and rig.port.alive)
+    rig.hear(noise(480)[0])
+    assert rig.manager.get_stats()["reopened"] == 1
+    assert len(rig.errors) == 1
 
 
 @pytest.mark.parametrize(("settings", "wanted"), [({}, None), ({"device_index": 2}, 2), ({"device": "usb"}, "usb")])

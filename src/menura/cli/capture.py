@@ -15,12 +15,15 @@ from menura.audio.format import AudioFormat, StreamFormat
 from menura.audio.pcm import decode
 from menura.cli.interrupt import until_interrupted
 from menura.cli.meters import bar, clock
+from menura.clock import monotonic_s
 from menura.errors import DeviceError, FileError
 from menura.live.capture_manager import AudioCaptureCallbacks, AudioCaptureConfig, AudioCaptureManager
 
 __all__ = ["capture_to_file"]
 
 LOOK_S = 0.05
+PATIENCE_S = 1.0
+"""How much longer than asked for is waited for a microphone that is away."""
 
 
 class _Take:
@@ -67,7 +70,8 @@ def capture_to_file(
 ) -> None:
     """Record until Ctrl-C, or for so long; the file appears under its name when it is complete.
 
-    A microphone that is lost is awaited; what was captured goes on in the file where it ended.
+    A microphone that is lost is awaited; the time in which it is away is silence in the file, unless only speech is
+    kept.
 
     Raises:
         DeviceError: There is no such microphone, or nothing was captured.
@@ -78,6 +82,7 @@ def capture_to_file(
         channel_count=channels,
         chunk_size=rate // 10,
         vad_enabled=vad,
+        fill_gaps=not vad,
         device=device if isinstance(device, str) else None,
         device_index=device if isinstance(device, int) else None,
     )
@@ -90,20 +95,24 @@ def capture_to_file(
             manager.start_recording()
             _watch(manager, take, ended, most)
             manager.stop_recording()
+            stats = manager.stats()
         if take.fault is not None:
             raise take.fault
         if not take.frames:
             raise DeviceError(f"{'no speech was heard' if vad else 'nothing was captured'}: {target} was not written")
-    print(f"{target}: {take.frames / rate:.1f} s", file=sys.stderr)
+    gaps = "a gap" if stats.gaps == 1 else f"{stats.gaps} gaps"
+    lost = f"; {stats.lost_ms / 1000.0:.1f} s were lost, in {gaps}" if stats.gaps else ""
+    print(f"{target}: {take.frames / rate:.1f} s{lost}", file=sys.stderr)
 
 
 def _watch(manager: AudioCaptureManager, take: _Take, ended: threading.Event, most: int | None) -> None:
-    """Show the level until it is enough."""
+    """Show the level until it is enough, though the microphone be away."""
     config = manager.config
+    end_s = monotonic_s() + PATIENCE_S + (0.0 if most is None else most / config.sample_rate)
     with Live(console=Console(stderr=True), refresh_per_second=10, transient=True) as live:
         while not (ended.wait(LOOK_S) or take.failed.is_set()):
             stats = manager.stats()
-            if most is not None and stats.total_samples >= most:
+            if most is not None and (stats.total_samples >= most or (stats.device_lost and monotonic_s() > end_s)):
                 return
             if live.console.is_terminal:
                 state = "away" if stats.device_lost else "speech" if stats.vad_speech_active else ""

@@ -61,6 +61,8 @@ class AudioCaptureConfig:
         lost_after_s: Time without a sign of the device after which it is lost.
         reopen: Whether a lost device is opened again when it returns; else its loss ends the recording.
         silent_after_s: Digital silence this long is reported once: a muted microphone; 0 is never.
+        fill_gaps: Whether the time in which a lost device is away is sent as silence, once it is back, so that what
+            comes after lies in its place.
 
     Raises:
         ConfigError: A value it cannot have.
@@ -84,6 +86,7 @@ class AudioCaptureConfig:
     reopen: bool = True
     silent_after_s: float = 5.0
     end_silence_ms: int = 500
+    fill_gaps: bool = False
 
     def __post_init__(self) -> None:
         check_rate(self.sample_rate)

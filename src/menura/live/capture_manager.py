@@ -18,7 +18,8 @@ from menura.live.capture_calls import CaptureCalls, Connection
 from menura.live.capture_chunks import Chunker, Piece, PieceKind
 from menura.live.capture_config import MOVES, AudioCaptureCallbacks, AudioCaptureConfig, CaptureState
 from menura.live.capture_stats import AudioCaptureStats
-from menura.live.microphone import JOIN_S, Microphone, MicrophoneStats
+from menura.live.listening import MicrophoneStats
+from menura.live.microphone import JOIN_S, Microphone
 from menura.live.outbox import Outbox
 from menura.units import frames_to_ms
 
@@ -348,6 +349,7 @@ class _Recording:
             lost_after_s=config.lost_after_s,
             silent_after_s=config.silent_after_s,
             reopen=config.reopen,
+            fill=config.fill_gaps,
         )
 
     def heard(self, x: Samples) -> None:

@@ -2,74 +2,28 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
-from menura.audio.block import Samples
+from menura.audio.block import Samples, silence
 from menura.clock import monotonic_s
 from menura.devices.port import InputPort, PortStats
 from menura.errors import DeviceError
+from menura.live.absence import Absence, retry_after_s
 from menura.live.ending import let_end, stop_at_exit
 from menura.live.gaps import GapMeter
+from menura.live.listening import MicrophoneListener, MicrophoneStats, Reconnect
 from menura.live.watch import PortWatch
 from menura.log import get_logger
 from menura.units import frames_to_ms
 
-__all__ = ["Microphone", "MicrophoneListener", "MicrophoneStats", "Reconnect"]
+__all__ = ["Microphone"]
 
 logger = get_logger(__name__)
 
 LAST_S = 0.5
 """Longest wait, beyond a callback, for what was captured before a stop."""
 JOIN_S = 5.0
-FIRST_RETRY_S, LONGEST_RETRY_S = 0.25, 5.0
-
-
-class MicrophoneListener(Protocol):
-    """What the microphone's thread calls; none of these may wait, and only ``turn_over`` may call out."""
-
-    def heard(self, x: Samples) -> None:
-        """The next block, ``[n, channels]``."""
-
-    def broke(self) -> None:
-        """What comes next does not follow what came before: after a pause, or a lost device."""
-
-    def failed(self, error: Exception) -> None:
-        """Something is wrong with the device."""
-
-    def turn_over(self) -> None:
-        """Now is the time to call out."""
-
-    def ended(self) -> None:
-        """The microphone was given back; called once."""
-
-
-Reconnect = Callable[[str | int | None, bool], InputPort]
-"""Opens the device of this name, index or None, looking for new ones if asked to."""
-
-
-@dataclass(frozen=True, slots=True)
-class MicrophoneStats:
-    """What a microphone has done.
-
-    Attributes:
-        name: Of the device.
-        lost: Whether it is lost and awaited.
-        reopened: Times it was opened again.
-        xruns: Times the device says it lost audio.
-        gaps: Times audio was lost, by what the device says and by its times.
-        lost_ms: Audio lost in these, as far as the device's times tell.
-        latency_ms: From the microphone until its audio is here.
-    """
-
-    name: str = ""
-    lost: bool = False
-    reopened: int = 0
-    xruns: int = 0
-    gaps: int = 0
-    lost_ms: float = 0.0
-    latency_ms: float = 0.0
+FILL_S = 1.0
+"""Longest block of silence at once."""
 
 
 class Microphone:
@@ -86,6 +40,7 @@ class Microphone:
         lost_after_s: Time without a sign of the device after which it is lost.
         silent_after_s: Digital silence this long is reported once; 0 is never.
         reopen: Whether to wait for a lost device.
+        fill: Whether the time in which it was away is heard as silence.
     """
 
     def __init__(
@@ -97,13 +52,14 @@ class Microphone:
         lost_after_s: float = 1.0,
         silent_after_s: float = 5.0,
         reopen: bool = True,
+        fill: bool = False,
     ) -> None:
         self._reconnect = reconnect
         self._device = device
         self._index = device if isinstance(device, int) else None
         self._listener = listener
         self._lost_after_s, self._silent_after_s = lost_after_s, silent_after_s
-        self._reopen_wanted = reopen
+        self._reopen_wanted, self._fill = reopen, fill
         self._guard = threading.Lock()
         self._stopping = threading.Event()
         self._finishing = False
@@ -113,9 +69,10 @@ class Microphone:
         self._open = True  # whether what was captured up to the next gate is heard
         self._gates: deque[tuple[float, bool]] = deque()  # by the device's clock; the last is what holds
         self._silent = 0
-        self._silence_told = False
+        self._silence_told = self._suspect = False
         self._outage = False
-        self._retry_s = FIRST_RETRY_S
+        self._lost_s = 0.0  # when it was lost
+        self._absence = Absence()
         self._past = PortStats()  # of ports that were closed
         self._losses = GapMeter(1)
         self._reopened, self._name = 0, ""
@@ -230,6 +187,7 @@ class Microphone:
             if self._gates:
                 self._open = self._gates[-1][1]
                 self._gates.clear()
+        self._absence.begin()
         if port is not None:
             port.close()
 
@@ -277,20 +235,23 @@ class Microphone:
         except DeviceError as error:
             self._take(port)
             self._lose(error)
+        else:
+            if self._suspect:
+                self._doubt()
 
     def _lose(self, error: Exception) -> None:
         self._disconnect()
         self._listener.broke()
         if not self._outage:
+            self._lost_s = monotonic_s()
             self._listener.failed(error)
         self._outage = True
         if not self._reopen_wanted:
             self._stopping.set()
 
     def _retry(self) -> None:
-        if self._stopping.wait(self._retry_s):
+        if self._stopping.wait(retry_after_s(monotonic_s() - self._lost_s)):
             return
-        self._retry_s = min(LONGEST_RETRY_S, 2.0 * self._retry_s)
         try:
             self._connect(refresh=True)
         except DeviceError as error:
@@ -301,15 +262,28 @@ class Microphone:
         x = port.read()
         if len(x):
             if self._outage:
-                self._outage, self._retry_s = False, FIRST_RETRY_S
+                self._outage = False
                 self._reopened += 1
                 logger.info("the microphone %s is back", self._name)
+            self._miss(self._absence.read(port, len(x)), port)
             start_s = port.next_s - len(x) / port.rate
             self._losses.note(len(x), start_s, port.stats())
             self._note_silence(port, x)
         else:
             start_s = port.next_s
         self._pass(x, start_s, port.rate)
+
+    def _miss(self, missing_s: float, port: InputPort) -> None:
+        """So much was not captured while the device was away."""
+        if not missing_s or not self._open:
+            return
+        self._losses.gaps += 1
+        self._losses.lost_s += missing_s
+        frames = round(missing_s * port.rate) if self._fill else 0
+        step = round(FILL_S * port.rate)
+        for at in range(0, frames, step):
+            self._listener.heard(silence(min(step, frames - at), port.channels))
+            self._listener.turn_over()
 
     def _pass(self, x: Samples, start_s: float, rate: int) -> None:
         """Let through what lies before a gate that closes and after one that opens."""
@@ -338,13 +312,29 @@ class Microphone:
         self._silent += len(x)
         if self._silent >= self._silent_after_s * port.rate and not self._silence_told:
             self._silence_told = True
-            name = f" {self._name!r}" if self._name else ""
-            self._listener.failed(
-                DeviceError(
-                    f"Audio device{name} gives nothing but digital silence for {self._silent_after_s:g} s: "
-                    "is the microphone muted, or another one meant?"
-                )
+            self._suspect = True
+
+    def _doubt(self) -> None:
+        """Report digital silence.
+
+        Sound servers move a stream whose device has gone to another one, and say nothing: a device that was named is
+        opened anew, which shows whether it is still there.
+        """
+        self._suspect = False
+        if isinstance(self._device, str):
+            self._disconnect()
+            try:
+                self._connect(refresh=True)
+            except DeviceError as error:
+                self._lose(error)
+                return
+        name = f" {self._name!r}" if self._name else ""
+        self._listener.failed(
+            DeviceError(
+                f"Audio device{name} gives nothing but digital silence for {self._silent_after_s:g} s: "
+                "is the microphone muted, or another one meant?"
             )
+        )
 
 
 def _name_of(port: InputPort) -> str:

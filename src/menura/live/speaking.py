@@ -5,10 +5,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from menura.audio.block import Samples
+from menura.clock import monotonic_s
 from menura.devices.port import DeviceInfo, OutputPort
 from menura.devices.portaudio import Kind, find_device, list_devices, open_duplex, turn
 from menura.devices.portaudio_oneway import open_input, open_output
 from menura.errors import DeviceError
+from menura.live.absence import retry_after_s
 from menura.live.duplex import DuplexRunner
 from menura.live.ending import let_end, stop_at_exit
 from menura.live.monitor import Monitor
@@ -22,8 +24,6 @@ from menura.log import get_logger
 __all__ = ["Devices", "Speaking", "SpeakingStats", "have_one_clock"]
 
 logger = get_logger(__name__)
-
-FIRST_RETRY_S, LONGEST_RETRY_S = 0.25, 5.0
 
 
 class Speaking:
@@ -239,9 +239,8 @@ class Speaking:
         while not self._ended.is_set():
             self._trouble.wait()
             self._trouble.clear()
-            retry_s = FIRST_RETRY_S
-            while not (self._whole or self._ended.wait(retry_s)):
-                retry_s = min(LONGEST_RETRY_S, 2.0 * retry_s)
+            since_s = monotonic_s()
+            while not (self._whole or self._ended.wait(retry_after_s(monotonic_s() - since_s))):
                 self._mend()
         with self._control:
             self._release()
