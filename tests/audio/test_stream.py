@@ -132,3 +132,10 @@ def test_block_of_int16_is_taken_as_it_is() -> None:
         AudioStream.from_block(x, 8000, format="mp3")
     with pytest.raises(ValidationError, match="sample_rate"):
         AudioStream.from_block(x, 0)
+
+
+def test_schema_says_that_data_is_base64() -> None:
+    for mode in ("validation", "serialization"):
+        schema = AudioStream.model_json_schema(mode=mode)
+        assert schema["properties"]["data"]["contentEncoding"] == "base64"
+        assert schema["additionalProperties"] is False

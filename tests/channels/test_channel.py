@@ -422,3 +422,19 @@ def test_other_tasks_get_their_turn() -> None:
             await channel.publish(1)
 
     run(main)
+
+
+def test_streams_of_a_derived_class_have_gaps_too() -> None:
+    class Tagged(AudioStream):
+        tag: str = ""
+
+    async def main() -> None:
+        channel = Channel("a")
+        subscription = channel.subscribe()
+        for at in (0.0, 1.0):
+            await channel.publish(Tagged(timestamp=(at, at + 0.02), tag="x"))
+            await subscription.get()
+        assert subscription.gap_s == pytest.approx(0.98)
+        assert channel.stats().gaps == 1
+
+    run(main)

@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    WithJsonSchema,
     field_serializer,
     model_validator,
 )
@@ -44,6 +45,7 @@ _Bytes = Annotated[
     bytes,
     BeforeValidator(_to_bytes),
     PlainSerializer(lambda data: base64.b64encode(data).decode("ascii"), when_used="json"),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
 ]
 
 

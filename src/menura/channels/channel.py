@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from menura.audio.stream import AudioStream
@@ -26,8 +26,7 @@ TURN = 128
 OFFLOAD_SAMPLES = 1 << 17
 """Audio to convert that is longer goes through a thread, so that the loop goes on: about 3 ms of work."""
 
-_Blocked = list[tuple[Inbox, Ticket]]
-_NONE: _Blocked = []
+_Blocked = Sequence[tuple[Inbox, Ticket]]
 
 
 class Channel:
@@ -184,17 +183,17 @@ class Channel:
         return self._fan_out(item)
 
     def _fan_out(self, item: Any) -> _Blocked:
-        if type(item) is AudioStream:
+        if isinstance(item, AudioStream):
             self._seen.step(item.timestamp)
         if self._history is not None:
             self._history.append(item)
-        blocked = _NONE
+        blocked: list[tuple[Inbox, Ticket]] = []
         for inbox in self._inboxes:
             ticket = inbox.put(item)
             if inbox.readers:
                 inbox.wake()
             if ticket is not None:
-                blocked = [*blocked, (inbox, ticket)]
+                blocked.append((inbox, ticket))
         return blocked
 
     async def _settle(self, blocked: _Blocked) -> None:

@@ -128,7 +128,7 @@ class Subscription(AsyncIterator[Any]):
                 return waker
             if inbox.blocked:
                 wake_all(inbox.admit())
-        if type(item) is AudioStream:
+        if isinstance(item, AudioStream):
             self.gap_s = inbox.seen.step(item.timestamp)
         return item
 
