@@ -79,7 +79,7 @@ def test_what_a_client_may_not_say_is_refused_by_name_and_nothing_ends() -> None
                 assert (await agent.error())["event_id"] is None
             await agent.connection.send_raw("x" * 70_000)
             assert (await agent.error())["code"] == "invalid_json"
-            item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x" * 1_100_000}]}
+            item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x" * 8_400_000}]}
             await agent.send("conversation.item.create", item=item)
             assert "at most" in (await agent.error())["message"]
             await agent.speak(bytes(960))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from menura.audio.format import StreamFormat
@@ -15,6 +16,7 @@ from menura.protocol.realtime_audio import APPEND, decode_audio
 from menura.protocol.realtime_beta import to_ga
 from menura.protocol.realtime_server import AudioDelta, ErrorEvent, ServerEvent, SessionEvent
 from menura.server.realtime_answers import Answers, RealtimeOutbox
+from menura.server.realtime_items import has_audio, item_audio, with_audio
 from menura.server.realtime_settings import (
     PCM,
     SessionView,
@@ -70,7 +72,7 @@ class RealtimeRelay(WebSocketRelay):
         self._items: dict[str, None] = {}
         self._before: frozenset[str] = frozenset()
         self._spoken = False
-        self.close_reason = ""
+        self.close_reason = self._last_word = ""
         self._speaker = Playhead(self._clock)
         self._patient = True
 
@@ -116,6 +118,10 @@ class RealtimeRelay(WebSocketRelay):
             self._stop(ready.get("response_id"))
         elif kind == "conversation.item.truncate":
             self._answers.cut(item_id=ready["item_id"])
+        elif has_audio(ready):
+            change = partial(item_audio, client=self.client_format, wire=self.engine.target, voice=self._voices[0])
+            loop = asyncio.get_running_loop()
+            ready = await loop.run_in_executor(self._pool, partial(with_audio, ready, change))
         await self._lane.submit(ready)
 
     async def _append(self, event: Mapping[str, Any]) -> None:
@@ -294,12 +300,16 @@ class RealtimeRelay(WebSocketRelay):
             clean = {name: value for name, value in ended.items() if name in _OF_RESPONSE}
             self._answers.tell(whole({"type": "response.done", "event_id": new_id("event"), "response": clean}))
 
+    def _fail(self, error: MenuraError) -> None:
+        super()._fail(error)
+        self.close_reason = self._last_word
+
     # --- words of the relay itself
 
     def say(self, **message: Any) -> None:
         """Of what the relay has to tell, errors have an event in the API."""
         if message["type"] == "error":
-            self.close_reason = message["error"]
+            self._last_word = message["error"]
             self._answers.tell(error_event(message["error"], message["code"], SERVER))
         elif message["type"] == "dropped":
             text = f"{message['ms']:.0f} ms of audio were dropped: the AI provider does not take them"

@@ -28,8 +28,8 @@ MAX_NAME = 128
 MAX_REASON = 123
 """Bytes of a close reason (RFC 6455, 5.5)."""
 ENVELOPE_BYTES = 4096
-MAX_EVENT_BYTES = 1024 * 1024
-LARGE_BYTES, MAX_LARGE_BYTES = 64 * 1024, 8 * 1024 * 1024
+MAX_EVENT_BYTES = 8 * 1024 * 1024
+LARGE_BYTES, MAX_LARGE_BYTES = 64 * 1024, 16 * 1024 * 1024
 """Events from this size on, of which only so much may wait for the provider."""
 
 

@@ -31,6 +31,7 @@ from menura.log import get_logger, log_internal_error
 from menura.protocol.realtime_beta import to_ga
 from menura.protocol.realtime_memory import merge
 from menura.protocol.realtime_server import AudioDelta, ServerEvent
+from menura.server.realtime_items import has_audio
 from menura.server.relay_engine import RelayEngine
 from menura.server.relay_lane import UpLane
 from menura.server.relay_messages import clean_client_event, client_view
@@ -274,7 +275,10 @@ class WebSocketRelay:
             StateError: The relay is not started.
         """
         self._check()
-        await self._lane.submit(clean_client_event(event))
+        ready = clean_client_event(event)
+        if self._voices[0] is not None and has_audio(ready):
+            raise ProtocolError("item.content.audio: not for clients of the relay whose voice is changed: send it as audio")
+        await self._lane.submit(ready)
 
     def _watch_speech(self, state: VADState) -> None:
         before, self._speech = self._speech, state
