@@ -93,7 +93,7 @@ class Pickle:
         return b"(" + items + b"t" if isinstance(value, tuple) else b"](" + items + b"e"
 
     def _array(self, array: NDArray[Any]) -> bytes:
-        self.storages.append(np.ascontiguousarray(array))
+        self.storages.append(np.asarray(array, order="C"))
         strides = [n // array.itemsize for n in self.storages[-1].strides]
         return tensor(len(self.storages) - 1, array.dtype.str[1:], array.size, array.shape, strides)
 

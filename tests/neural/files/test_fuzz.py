@@ -22,9 +22,7 @@ from menura.neural.files.pitch import read_rmvpe
 from menura.neural.files.voice import read_voice
 from tests.neural.model_files import FULL_CONFIG, RVC, TORCH, Op, archive, checkpoint, hostile
 
-FUZZ = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example]
-)
+FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 CODES = [code.code.encode("latin-1") for code in pickletools.opcodes]
 
@@ -129,7 +127,7 @@ instructions = st.one_of(
         ("builtins", "set"), ("builtins", "bytes"), ("argparse", "Namespace"), ("copyreg", "_reconstructor"),
         ("fairseq.x", "Y"), ("os", "system"), ("numpy", "dtype"), ("builtins", "complex"), ("torch", "device"),
     ]).map(lambda name: Op.name(*name)),
-    st.sampled_from([b"]", b"}", b")", b"(", b"N", b"\x8f", b"R", b"\x81", b"b", b"t", b"s", b"a", b"e", b"u", b"\x85"]),
+    st.sampled_from([b"]", b"}", b")", b"(", b"N", b"\x8f", b"R", b"\x81", b"b", b"t", b"s", b"a", b"e", b"u"]),
 )  # fmt: skip
 
 
@@ -161,7 +159,7 @@ def test_any_safetensors_heading_gives_a_value_or_a_model_error(heading: dict[st
 @FUZZ
 @given(
     data=st.binary(max_size=300),
-    begin=st.sampled_from([b"", b"PK\x03\x04", b"IwFl", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."]),
+    begin=st.sampled_from([b"", b"PK\x03\x04", b"IwFl", LEGACY]),
 )
 def test_any_bytes_give_a_model_error(data: bytes, begin: bytes) -> None:
     for read in (read_checkpoint, read_voice, read_hubert, read_rmvpe, read_index, inspect_model):
@@ -172,27 +170,10 @@ def test_any_bytes_give_a_model_error(data: bytes, begin: bytes) -> None:
 @given(values=st.lists(json_values | st.integers(0, 2000), min_size=17, max_size=19), told=json_values)
 def test_any_config_of_a_voice_gives_a_voice_or_a_model_error(values: list[Any], told: Any) -> None:
     weights = read_checkpoint(raw("v2_40k_nof0.pth"))["weight"]
-    usual = [
-        1025,
-        32,
-        8,
-        16,
-        24,
-        2,
-        3,
-        3,
-        0,
-        "1",
-        [3, 7, 11],
-        [[1, 3, 5]] * 3,
-        [10, 10, 2, 2],
-        32,
-        [16, 16, 4, 4],
-        3,
-        6,
-    ]
-    mixed = [(u if i % 3 else v) for i, (u, v) in enumerate(zip([*usual, 40_000], values, strict=False))]
-    for config in (values, mixed, told):
+    weights = {name: array for name, array in weights.items() if ".resblocks." not in name or ".0.convs1.0." in name}
+    usual = [*FULL_CONFIG[:12], [10, 10, 2, 2], 32, [16, 16, 4, 4], 3, 6, 40_000]
+    mixed = [(u if i % 3 else v) for i, (u, v) in enumerate(zip(usual, values, strict=False))]
+    for config in (mixed, told):
         value = {"weight": weights, "config": config, "info": told, "f0": told, "version": told, "vocoder": told,
                  "embedder_model": told, "author": told}  # fmt: skip
         try:

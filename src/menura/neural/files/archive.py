@@ -159,6 +159,9 @@ class Archive:
         place = struct.unpack_from("<L", directory, at + 42)[0]
         raw = bytes(directory[at + _CENTRAL_SIZE : at + _CENTRAL_SIZE + name_bytes])
         extra_at = at + _CENTRAL_SIZE + name_bytes
+        following = extra_at + extra_bytes + comment_bytes
+        if following > len(directory):
+            raise DamagedModelError("the archive's directory is damaged: fetch the file again")
         extra = bytes(directory[extra_at : extra_at + extra_bytes])
         size, packed, place = _large(extra, size, packed, place)
         name = _checked_name(raw)
@@ -169,7 +172,7 @@ class Archive:
         start = self._content(place, raw)
         if start + packed > limit:
             raise DamagedModelError(f"record {shown(name)} reaches beyond the archive: the file is cut short")
-        return name, _Entry(start, packed, size, method, crc), place, extra_at + extra_bytes + comment_bytes
+        return name, _Entry(start, packed, size, method, crc), place, following
 
     def _content(self, place: int, name: bytes) -> int:
         """Where a record's content begins, after its local header."""
