@@ -20,7 +20,19 @@ NAMES = (
     "channels",
     "server",
 )
-QUICK = {"validate", "shifter", "voices", "jitter", "enhance", "engine", "vad", "capture", "relay", "channels", "server"}
+QUICK = {
+    "validate",
+    "shifter",
+    "voices",
+    "jitter",
+    "enhance",
+    "engine",
+    "vad",
+    "capture",
+    "relay",
+    "channels",
+    "server",
+}
 
 
 def main() -> int:

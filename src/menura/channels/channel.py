@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from menura.audio.stream import AudioStream
@@ -26,7 +26,7 @@ TURN = 128
 OFFLOAD_SAMPLES = 1 << 17
 """Audio to convert that is longer goes through a thread, so that the loop goes on: about 3 ms of work."""
 
-_Blocked = Sequence[tuple[Inbox, Ticket]]
+_Blocked = list[tuple[Inbox, Ticket]]
 
 
 class Channel:
@@ -187,7 +187,7 @@ class Channel:
             self._seen.step(item.timestamp)
         if self._history is not None:
             self._history.append(item)
-        blocked: list[tuple[Inbox, Ticket]] = []
+        blocked: _Blocked = []
         for inbox in self._inboxes:
             ticket = inbox.put(item)
             if inbox.readers:
