@@ -115,6 +115,7 @@ class Link:
         self._attention = asyncio.Event()  # of the task that watches over a connection
         self._ending: Fault | Exception | None = None
         self._ready_s: float | None = None
+        self._broke_s = self._clock()
         self._replacing = False  # the next connection is no reconnect, but a recycled session
         self.counts = LinkCounts()
         self.state = ConnectionState.IDLE
@@ -175,6 +176,9 @@ class Link:
                     self._tell(ending.error)
                     return ending.error
                 wait_s = self._backoff.next(ending.after_s)
+                if self._too_late(wait_s):
+                    self._tell(ending.error)
+                    return ending.error
                 self._tell(ending.error)
                 self._again()
                 _log.info("%s; next try in %.1f s", self.counts.last_error, wait_s)
@@ -188,6 +192,10 @@ class Link:
     def _exhausted(self) -> bool:
         most = self._options.max_attempts
         return most is not None and self._backoff.tries + 1 >= most
+
+    def _too_late(self, wait_s: float) -> bool:
+        most_s = self._options.give_up_s
+        return most_s is not None and self._clock() + wait_s - self._broke_s > most_s
 
     def _again(self) -> None:
         if self.first.done():
@@ -211,13 +219,15 @@ class Link:
                 self._session.opened()
             self._wire, self._ending = socket, None
             ending: Ending = await _first_of(
-                self._read(socket), self._write(socket), self._watch(), self._stopping.wait()
+                self._read(socket), self._write(socket), self._watch(socket), self._stopping.wait()
             )
             return None if self._stopping.is_set() else ending
         finally:
             self._wire = None
-            if self._ready_s is not None and self._clock() - self._ready_s >= self._options.stable_s:
-                self._backoff.reset()
+            if self._ready_s is not None:
+                self._broke_s = self._clock()
+                if self._broke_s - self._ready_s >= self._options.stable_s:
+                    self._backoff.reset()
             self._ready_s = None
             with self._lock:
                 self._session.lost()
@@ -337,19 +347,29 @@ class Link:
         with suppress(InvalidStateError):
             self.first.set_result(None)
 
-    async def _watch(self) -> Ending:
+    async def _watch(self, wire: Wire) -> Ending:
         """Look at the time now and then."""
         options, begun_s = self._options, self._clock()
+        pinged_s = begun_s
         while True:
-            await asyncio.sleep(options.tick_s)
+            await asyncio.sleep(min(options.tick_s, options.ping_interval_s, options.ping_timeout_s))
             with self._lock:
                 phase = self._session.phase
                 due = self._session.recycle_due(options.recycle_after_s, options.quiet_s)
             if due:
                 return _RECYCLE
-            if phase is not Phase.READY and self._clock() - begun_s >= options.restore_timeout_s:
+            now_s = self._clock()
+            if phase is not Phase.READY and now_s - begun_s >= options.restore_timeout_s:
                 text = f"the provider did not confirm the session in {options.restore_timeout_s:g} s"
                 return Fault(ConnectTimeoutError(text), retry=True)
+            if wire.paused_reading:  # a pong would not be seen
+                pinged_s = now_s
+            elif wire.pong_due and now_s - pinged_s >= options.ping_timeout_s:
+                text = f"the provider did not answer a ping in {options.ping_timeout_s:g} s"
+                return Fault(ConnectionLostError(text), retry=True)
+            elif not wire.pong_due and now_s - pinged_s >= options.ping_interval_s:
+                pinged_s = now_s
+                wire.ask_pong()
 
 
 async def _first_of(*jobs: Awaitable[Any]) -> Any:

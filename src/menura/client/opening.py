@@ -52,8 +52,7 @@ async def open_socket(target: Target, options: ConnectionOptions) -> Wire | Faul
             additional_headers=headers,
             compression=None,  # base64 of speech hardly shrinks
             open_timeout=options.open_timeout_s,
-            ping_interval=options.ping_interval_s,
-            ping_timeout=options.ping_timeout_s,
+            ping_interval=None,  # the link looks after that: not while it does not read
             close_timeout=options.close_timeout_s,
             max_size=options.max_message_bytes,
             logger=_WireLog(_log),

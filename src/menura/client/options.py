@@ -47,6 +47,7 @@ class ConnectionOptions:
         backoff_base_s: First wait before a new try, at most; doubled each time.
         backoff_cap_s: Longest wait.
         max_attempts: Tries in a row before it gives up; None for no end.
+        give_up_s: It begins no try later than this after a connection broke; None for no end.
         stable_s: A connection that lasted so long was good: the next wait is short again.
         recycle_after_s: A session as old as this is replaced by a new one as soon as nothing goes on in it. OpenAI
             ends sessions after 60 minutes, Azure after 30.
@@ -70,6 +71,7 @@ class ConnectionOptions:
     backoff_base_s: float = 0.5
     backoff_cap_s: float = 30.0
     max_attempts: int | None = None
+    give_up_s: float | None = None
     stable_s: float = 10.0
     recycle_after_s: float = 55 * 60.0
     remember_items: int = 0

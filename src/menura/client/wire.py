@@ -1,6 +1,7 @@
 """The socket to a provider, without a queue or a task between it and whoever hears and speaks."""
 
 import asyncio
+import os
 from collections.abc import Callable
 
 from websockets.asyncio.client import ClientConnection
@@ -25,6 +26,7 @@ class Wire(ClientConnection):
     Attributes:
         over: Set when nothing more comes or can be said.
         paused_reading: Nothing is given to whoever hears.
+        pong_due: A ping was sent, and not answered yet.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Wire(ClientConnection):
         self._parts: list[bytes] = []  # of a message in fragments
         self._kind = Opcode.TEXT
         self._given_up = False
+        self.pong_due = False
 
     # --- what comes
 
@@ -83,6 +86,7 @@ class Wire(ClientConnection):
         """Called by the base with each frame."""
         if self.response is None or not isinstance(event, Frame) or event.opcode not in _DATA:
             super().process_event(event)
+            self.pong_due = self.pong_due and not (isinstance(event, Frame) and event.opcode is Opcode.PONG)
         elif self.paused_reading:
             if not self._held:
                 self.pause()
@@ -143,3 +147,10 @@ class Wire(ClientConnection):
         """Send a message, where it is :attr:`writable`."""
         self.protocol.send_text(text.encode())
         self.send_data()
+
+    def ask_pong(self) -> None:
+        """Ask for a pong: until then :attr:`pong_due`."""
+        if self.protocol.state is State.OPEN:
+            self.pong_due = True
+            self.protocol.send_ping(os.urandom(4))
+            self.send_data()

@@ -80,9 +80,11 @@ class Settings:
         self.wanted: dict[str, Any] = {}
         self.effective: Mapping[str, Any] = {}
 
-    def update(self, event_id: str, session: Mapping[str, Any]) -> None:
-        """Note settings that the caller wants."""
-        self._pending[event_id] = session
+    def update(self, event_id: str, session: Mapping[str, Any], sent: bool = True) -> None:
+        """Note settings that the caller wants; ``sent`` where they go out by themselves, rather than with all others
+        to a new session."""
+        if sent:
+            self._pending[event_id] = session
         self.wanted = merge(self.wanted, session)
 
     def restoring(self, event_id: str) -> None:

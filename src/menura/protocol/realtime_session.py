@@ -129,8 +129,11 @@ class RealtimeSession:
             ready["item"] = {"id": self._next_id("item")} | ready["item"]
         if kind is Kind.UPDATE:
             _dump(ready)  # before it is remembered
-            self.settings.update(event_id, ready["session"])
-            if self.phase is Phase.OFFLINE:
+            offline = self.phase is Phase.OFFLINE
+            if not offline:
+                self.turn.check_signals(self._clock())
+            self.settings.update(event_id, ready["session"], sent=not offline)
+            if offline:
                 return event_id
         self._add(kind, ready, event_id)
         return event_id

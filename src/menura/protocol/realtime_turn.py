@@ -11,6 +11,8 @@ __all__ = ["Entry", "Kind", "Turn", "TurnCounts", "TurnLimits"]
 
 _MAX_SIGNALS = 1024
 """Events without audio that wait or are unanswered."""
+_MAX_PIECES = 8192
+"""Pieces of audio held: each costs more than its bytes, and a caller may send single frames."""
 
 
 class Kind(StrEnum):
@@ -35,7 +37,7 @@ class TurnLimits:
     """Bounds of what is kept.
 
     Attributes:
-        max_bytes: Audio at most.
+        max_bytes: Audio at most; in pieces of a few bytes some 9000 of them.
         max_age_s: Older audio is stale and is not sent any more, nor what it led to.
         preroll_ms: Kept while nobody speaks and the provider finds the turns: as much as it may find belongs to a
             word it has only just noticed.
@@ -141,10 +143,18 @@ class Turn:
         Raises:
             LimitError: More than 1024 wait or are unanswered.
         """
+        self.check_signals(now_s)
+        self._push(Entry(self._seq, kind, text, 0, now_s, event_id, item_id))
+
+    def check_signals(self, now_s: float) -> None:
+        """See whether another event may be added.
+
+        Raises:
+            LimitError: More than 1024 wait or are unanswered.
+        """
         self.expire(now_s)
         if len(self._waiting) + len(self._unanswered) >= _MAX_SIGNALS and self.signals >= _MAX_SIGNALS:
             raise LimitError(f"{_MAX_SIGNALS} events wait for the provider: it does not answer")
-        self._push(Entry(self._seq, kind, text, 0, now_s, event_id, item_id))
 
     def _push(self, entry: Entry) -> None:
         self._seq += 1
@@ -154,21 +164,26 @@ class Turn:
 
     def _make_room(self, size: int) -> bool:
         limits = self.limits
-        while self._spoken and self._bytes + size > limits.max_bytes:
+        while self._spoken and self._is_over(size):
             self.counts.forgotten_bytes += self._forget().size
-        if self._bytes + size <= limits.max_bytes:
+        if not self._is_over(size):
             return True
         if limits.overflow is Overflow.ERROR:
             raise LimitError(f"{self._bytes} bytes of audio wait for the provider: it does not take them")
         if limits.overflow is Overflow.DROP_NEWEST or size > limits.max_bytes:
             return False
-        while self._bytes + size > limits.max_bytes:
+        while self._is_over(size):
             index = next(i for i, entry in enumerate(self._waiting) if entry.kind is Kind.AUDIO)
             entry = self._waiting[index]
             del self._waiting[index]
             self._drop(entry)
             self.counts.overflow_bytes += entry.size
         return True
+
+    def _is_over(self, size: int) -> bool:
+        """Whether so many bytes more would be too many, or another piece."""
+        pieces = len(self._waiting) + len(self._spoken)
+        return self._bytes + size > self.limits.max_bytes or pieces >= _MAX_PIECES + _MAX_SIGNALS
 
     def _drop(self, entry: Entry) -> None:
         """Note that a waiting entry is gone."""

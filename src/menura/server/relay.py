@@ -149,7 +149,11 @@ class WebSocketRelay:
         self._started = True
         self._loop = asyncio.get_running_loop()
         self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="menura-relay")
-        up, down = [await self._build(voice, self.engine.target.rate) for voice in self._voices]
+        try:
+            up, down = [await self._build(voice, self.engine.target.rate) for voice in self._voices]
+        except BaseException:
+            await self.close()
+            raise
         self._lane = self._make_lane(up)
         self._connection.on_event(self._on_event)
         self._connection.on_state_change(self._on_state)
@@ -165,14 +169,15 @@ class WebSocketRelay:
         # what only looks at the bytes takes less time than to give it to a thread
         strand = None if voice is None and light and light_vad else Strand(self._pool)
         limit_ms, connection = self.options.max_pending_ms, self._connection
-        uplink = Uplink(self.engine, voice, self._watched)
+        uplink = Uplink(self.engine, voice, self._watched, partial(self._on_voice_failed, "up"))
         return UpLane(uplink, connection, self.client_format, strand, limit_ms, self._watch_speech)
 
     def _start_down(self, voice: VoiceSession | None) -> Sequence[Coroutine[Any, Any, None]]:
         """Make what carries answers to the client; what of it runs."""
         assert self._pool is not None
         strand = None if voice is None and self.client_format == self.engine.target else Strand(self._pool)
-        replies = Replies(self.engine, voice, self.options.max_reply_ms)
+        failed = partial(self._on_voice_failed, "down")
+        replies = Replies(self.engine, voice, self.options.max_reply_ms, failed)
         self._player = ReplyPlayer(replies, self.engine, self._outbox, strand, self.options, self._clock)
         return [self._player.run()]
 
@@ -238,6 +243,16 @@ class WebSocketRelay:
         self.say(type="error", error=text, code=code)
         self._outbox.end()
 
+    def _on_voice_failed(self, direction: str) -> None:
+        """From any thread."""
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._tell_voice_failed, direction)
+
+    def _tell_voice_failed(self, direction: str) -> None:
+        if not self._closed:
+            heard = "the AI provider hears silence" if direction == "up" else "you hear the AI provider's own"
+            self.say(type="error", error=f"The voice failed: {heard}", code="voice_failed", direction=direction)
+
     # --- up
 
     async def handle_client_audio(self, audio: bytes) -> bool:
@@ -277,7 +292,9 @@ class WebSocketRelay:
         self._check()
         ready = clean_client_event(event)
         if self._voices[0] is not None and has_audio(ready):
-            raise ProtocolError("item.content.audio: not for clients of the relay whose voice is changed: send it as audio")
+            raise ProtocolError(
+                "item.content.audio: not for clients of the relay whose voice is changed: send it as audio"
+            )
         await self._lane.submit(ready)
 
     def _watch_speech(self, state: VADState) -> None:
@@ -354,6 +371,10 @@ class WebSocketRelay:
         """The client says how much of an answer it has played; returns whether there is such an answer."""
         self._check()
         return self._player.played(played_ms, item_id)
+
+    def redact(self, text: str) -> str:
+        """A text without the provider's address and key."""
+        return self._redact(text)
 
     # --- what the client gets
 

@@ -111,6 +111,22 @@ _AUDIO: Mapping[str, set[str]] = {
     "input": {"noise_reduction", "transcription", "turn_detection"},
     "output": {"speed", "voice"},
 }
+_PARTS: Mapping[str, set[str]] = {
+    "noise_reduction": {"type"},
+    "transcription": {"language", "model", "prompt"},
+    "turn_detection": {
+        "create_response",
+        "eagerness",
+        "idle_timeout_ms",
+        "interrupt_response",
+        "prefix_padding_ms",
+        "silence_duration_ms",
+        "threshold",
+        "type",
+    },
+    "voice": {"id"},
+}
+"""Of those that are objects. Settings are merged: names that nobody knows would pile up."""
 _OURS = {"format", "type"}
 """What the relay itself decides: left out, whatever a client says."""
 
@@ -174,8 +190,12 @@ def _clean_audio(settings: dict[str, Any]) -> dict[str, Any]:
     audio = _only(_mapping(settings["audio"], "audio"), set(_AUDIO), "audio")
     for side, names in audio.items():
         chosen = _only(_mapping(names, f"audio.{side}"), _AUDIO[side] | _OURS, f"audio.{side}")
-        audio[side] = {name: value for name, value in chosen.items() if name not in _OURS}
+        audio[side] = {name: _part(name, value) for name, value in chosen.items() if name not in _OURS}
     return settings | {"audio": audio}
+
+
+def _part(name: str, value: Any) -> Any:
+    return _only(value, _PARTS[name], name) if name in _PARTS and isinstance(value, Mapping) else value
 
 
 def _without_remote_tools(settings: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,12 @@ def _connection_options() -> ConnectionOptions:
         turn=TurnLimits(max_age_s=10.0),
         start_timeout_s=15.0,
         max_attempts=6,
+        give_up_s=30.0,
         backoff_cap_s=5.0,
+        open_timeout_s=5.0,
+        restore_timeout_s=5.0,
+        ping_interval_s=5.0,
+        ping_timeout_s=5.0,
         max_events=1024,
         max_event_bytes=16 * 1024 * 1024,
         backlog=Backlog.BLOCK,
@@ -116,6 +121,7 @@ class RelaySettings:
         headers: Further ones.
         options: How each relay behaves.
         max_clients: At one time; others are told to come back.
+        start_within_s: A client that has not started by then is left.
         voice_up: Id of the voice in which the provider hears a client that names none.
         voice_down: Id of the voice in which a client hears the provider that names none.
         require_voice: No client may speak to the provider in its own voice.
@@ -140,6 +146,7 @@ class RelaySettings:
     require_voice: bool = False
     client_model: bool = False
     client_tools: bool = True
+    start_within_s: float = 120.0
 
     def __post_init__(self) -> None:
         Target(self.url, self.model, self.api_key, self.headers or {})

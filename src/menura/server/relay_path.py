@@ -2,11 +2,13 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from menura.audio.block import Samples, silence
 from menura.audio.pcm import decode, encode
 from menura.engine.position import PlaybackPosition
+from menura.errors import LimitError
 from menura.live.session import VoiceSession
 from menura.log import get_logger, log_internal_error
 from menura.server.relay_engine import RelayEngine
@@ -18,6 +20,7 @@ __all__ = ["Piece", "Replies", "Uplink"]
 _log = get_logger(__name__)
 MAX_WAITING = 256
 """Answers that wait to be sent: one is one, or a few."""
+ALL_MS = 1e12
 
 
 class Uplink:
@@ -29,10 +32,13 @@ class Uplink:
         engine: Of the client; its ``config`` is what the provider gets.
         voice: At the rate of that, or None.
         watch: Whether speech is detected.
+        on_fail: Called when the voice fails for the first time, in the thread in which it does.
     """
 
-    def __init__(self, engine: RelayEngine, voice: VoiceSession | None, watch: bool) -> None:
-        self._engine, self._voice, self._watch = engine, voice, watch
+    def __init__(
+        self, engine: RelayEngine, voice: VoiceSession | None, watch: bool, on_fail: Callable[[], None] | None = None
+    ) -> None:
+        self._engine, self._voice, self._watch, self._on_fail = engine, voice, watch, on_fail
         self._form = engine.target
         self.state = VADState.SILENCE
         self.failures = 0
@@ -70,6 +76,8 @@ class Uplink:
         self.failures += 1
         if self.failures == 1:
             log_internal_error(_log, "a voice on the way up failed", error)
+            if self._on_fail is not None:
+                self._on_fail()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +114,24 @@ class Replies:
         engine: Of the client.
         voice: At the rate of the provider's audio, or None.
         max_ms: What waits at most.
+        on_fail: Called when the voice fails for the first time, in the thread in which it does.
     """
 
-    def __init__(self, engine: RelayEngine, voice: VoiceSession | None, max_ms: float) -> None:
-        self._engine, self._voice = engine, voice
+    def __init__(
+        self,
+        engine: RelayEngine,
+        voice: VoiceSession | None,
+        max_ms: float,
+        on_fail: Callable[[], None] | None = None,
+    ) -> None:
+        self._engine, self._voice, self._on_fail = engine, voice, on_fail
         self._form = engine.target
         self._max = ms_to_frames(max_ms, self._form.rate)
         self._lock = threading.Lock()  # between an answer that is stopped and audio of it that is queued
         self._queue: deque[_Queued] = deque()
         self._waiting = 0
         self._voiced = ""
+        self._last_name = ("", -1, "")
         self._skip = 0
         self.era = 0
         self.dropped_ms = 0.0
@@ -137,7 +153,7 @@ class Replies:
             y = self._voice.process(x)
         except Exception as error:
             self._fail(error)
-            y = x  # of the provider there is nothing to hide
+            y, self._skip = x, 0  # of the provider there is nothing to hide
         self._put_voiced(y, item_id, era)
 
     def _put_voiced(self, y: Samples, item_id: str, era: int) -> None:
@@ -169,12 +185,29 @@ class Replies:
             if self._waiting + frames > self._max or len(self._queue) >= MAX_WAITING:
                 self.dropped_ms += frames_to_ms(frames, self._form.rate)
                 return
-            self._engine.queue_playback(audio, _name(item_id, era))
+            if not self._queue_playback(audio, self._named(item_id, era)):
+                self.dropped_ms += frames_to_ms(frames, self._form.rate)
+                return
             if not self._queue or self._queue[-1].item_id != item_id:
                 self._complete_last()
                 self._queue.append(_Queued(item_id))
             self._queue[-1].frames += frames
             self._waiting += frames
+
+    def _queue_playback(self, audio: bytes, name: str) -> bool:
+        for _ in range(2):
+            try:
+                self._engine.queue_playback(audio, name)
+            except LimitError:  # the client has ceased to say what it heard: by now it was all that it got
+                self._engine.report_played(ALL_MS)
+            else:
+                return True
+        return False
+
+    def _named(self, item_id: str, era: int) -> str:
+        if self._last_name[:2] != (item_id, era):
+            self._last_name = (item_id, era, _name(item_id, era))
+        return self._last_name[2]
 
     def _complete_last(self) -> None:
         if self._queue:
@@ -229,6 +262,8 @@ class Replies:
         self.failures += 1
         if self.failures == 1:
             log_internal_error(_log, "a voice on the way down failed", error)
+            if self._on_fail is not None:
+                self._on_fail()
 
 
 def _name(item_id: str, era: int) -> str:

@@ -79,7 +79,7 @@ class ReplyPlayer:
         if self._strand is None:
             self.replies.add(audio, item_id, self.replies.era)
             self._pump()
-            return None
+            return self._outbox.room() if self._outbox.full else None
         self._do(partial(self.replies.add, audio, item_id, self.replies.era))
         return None if self._room.is_set() else self._room.wait()
 
@@ -135,6 +135,7 @@ class ReplyPlayer:
             if self._early_ms > 0.0:
                 await asyncio.sleep(self._early_ms / 1000.0)
                 continue
+            await self._outbox.room()
             self._work.clear()  # before reading: what is added from here on wakes us again
             if self._strand is None:
                 self._pump()

@@ -30,7 +30,9 @@ __all__ = ["RelayServices", "RelaySocket"]
 _log = get_logger(__name__)
 NO_VOICE = "none"
 TRY_AGAIN_LATER, POLICY = 1013, 1008
-"""Close codes of IANA and RFC 6455: no room for another client; one that does not read."""
+"""Close codes of IANA and RFC 6455: no room for another client; one that does not read, or does not start."""
+TURN = 64
+"""Messages taken of one client in a row."""
 
 _GONE = (WebSocketDisconnect, RuntimeError)
 """What sending to a client that has left raises."""
@@ -93,6 +95,7 @@ class RelaySocket:
         self._stopped = asyncio.Event()
         self._sending_s: float | None = None  # since when a message waits to leave
         self._late: asyncio.Task[None] | None = None  # sends one that was begun at once and had to wait
+        self._busy = False  # with one from the queue
 
     async def serve(self) -> None:
         """Greet, then relay until the client leaves, stops or does not read, or the provider fails."""
@@ -111,13 +114,24 @@ class RelaySocket:
     async def _serve(self) -> None:
         """Until one side ends it."""
         self._services.clients += 1
-        jobs = [asyncio.create_task(self._receive_all()), asyncio.create_task(self._stopped.wait())]
+        jobs = [asyncio.create_task(job) for job in (self._receive_all(), self._stopped.wait(), self._expect_start())]
         try:
             await self._greet()
             await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._services.clients -= 1
             await self._clean_up(jobs)
+
+    async def _expect_start(self) -> None:
+        """Leave a client that takes a place and does not use it."""
+        settings = self._services.settings
+        assert settings is not None  # else nobody comes here
+        await asyncio.sleep(settings.start_within_s)
+        if self._relay is None:
+            text = f"Not started within {settings.start_within_s:g} s"
+            await self._send({"type": "error", "error": text, "code": "timeout"})
+            await self._close(POLICY)
+        await self._stopped.wait()
 
     def _refusal(self) -> tuple[str, str, int] | None:
         settings = self._services.settings
@@ -156,18 +170,19 @@ class RelaySocket:
         relay.deliver_to(self._send_now)
         try:
             async for item in relay:
+                self._busy = True
                 if self._late is not None:
                     await self._late
                 self._sending_s = monotonic_s()
                 await self._socket.send(_message(item))
-                self._sending_s = None
+                self._sending_s, self._busy = None, False
         except _GONE:
             return  # receiving notices too
         await self._close(relay.close_code)
 
     def _send_now(self, item: str | bytes) -> bool:
         """Send a message without a task, unless one is being sent; most leave at once."""
-        if self._sending_s is not None:
+        if self._busy or self._late is not None:
             return False
         try:
             rest = begin(self._socket.send(_message(item)))
@@ -200,10 +215,14 @@ class RelaySocket:
     # --- from the client
 
     async def _receive_all(self) -> None:
+        taken = 0
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
+            taken += 1
+            if not taken % TURN:
+                await asyncio.sleep(0)  # a flood is not to keep others waiting
             text, data = message.get("text"), message.get("bytes")
             try:
                 if text is not None:
@@ -213,10 +232,15 @@ class RelaySocket:
             except (WebSocketDisconnect, asyncio.CancelledError):
                 raise
             except MenuraError as error:
-                await self._reply(messages.error_reply(error))
+                await self._refuse(error)
             except Exception as error:
                 log_id = log_internal_error(_log, "a request to the relay failed", error)
                 await self._reply({"type": "error", "error": f"Internal error {log_id}", "code": "internal"})
+
+    async def _refuse(self, error: MenuraError) -> None:
+        if self._relay is not None:
+            error.args = tuple(self._relay.redact(str(part)) for part in error.args)
+        await self._reply(messages.error_reply(error))
 
     async def _hear(self, data: bytes) -> None:
         if len(data) > MAX_AUDIO_BYTES:
