@@ -84,12 +84,16 @@ class _Gathering(AsyncIterable[AudioStream]):
         self._work.append((frames, step))
         self._wake.set()
 
+    def release(self) -> None:
+        """End when all sources have ended, from now on."""
+        self._hold = False
+        self._wake.set()
+
     def close(self) -> None:
         """Read no more: what was read is still given, then it ends."""
-        self._hold = False
+        self.release()
         for task in self._feeders.values():
             task.cancel()
-        self._wake.set()
 
     def stats(self) -> dict[str, InputStats]:
         """Figures of every input."""
