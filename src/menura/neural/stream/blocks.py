@@ -1,0 +1,163 @@
+"""A stream in blocks: 16 kHz in, the voice's rate out, every frame computed where it has context, nothing by chance."""
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from menura.dsp.fade import fade_in_curve
+from menura.dsp.resample import Resampler
+from menura.dsp.stage import process_whole
+from menura.neural.nets.source import stretch
+from menura.neural.stream.features import mix_index, protect, widen
+from menura.neural.stream.loudness import Gate, frame_rms, match_loudness
+from menura.neural.stream.model import Request, RvcModel
+from menura.neural.stream.noise import KeyedNoise
+from menura.neural.stream.pitch_track import PitchTrack
+from menura.neural.stream.settings import RvcSettings
+from menura.neural.stream.shape import FRAME, StreamShape
+from menura.neural.synthesizer import coarse_pitch
+from menura.units import st_to_ratio
+
+__all__ = ["RvcBlocks"]
+
+Floats = NDArray[np.float32]
+Steps = Generator[Request, Any, Floats]
+
+
+class RvcBlocks:
+    """State of one stream.
+
+    What is heard of a block lags its end by ``right`` + ``fade`` frames, so that the decoder never makes it from an
+    edge. Its first frames are faded from the last block's, which had gone on for so long: both were computed for the
+    same moment, with the same pitch, phase and noise, so little is to be hidden.
+
+    Args:
+        model: The voice; shared.
+        shape: How the stream is cut.
+        settings: May be replaced between two blocks.
+        seed: Of the noise.
+    """
+
+    def __init__(self, model: RvcModel, shape: StreamShape, settings: RvcSettings, seed: int = 0) -> None:
+        self.model, self.shape, self.settings, self._seed = model, shape, settings, seed
+        self.config = model.synthesizer.config
+        self.hop = self.config.hop
+        source = model.synthesizer.source
+        self._latent_noise = KeyedNoise(2 * seed, self.config.inter)
+        self._source_noise = KeyedNoise(2 * seed + 1, self.hop * (source.harmonics if source else 1))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all audio."""
+        self._wave: Floats = np.zeros(self.shape.window * FRAME, np.float32)
+        self._gate = Gate(FRAME)
+        self._pitch = PitchTrack(self.shape.window)
+        self._end = 0  # frames since the beginning
+        self._phase = np.zeros(1)
+        self._overhang: Floats = np.zeros(self.shape.fade * self.hop, np.float32)
+
+    @property
+    def speaker_hz(self) -> float:
+        """Median of the speaker's pitch; 0 while unknown."""
+        return self._pitch.speaker_hz
+
+    def steps(self, x: Floats) -> Steps:
+        """Process the next block.
+
+        Shape:
+            x: ``[block · 160]`` at 16 kHz, finite.
+
+        Returns:
+            By way of requests, ``[block · hop]`` at the voice's rate.
+        """
+        shape, settings = self.shape, self.settings
+        x = self._gate.process(x, settings.gate_db)
+        self._wave = np.concatenate([self._wave[len(x) :], x])
+        self._end += shape.block
+        self._pitch.advance(shape.block)
+        if not self._wave[-shape.decoded * FRAME :].any():
+            return self._join(np.zeros((shape.block + shape.fade) * self.hop, np.float32))
+        f0 = yield from self._find_pitch(settings)
+        phone = yield from self._content(settings, f0)
+        z = yield from self._latent(settings, phone, f0)
+        y = yield from self._decode(settings, z, f0)
+        return self._join(y)
+
+    def _find_pitch(self, settings: RvcSettings) -> Generator[Request, Any, NDArray[np.float64] | None]:
+        if not self.config.f0:
+            return None
+        shape = self.shape
+        frames = min(shape.pitch_context + shape.block, shape.window)
+        found = (yield Request("pitch", (self._wave[None, -frames * FRAME :],)))[0, :frames]
+        # what the block before let be heard, its fade included, stays as it was
+        return self._pitch.update(found, settings, shape.block + shape.right, shape.block)
+
+    def _content(self, settings: RvcSettings, f0: NDArray[np.float64] | None) -> Generator[Request, Any, Floats]:
+        features = (yield Request("content", (self._wave[None],)))[0]
+        plain = widen(features, self.shape.window)
+        index = self.model.index
+        if index is None or not settings.index_rate:
+            return plain
+        used = min(len(features), self.shape.flowed // 2 + 1)
+        features[-used:] = mix_index(features[-used:], index, settings.index_rate)
+        mixed = widen(features, self.shape.window)
+        if f0 is None or settings.protect >= 0.5:
+            return mixed
+        return protect(mixed, plain, f0 > 0.0, settings.protect)
+
+    def _latent(
+        self, settings: RvcSettings, phone: Floats, f0: NDArray[np.float64] | None
+    ) -> Generator[Request, Any, Floats]:
+        pitch = None if f0 is None else coarse_pitch(f0)[None]
+        mean, log_deviation = yield Request("encode", (phone[None], pitch))
+        flowed, speaker = self.shape.flowed, self.model.synthesizer.speaker(settings.speaker)
+        noise = self._latent_noise.rows(self._end - flowed, flowed).T[None] * np.float32(settings.noise)
+        cut = (mean[:, :, -flowed:], log_deviation[:, :, -flowed:])
+        z: Floats = yield Request("latent", (*cut, speaker, np.ascontiguousarray(noise)))
+        return z[:, :, -self.shape.decoded :]
+
+    def _decode(self, settings: RvcSettings, z: Floats, f0: NDArray[np.float64] | None) -> Steps:
+        shape = self.shape
+        frames = max(1, round(shape.decoded * st_to_ratio(settings.formant_st)))
+        speaker = self.model.synthesizer.speaker(settings.speaker)
+        excitation = (
+            None if f0 is None else stretch(self._excite(settings, f0, frames / shape.decoded), frames * self.hop)
+        )
+        y = (yield Request("decode", (stretch(z, frames), speaker, excitation)))[0]
+        if frames != shape.decoded:
+            back = Resampler(1000 * frames, 1000 * shape.decoded)
+            y = process_whole(back, y[:, None])[:, 0]
+        heard: Floats = y[shape.left * self.hop : (shape.left + shape.block + shape.fade) * self.hop]
+        if settings.rms_mix_rate == 1.0:
+            return heard
+        return self._match(heard, y, settings.rms_mix_rate)
+
+    def _excite(self, settings: RvcSettings, f0: NDArray[np.float64], ratio: float) -> Floats:
+        """Excitation of the decoder's frames; the phase is kept for where the next block's begin."""
+        source, shape = self.model.synthesizer.source, self.shape
+        assert source is not None
+        sung = f0[None, -shape.decoded :] * ratio
+        noise = self._source_noise.rows(self._end - shape.decoded, shape.decoded) * np.float32(settings.noise)
+        excitation, _ = source.render(sung, self._phase, noise.reshape(1, -1))
+        turns = self._phase + sung[:, : shape.block].sum(axis=1) * self.hop / self.config.rate
+        self._phase = turns - np.rint(turns)
+        return excitation
+
+    def _match(self, heard: Floats, y: Floats, rate: float) -> Floats:
+        shape = self.shape
+        count = shape.block + shape.fade + 1
+        first = max(0, shape.left - 1)
+        made = frame_rms(y, self.hop)[first : first + count]
+        spoken = frame_rms(self._wave[-shape.decoded * FRAME :], FRAME)[first : first + count]
+        return match_loudness(heard, made, spoken, rate)
+
+    def _join(self, y: Floats) -> Floats:
+        """Fade from what the last block said of the first frames, and keep what this one says of the next's."""
+        fade, count = self.shape.fade * self.hop, self.shape.block * self.hop
+        out, rest = y[:count].copy(), y[count:]
+        gain = fade_in_curve(fade)[:, 0]
+        out[:fade] = self._overhang * gain[::-1] + out[:fade] * gain
+        self._overhang = rest.copy()
+        return out

@@ -1,0 +1,65 @@
+"""The pitch of a stream: found again with each block, and kept once it was heard."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from menura.neural.stream.settings import RvcSettings, Unvoiced
+
+__all__ = ["PitchTrack"]
+
+SPEAKER_FRAMES = 300
+"""Voiced frames of which the speaker's median is taken, about 3 s of speech."""
+
+
+class PitchTrack:
+    """Hz for each frame of a window that moves; 0 where there is none.
+
+    What was heard keeps its pitch, so that the excitation's phase runs on; only the rest is found anew.
+
+    Args:
+        frames: Of the window.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self._f0: NDArray[np.float64] = np.zeros(frames)
+        self._voiced = np.zeros(0)
+
+    @property
+    def speaker_hz(self) -> float:
+        """Median of the speaker's pitch; 0 while unknown."""
+        return float(np.median(self._voiced)) if len(self._voiced) else 0.0
+
+    def advance(self, block: int) -> None:
+        """Move the window."""
+        self._f0 = np.concatenate([self._f0[block:], np.zeros(block)])
+
+    def update(self, found: NDArray[np.float64], settings: RvcSettings, fresh: int, block: int) -> NDArray[np.float64]:
+        """Take over what was found.
+
+        Args:
+            found: Hz of the last frames of the window, as spoken.
+            settings: Key, register and rule for what is unvoiced.
+            fresh: Frames at the end that were not heard yet; those before stay.
+            block: Frames that are new altogether.
+
+        Returns:
+            Pitch to be sung, of the whole window.
+        """
+        new = found[-block:]
+        self._voiced = np.concatenate([self._voiced, new[new > 0]])[-SPEAKER_FRAMES:]
+        shift_st = settings.key_st - settings.formant_st
+        if settings.target_hz and self.speaker_hz:
+            shift_st += 12.0 * np.log2(settings.target_hz / self.speaker_hz)
+        sung = found * 2.0 ** (shift_st / 12.0)
+        taken = min(fresh, len(found))
+        self._f0[-taken:] = sung[-taken:]
+        if settings.unvoiced is Unvoiced.INTERPOLATE:
+            self._fill(taken)
+        return self._f0
+
+    def _fill(self, taken: int) -> None:
+        """Give unvoiced frames what lies between their neighbours."""
+        voiced = np.flatnonzero(self._f0)
+        if len(voiced):
+            places = np.arange(len(self._f0) - taken, len(self._f0))
+            self._f0[places] = np.interp(places, voiced, self._f0[voiced])

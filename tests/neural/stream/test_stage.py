@@ -1,0 +1,258 @@
+"""An RVC voice as a Stage: its streaming, and what it makes of a voice with random weights."""
+
+import numpy as np
+import pytest
+
+from menura.errors import ConfigError, ModelError
+from menura.neural.stream.blocks import RvcBlocks
+from menura.neural.stream.features import mix_index, protect, widen
+from menura.neural.stream.loudness import Gate, frame_rms, match_loudness
+from menura.neural.stream.model import RvcModel, run
+from menura.neural.stream.noise import KeyedNoise
+from menura.neural.stream.pitch_track import PitchTrack
+from menura.neural.stream.settings import RvcSettings
+from menura.neural.stream.shape import StreamShape
+from menura.neural.stream.stage import RvcStage
+from menura.neural.synthesizer import coarse_pitch
+from tests.neural import rvc
+from tests.neural.stream.transparent import Transparent
+from tests.streaming import Case, prove_cuts, prove_finite, prove_latency, prove_reset, prove_silence
+from tests.utterances import speech
+
+SMALL = StreamShape(block=12, context=40)
+OPEN = RvcSettings(gate_db=-120.0)
+RATES = (16_000, 24_000, 44_100, 48_000)
+
+
+def loaded(name="v2_48k_f0"):
+    config = rvc.voice(name).config
+    content = rvc.content_model("hubert_tiny768" if config.version == "v2" else "hubert_tiny", config.version)
+    return RvcModel(content, rvc.synthesizer(name), rvc.rmvpe_pitch() if config.f0 else None)
+
+
+def snr_db(x, y):
+    return 10.0 * np.log10(np.sum(np.square(x, dtype=float)) / np.sum(np.square(x - y, dtype=float)))
+
+
+# --- the stage
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_a_transparent_model_proves_the_streaming(rate):
+    def make():
+        return RvcStage(Transparent(), rate, shape=SMALL, settings=OPEN)
+
+    case = Case("transparent", make, lag_ms=1000.0 / rate)
+    for prove in (prove_cuts, prove_reset, prove_silence, prove_finite, prove_latency):
+        prove(case)
+
+
+def test_what_a_transparent_model_hears_is_heard_whole():
+    x = speech(16_000, "am_michael")[:32_000]
+    stage = RvcStage(Transparent(), 16_000, shape=SMALL, settings=OPEN)
+    y = np.concatenate([stage.process(x), stage.flush()])[stage.latency :]
+    assert len(y) == len(x)
+    # two resamplers of equal rates are delays
+    assert snr_db(x[:, 0], y[:, 0]) > 100.0
+
+
+@pytest.mark.parametrize("name", rvc.VOICES)
+def test_a_voice_gives_the_same_however_it_is_cut(name):
+    model = loaded(name)
+    prove_cuts(Case(name, lambda: RvcStage(model, 48_000, shape=SMALL, settings=RvcSettings())))
+
+
+def test_stereo_gets_the_voice_on_both_sides():
+    stage = RvcStage(loaded(), 48_000, 2, shape=SMALL)
+    x = np.repeat(speech(48_000, "am_michael")[:48_000], 2, axis=1)
+    y = stage.process(x)
+    assert y.shape == x.shape
+    assert np.array_equal(y[:, 0], y[:, 1])
+    assert np.abs(y).max() > 0.01
+
+
+def test_silence_is_not_computed():
+    model = Transparent()
+    asked = []
+    model.compute = lambda request, real=model.compute: asked.append(request.name) or real(request)
+    stage = RvcStage(model, 16_000, shape=SMALL)
+    stage.process(np.zeros((16_000, 1), np.float32))
+    stage.process(np.full((16_000, 1), 1e-4, np.float32))  # below the gate
+    assert asked == []
+    stage.process(np.full((16_000, 1), 0.1, np.float32))
+    assert asked
+
+
+def test_settings_change_while_it_runs():
+    stage = RvcStage(loaded(), 48_000, shape=SMALL, settings=OPEN)
+    x = speech(48_000, "am_michael")[: 2 * 48_000]
+    first = stage.process(x[:48_000])
+    changed = RvcSettings(key_st=7.0, formant_st=3.0, rms_mix_rate=0.5, protect=0.3, gate_db=-120.0)
+    stage.set(changed)
+    assert stage.settings == changed
+    second = stage.process(x[48_000:])
+    assert np.all(np.isfinite(second))
+    steps = np.abs(np.diff(np.concatenate([first, second])[:, 0]))
+    assert steps[47_000:49_000].max() <= 1.5 * steps.max()
+    with pytest.raises(ConfigError, match="speakers 0 to"):
+        stage.set(RvcSettings(speaker=10_000))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"key_st": np.nan}, {"index_rate": 1.1}, {"protect": 0.6}, {"speaker": -1}, {"speaker": 1.5}, {"unvoiced": "x"}],
+)
+def test_settings_that_cannot_be_are_refused(settings):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        RvcSettings(**settings)
+
+
+@pytest.mark.parametrize("shape", [{"block": 3}, {"context": 1}, {"fade": 0}, {"left": 30, "context": 2}])
+def test_shapes_that_cannot_be_are_refused(shape):
+    with pytest.raises(ConfigError):
+        StreamShape(**shape)
+
+
+def test_what_does_not_belong_together_is_refused():
+    model = loaded()
+    with pytest.raises(ModelError, match="pitch"):
+        RvcModel(model.content, model.synthesizer)
+    with pytest.raises(ModelError, match="768 features"):
+        RvcModel(rvc.content_model("hubert_tiny", "v1"), model.synthesizer, model.finder)
+
+
+# --- seams
+
+
+class Oracle:
+    """A model whose content, pitch and prior are those of the whole audio: what differs then is the seams alone."""
+
+    def __init__(self, model, x):
+        self.real, self.synthesizer, self.index, self.blocks = model, model.synthesizer, None, None
+        self.before = 300
+        wav = np.concatenate([np.zeros(160 * self.before, np.float32), x, np.zeros(16_000, np.float32)])
+        self.features = model.content.features(wav[None])[0]
+        self.f0 = model.finder.pitch(wav[None]).reshape(-1)
+        phone = widen(self.features, len(wav) // 160)
+        self.prior = model.synthesizer.encode(phone[None], coarse_pitch(self.f0[: len(phone)])[None])
+
+    def compute(self, request):
+        end = self.blocks._end + self.before
+        if request.name == "content":
+            frames = request.arrays[0].shape[1] // 160
+            return self.features[None, (end - frames) // 2 : end // 2 - 1].copy()
+        if request.name == "pitch":
+            frames = request.arrays[0].shape[1] // 160
+            return self.f0[None, end - frames : end + 1]
+        if request.name == "encode":
+            frames = request.arrays[0].shape[1]
+            return [np.ascontiguousarray(part[:, :, end - frames : end]) for part in self.prior]
+        return self.real.compute(request)
+
+
+def stream(oracle, x, shape):
+    oracle.blocks = RvcBlocks(oracle, shape, OPEN)
+    n = 160 * shape.block
+    return np.concatenate([run(oracle, oracle.blocks.steps(x[at : at + n])) for at in range(0, len(x) - n + 1, n)])
+
+
+def seams_db(oracle, x, shape):
+    """Per frame of a block: power over that of the difference to one block of all."""
+    hop = oracle.synthesizer.config.hop
+    whole = StreamShape(block=384, context=200, left=shape.left, right=shape.right, fade=shape.fade)
+    y, z = stream(oracle, x, shape), stream(oracle, x, whole)
+    length = shape.block * hop
+    count = min(len(y), len(z)) // length
+    y, z = (part[2 * length : count * length].reshape(-1, shape.block, hop).astype(float) for part in (y, z))
+    return 10.0 * np.log10((z**2).mean((0, 2)) / ((y - z) ** 2).mean((0, 2)).clip(1e-30))
+
+
+def test_seams_are_better_than_those_of_the_official_scheme_at_its_latency():
+    """That fades over the five frames which are nearest to both edges; here as a shape without context."""
+    x = speech(16_000, "am_michael")[: 384 * 160, 0]
+    oracle = Oracle(loaded(), x)
+    ours = seams_db(oracle, x, StreamShape())
+    theirs = seams_db(oracle, x, StreamShape(left=1, right=0, fade=5))
+    assert ours[4:10].min() > 110.0  # the same to the noise of single precision
+    assert ours.min() > theirs.min() + 6.0
+    assert 10 ** (-ours / 10).mean() < 0.3 * 10 ** (-theirs / 10).mean()
+    assert seams_db(oracle, x, StreamShape(left=12, right=10)).min() > 50.0
+
+
+# --- parts
+
+
+def test_noise_belongs_to_its_moment():
+    noise = KeyedNoise(3, 5)
+    whole = noise.rows(-100, 400)
+    assert np.array_equal(whole[150:170], noise.rows(50, 20))
+    assert abs(whole.std() - 1.0) < 0.1
+    assert not np.array_equal(whole, KeyedNoise(4, 5).rows(-100, 400))
+    assert noise.rows(7, 0).shape == (0, 5)
+
+
+def test_pitch_that_was_heard_stays():
+    track = PitchTrack(20)
+    track.advance(8)
+    first = track.update(np.full(20, 100.0), RvcSettings(key_st=12.0), 10, 8).copy()
+    assert first[-10:].tolist() == [200.0] * 10
+    track.advance(8)
+    second = track.update(np.full(20, 150.0), RvcSettings(), 10, 8)
+    assert second[:10].tolist()[-8:] == [200.0] * 8
+    assert second[-10:].tolist() == [150.0] * 10
+
+
+def test_a_register_is_reached_whoever_speaks():
+    track = PitchTrack(20)
+    for _ in range(3):
+        track.advance(8)
+        sung = track.update(np.full(20, 110.0), RvcSettings(target_hz=220.0), 10, 8)
+    assert track.speaker_hz == 110.0
+    assert sung[-1] == pytest.approx(220.0)
+
+
+def test_missing_pitch_is_filled_if_asked_for():
+    found = np.array([100.0, 0.0, 0.0, 0.0, 200.0] + [0.0] * 15)[::-1]
+    track = PitchTrack(20)
+    sung = track.update(found, RvcSettings(unvoiced="interpolate"), 20, 8)
+    assert np.all(sung > 0.0)
+    assert sung[-3] == pytest.approx(150.0)
+
+
+def test_an_index_pulls_towards_its_vectors():
+    class Index:
+        dimensions = 2
+
+        def search(self, queries, k):
+            ids = np.tile(np.arange(k), (len(queries), 1))
+            return np.tile(np.array([0.0] + [1.0] * (k - 1), np.float32), (len(queries), 1)), ids
+
+        def vectors(self, ids):
+            return np.stack([ids, ids], axis=-1).astype(np.float32)
+
+    x = np.full((3, 2), 8.0, np.float32)
+    assert np.array_equal(mix_index(x, Index(), 0.25), np.full((3, 2), 6.0, np.float32))  # the exact one is vector 0
+    assert mix_index(x, Index(), 0.0) is x
+
+
+def test_consonants_are_protected():
+    mixed, plain = np.ones((2, 3), np.float32), np.zeros((2, 3), np.float32)
+    kept = protect(mixed, plain, np.array([True, False]), 0.25)
+    assert kept.tolist() == [[1.0] * 3, [0.25] * 3]
+
+
+def test_the_gate_opens_at_once_and_closes_over_a_frame():
+    gate, quiet, loud = Gate(160), np.full(1600, 1e-4, np.float32), np.full(1600, 0.1, np.float32)
+    assert not gate.process(quiet, -60.0).any()
+    assert np.array_equal(gate.process(loud, -60.0), loud)
+    after = gate.process(quiet, -60.0)
+    assert not after[-160:].any()
+    assert np.array_equal(Gate(160).process(quiet, -120.0), quiet)
+
+
+def test_loudness_is_the_speakers_if_asked_for():
+    y = np.full(1600, 0.1, np.float32)
+    levels = frame_rms(np.full(11 * 160, 0.1, np.float32), 160)
+    quieter = match_loudness(y, levels, 0.5 * levels, 0.0)
+    assert quieter == pytest.approx(np.full(1600, 0.05), rel=1e-4)
+    assert match_loudness(y, levels, 0.5 * levels, 1.0) == pytest.approx(y)
