@@ -4,15 +4,16 @@ import asyncio
 import secrets
 import threading
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from menura.channels.nats_address import NatsAddress, NatsOptions, Subjects, unescape
 from menura.channels.nats_client import Wire
 from menura.channels.nats_inlet import Inlet
 from menura.channels.nats_link import Link
-from menura.channels.nats_outgoing import NO_LIMIT, Lane, Outgoing, OutgoingStats
+from menura.channels.nats_outgoing import NO_LIMIT, Lane, Outgoing
+from menura.channels.nats_question import Question
 from menura.channels.nats_sender import Sender
+from menura.channels.nats_stats import NatsChannelStats, NatsStats
 from menura.channels.options import ChannelOptions, Policy
 from menura.channels.transport import Deliver, Ended
 from menura.channels.wire import Kind, Reader, decode, encode, message_reader
@@ -21,55 +22,11 @@ from menura.errors import ChannelClosedError, ProtocolError, StateError
 from menura.extras import need
 from menura.log import get_logger
 
-__all__ = ["NatsChannelStats", "NatsStats", "NatsTransport"]
+__all__ = ["NatsTransport"]
 
 _log = get_logger(__name__)
 TICK_S: Final = 0.5
 DRAIN_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class NatsChannelStats:
-    """Figures of a channel's way in.
-
-    Attributes:
-        name: Of the channel.
-        received: Messages handed to subscribers.
-        lost: Messages that publishers sent, by their counts, and that never came.
-        repeated: Messages left out because they, or later ones of their publisher, had come before.
-        foreign: Messages left out because they are no frames, or do not fit the channel.
-        overrun: Messages left out because more was under way than is kept for a full ``block`` subscriber.
-        publishers: Publishers elsewhere that were heard and have not said goodbye.
-    """
-
-    name: str
-    received: int
-    lost: int
-    repeated: int
-    foreign: int
-    overrun: int
-    publishers: int
-
-
-@dataclass(frozen=True, slots=True)
-class NatsStats:
-    """Figures of a connection with a broker.
-
-    Attributes:
-        connected: Whether the broker is there now.
-        reconnects: Times it came back.
-        refusals: What it did not permit.
-        last_error: Why it went, or would not come; without credentials.
-        outgoing: What leaves.
-        channels: What comes, by channel.
-    """
-
-    connected: bool
-    reconnects: int
-    refusals: int
-    last_error: str
-    outgoing: OutgoingStats
-    channels: tuple[NatsChannelStats, ...]
 
 
 class NatsTransport:
@@ -193,6 +150,8 @@ class NatsTransport:
         self._out.keep(self._lane(name), options.replay)
         if inlet := self._inlets.get(name):
             inlet.read = read
+            if options.replay and self._in_loop():
+                self._ask(inlet)
 
     def end(self, name: str) -> None:
         """Tell all others that a channel is closed, behind what was published."""
@@ -235,17 +194,21 @@ class NatsTransport:
         inlet = self._inlets.get(name)
         if inlet is None:
             inlet = self._inlets[name] = Inlet(name, self._deliver, self._ended, self._stop, self._clock)
-        replay = 0
         if name in self._declared:
-            options, inlet.read = self._declared[name]
-            replay = options.replay
+            inlet.read = self._declared[name][1]
         inlet.sid = wire.subscribe(self._subjects.frames(name), inlet.arrived)
         wire.ping().add_done_callback(lambda pong: None if pong.cancelled() else inlet.confirmed.set())
-        last = inlet.incoming.last
-        if last or replay:
+        self._ask(inlet)
+
+    def _ask(self, inlet: Inlet) -> None:
+        """Ask publishers for what they keep, and for what we missed, if there can be such."""
+        declared = self._declared.get(inlet.name)
+        replay = declared[0].replay if declared else 0
+        away_s = self._clock() - max(inlet.joined_s, self._link.heard_s) if inlet.known else 0.0
+        inlet.known = True
+        if replay or away_s:
             inlet.expect()
-            known = b"".join(who.to_bytes(8, "little") + at.to_bytes(8, "little") for who, at in last.items())
-            self._say(name, encode(Kind.HELLO, self._identity, replay, known))
+            self._say(inlet.name, Question(replay, away_s, inlet.incoming.last).encode(self._identity))
 
     async def ready(self, name: str) -> None:
         """Wait until the broker has the subscription."""
@@ -283,7 +246,7 @@ class NatsTransport:
         if frame.kind is Kind.HELLO:
             self._sender.flush()
             inbox = self._subjects.answers(frame.publisher, name)
-            self._wire.write(self._out.answer(lane, frame.sequence, _since(frame.body, lane.publisher), inbox))
+            self._wire.write(self._out.answer(lane, Question.decode(frame), inbox))
         elif frame.kind is Kind.CREDIT and frame.body == lane.publisher.to_bytes(8, "little"):
             lane.limit_by(frame.publisher, frame.sequence, self._clock())
             self._sender.flush()
@@ -375,11 +338,3 @@ class NatsTransport:
 
 async def _settle(waits: Awaitable[None]) -> None:
     await waits
-
-
-def _since(known: bytes, publisher: int) -> int | None:
-    """The sequence a subscriber has heard last of a publisher, by what its question says."""
-    for at in range(0, len(known) - 15, 16):
-        if int.from_bytes(known[at : at + 8], "little") == publisher:
-            return int.from_bytes(known[at + 8 : at + 16], "little")
-    return None

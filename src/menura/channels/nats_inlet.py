@@ -44,6 +44,8 @@ class Inlet:
         self.incoming = Incoming()
         self.read: Reader = message_reader()
         self.sid: int | None = None
+        self.joined_s = clock()
+        self.known = False
         self.confirmed = asyncio.Event()
         self.overrun = 0
         self.heard_s: float | None = None

@@ -41,12 +41,18 @@ class Link:
         options: How long to wait for it.
         owner: Told of what happens.
         clock: Seconds.
+
+    Attributes:
+        heard_s: When the broker was there for certain.
+        reconnects: Times it came back.
+        last_error: Why it went, or does not come.
     """
 
     def __init__(self, address: NatsAddress, options: NatsOptions, owner: Owner, clock: Clock = monotonic_s) -> None:
         self._address, self._options, self._owner, self._clock = address, options, owner, clock
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
+        self.heard_s = 0.0
         self.reconnects = 0
         self.last_error = ""
 
@@ -68,6 +74,7 @@ class Link:
     def _begin(self, wire: Wire) -> None:
         self._wire = wire
         self._owner.up(wire)
+        self.heard_s = self._clock()
 
     async def _connect(self) -> Wire:
         return await connect(self._address, "menura", self._options.connect_timeout_s, self._owner.complain)
@@ -96,6 +103,7 @@ class Link:
             if wire.lost.done():
                 return wire.lost.result()
             if pong.done():
+                self.heard_s = asked
                 pong, asked = wire.ping(), self._clock()
             elif self._clock() - asked >= self._options.stale_s:
                 wire.abort(ConnectionLostError(f"no answer for {self._options.stale_s} s"))

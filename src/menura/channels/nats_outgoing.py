@@ -3,15 +3,16 @@
 import secrets
 import threading
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, Final
 
+from menura.channels.nats_question import Question
+from menura.channels.nats_stats import OutgoingStats
 from menura.channels.options import Policy
 from menura.channels.wire import REPLAYED, Kind, encode, encode_message
 from menura.clock import Clock
 from menura.errors import LimitError
 
-__all__ = ["LIMIT_HOLDS_S", "NO_LIMIT", "Lane", "Outgoing", "OutgoingStats"]
+__all__ = ["LIMIT_HOLDS_S", "NO_LIMIT", "Lane", "Outgoing"]
 
 MAX_LANES: Final = 1024
 """Channels whose count goes on from one frame to the next without their having been created here."""
@@ -37,12 +38,13 @@ class Lane:
     Attributes:
         publisher: Random: a receiver tells one life of this channel at this process from another by it.
         sequence: Of the frame made last.
+        patient: Whether what waits does so for a subscriber that must miss nothing: then nothing is too old.
         limit: Highest sequence that may leave, where a subscriber elsewhere has no room for more; ``None``: no limit.
     """
 
     __slots__ = (
-        "_kept_bytes", "_limits", "command", "created", "kept", "limit", "max_queue", "publisher", "ready", "replay",
-        "sequence", "waiting", "waiting_bytes",
+        "_kept_bytes", "_limits", "command", "created", "kept", "limit", "max_queue", "patient", "publisher", "ready",
+        "replay", "sequence", "waiting", "waiting_bytes",
     )  # fmt: skip
 
     def __init__(self, subject: str, max_queue: int) -> None:
@@ -58,6 +60,7 @@ class Lane:
         self.created = False
         self.ready = False
         self.limit: int | None = None
+        self.patient = False
         self._limits: dict[int, tuple[int, float]] = {}
 
     @property
@@ -97,6 +100,7 @@ class Lane:
             self._limits.pop(subscriber, None)
         elif subscriber in self._limits or len(self._limits) < MAX_LIMITS:
             self._limits[subscriber] = limit, now_s
+            self.patient = True
         self.forget_limits(now_s - LIMIT_HOLDS_S)
 
     def forget_limits(self, before_s: float) -> None:
@@ -104,19 +108,6 @@ class Lane:
         if self._limits:
             self._limits = {who: (limit, at) for who, (limit, at) in self._limits.items() if at >= before_s}
         self.limit = min((limit for limit, _ in self._limits.values()), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingStats:
-    """Figures of what leaves, in frames; ``published = sent + dropped + expired + waiting`` but for what was resent."""
-
-    published: int
-    sent: int
-    bytes_sent: int
-    resent: int
-    dropped: int
-    expired: int
-    waiting: int
 
 
 class Outgoing:
@@ -225,10 +216,11 @@ class Outgoing:
         room = WINDOW_BYTES - self._unconfirmed_bytes
         with self._lock:
             oldest = self._clock() - self._max_age_s
-            for _ in range(len(self._ready)):
-                if room <= 0:
-                    break
+            idle = 0
+            while room > 0 and idle < len(self._ready):
+                before = len(parts)
                 room = self._take_turns(parts, room, oldest)
+                idle = idle + 1 if len(parts) == before else 0
         return parts
 
     def _take_turns(self, parts: list[bytes], room: int, oldest: float) -> int:
@@ -237,7 +229,7 @@ class Outgoing:
         while lane.may_leave() and room > 0:
             entry = lane.pop()
             frame = entry[2]
-            if entry[1] < oldest:
+            if entry[1] < oldest and not lane.patient:
                 self._expired += 1
                 continue
             parts += (lane.command + b"%d\r\n" % len(frame), frame, _END)
@@ -252,6 +244,7 @@ class Outgoing:
             self._ready.append(lane)
         else:
             lane.ready = False
+            lane.patient = lane.limit is not None
         return room
 
     @property
@@ -287,25 +280,26 @@ class Outgoing:
             self._unconfirmed_bytes = 0
             if self.policy is not Policy.BLOCK:
                 for lane in self._ready:
-                    while len(lane.waiting) > lane.max_queue:
+                    while len(lane.waiting) > lane.max_queue and not lane.patient:
                         lane.pop()
                         self._dropped += 1
 
-    def answer(self, lane: Lane, count: int, since: int | None, subject: str) -> list[bytes]:
+    def answer(self, lane: Lane, question: Question, subject: str) -> list[bytes]:
         """Commands that give one process frames this channel keeps.
 
-        Args:
-            lane: The channel.
-            count: Give the last so many to who knows none.
-            since: Give what followed this sequence and is not too old, to who has come back.
-            subject: Where that process listens.
+        Who has heard of us gets what followed, who has not gets what was published while it was away, if it is not
+        too old; and the last frames that are kept for all.
         """
+        now = self._clock()
+        since = question.known.get(lane.publisher)
         with self._lock:
-            if since is None:
-                kept = list(lane.kept)[max(0, len(lane.kept) - min(count, lane.replay)) :]
-            else:
-                oldest = self._clock() - self._max_age_s
-                kept = [entry for entry in lane.kept if entry[0] > since and entry[1] >= oldest]
+            kept = list(lane.kept)
+        if since is not None:
+            kept = [entry for entry in kept if entry[0] > since and entry[1] >= now - self._max_age_s]
+        else:
+            oldest = now - min(question.away_s, self._max_age_s)
+            first = len(kept) - min(question.replay, lane.replay)
+            kept = [entry for i, entry in enumerate(kept) if i >= first or entry[1] > oldest]
         command = f"PUB {subject} ".encode()
         parts: list[bytes] = []
         frames = [_replayed(frame) for _, _, frame in kept]
