@@ -301,8 +301,11 @@ class Channel:
             self._end(self._gate.flush())
 
     async def aclose(self) -> None:
-        """The same."""
-        self.close()
+        """The same; a conversion that is under way in a thread is waited for without stopping the loop."""
+        if self._gate is None:
+            self.close()
+        else:
+            await asyncio.to_thread(self.close)
 
     def _end(self, last: list[AudioStream]) -> None:
         with self._lock:

@@ -128,8 +128,8 @@ class Subscription(AsyncIterator[Any]):
                 return waker
             if inbox.blocked:
                 wake_all(inbox.admit())
-        if isinstance(item, AudioStream):
-            self.gap_s = inbox.seen.step(item.timestamp)
+            if isinstance(item, AudioStream):
+                self.gap_s = inbox.seen.step(item.timestamp)
         return item
 
     def _leave(self, waker: Waker) -> None:
@@ -173,6 +173,8 @@ class Subscription(AsyncIterator[Any]):
             SlowSubscriberError: Items were lost here, and the policy is ``error``.
         """
         try:
+            if timeout_s is None:
+                return await self.__anext__()
             async with asyncio.timeout(timeout_s):
                 return await self.__anext__()
         except StopAsyncIteration:
