@@ -15,6 +15,7 @@ from menura.audio.format import AudioFormat, StreamFormat
 from menura.audio.pcm import decode
 from menura.cli.interrupt import until_interrupted
 from menura.cli.meters import bar, clock
+from menura.cli.quiet import quiet_libraries
 from menura.clock import monotonic_s
 from menura.errors import DeviceError, FileError
 from menura.live.capture_manager import AudioCaptureCallbacks, AudioCaptureConfig, AudioCaptureManager
@@ -77,6 +78,7 @@ def capture_to_file(
         DeviceError: There is no such microphone, or nothing was captured.
         FileError: The file cannot be written; one of that name stays as it was.
     """
+    quiet_libraries()
     config = AudioCaptureConfig(
         sample_rate=rate,
         channel_count=channels,

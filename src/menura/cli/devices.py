@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 
+from menura.cli.quiet import quiet_libraries
 from menura.devices.port import DeviceInfo
 from menura.devices.portaudio import list_devices
 
@@ -15,6 +16,7 @@ def show_devices(*, as_json: bool = False) -> None:
     Raises:
         DeviceError: PortAudio is missing.
     """
+    quiet_libraries()
     devices = list_devices()
     if as_json:
         print(json.dumps([asdict(device) for device in devices], indent=2))

@@ -13,6 +13,7 @@ from rich.text import Text
 from menura.audio.files import AudioWriter
 from menura.cli.interrupt import until_interrupted
 from menura.cli.meters import bar, clock
+from menura.cli.quiet import quiet_libraries
 from menura.clock import monotonic_s
 from menura.errors import DeviceError
 from menura.live.recorder import Recorder
@@ -44,6 +45,7 @@ def speak(voice: Voice, parameters: VoiceParameters, devices: Devices, record: P
         DeviceError: A device is missing.
         FileError: The recording cannot be written.
     """
+    quiet_libraries()
     devices = replace(devices, output=find_output(devices.output))
     session = VoiceSession(make_stage(voice, RATE, parameters=parameters))
     with ExitStack() as stack:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import uvicorn
 
+from menura.cli.quiet import quiet_libraries
 from menura.errors import ConfigError
 from menura.live.speaking_stats import Devices
 from menura.server.app import create_app
@@ -50,6 +51,7 @@ def run_server(
     Raises:
         ConfigError: The address cannot be used.
     """
+    quiet_libraries()
     listener = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(

@@ -211,7 +211,16 @@ def first_rate(sd: Any, rates: tuple[int, ...], make: Callable[[int], Opened], n
             reason = error
             if INVALID_SAMPLE_RATE not in error.args:
                 break
-    raise DeviceError(f"{UNAVAILABLE}: {name} does not open: {reason.args[0] if reason else ''}") from reason
+    hint = "is it connected, not in use, and meant for this direction?"
+    raise DeviceError(f"{UNAVAILABLE}: {name} does not open ({_told(reason)}): {hint}") from reason
+
+
+def _told(reason: Exception | None) -> str:
+    """What the sound system itself says, where PortAudio does not know what it means."""
+    arguments = reason.args if reason else ()
+    host = arguments[2] if len(arguments) > 2 else None
+    text = host[2] if isinstance(host, tuple) and len(host) > 2 and host[2] else (arguments or ("",))[0]
+    return " ".join(str(text).split())
 
 
 class PortAudioStream:
@@ -268,7 +277,7 @@ class PortAudioStream:
             self._stream.start()
         except self._fault as error:
             self._running = False
-            raise DeviceError(f"{UNAVAILABLE}: {self._name} does not start: {error.args[0]}") from error
+            raise DeviceError(f"{UNAVAILABLE}: {self._name} does not start: {_told(error)}") from error
 
     def stop(self) -> None:
         """Play what the device holds, and stop."""

@@ -13,6 +13,7 @@ from menura.devices.portaudio_oneway import open_input
 from menura.dsp.framer import Framer
 from menura.errors import ConfigError, StateError
 from menura.live.capture_stream import CaptureStream, Chunk
+from menura.live.ending import let_end, stop_at_exit
 from menura.live.watch import PortWatch
 from menura.log import get_logger
 from menura.units import frames_to_ms
@@ -143,6 +144,7 @@ class DirectAudioCapture:
             self._stopping = threading.Event()
             run = (port, watch, self._stopping)
             self._thread = threading.Thread(target=self._run, args=run, name="menura-capture", daemon=True)
+            stop_at_exit(self, self.stop)
             self._thread.start()
 
     def stop(self) -> None:
@@ -228,6 +230,7 @@ class DirectAudioCapture:
         with self._guard:
             self._past = self._port_counts()
             self._port = self._thread = None
+            let_end(self)
             streams, self._streams = self._streams, []
             self._dropped_chunks += sum(stream.dropped for stream in streams)
             port.close()

@@ -5,33 +5,25 @@ device again for ever.
 """
 
 import atexit
-from typing import Protocol
+from collections.abc import Callable, Hashable
 
-__all__ = ["Stoppable", "let_end", "stop_at_exit"]
+__all__ = ["let_end", "stop_at_exit"]
 
-
-class Stoppable(Protocol):
-    """Anything that runs until it is stopped."""
-
-    def stop(self) -> object:
-        """Stop; twice is fine."""
-
-
-_running: set[Stoppable] = set()
+_running: dict[Hashable, Callable[[], object]] = {}
 
 
 def _stop_all() -> None:
-    for thing in list(_running):
-        thing.stop()
+    for stop in list(_running.values()):
+        stop()
 
 
-def stop_at_exit(thing: Stoppable) -> None:
-    """It runs from now on, on devices that were opened before."""
-    _running.add(thing)
+def stop_at_exit(thing: Hashable, stop: Callable[[], object]) -> None:
+    """It runs from now on, on devices that were opened before; ``stop`` stops it."""
+    _running[thing] = stop
     atexit.unregister(_stop_all)
     atexit.register(_stop_all)  # the last to be registered is the first to be called, before PortAudio's
 
 
-def let_end(thing: Stoppable) -> None:
+def let_end(thing: Hashable) -> None:
     """It runs no more."""
-    _running.discard(thing)
+    _running.pop(thing, None)

@@ -87,7 +87,7 @@ class Microphone:
             DeviceError: It does not open or start.
         """
         self._connect(refresh=False)
-        stop_at_exit(self)
+        stop_at_exit(self, self.stop)
         self._thread.start()
 
     def hold(self) -> None:

@@ -12,6 +12,7 @@ from menura.devices.port import OutputPort, PortStats
 from menura.devices.portaudio_oneway import open_output
 from menura.engine.playback import Playback, PlaybackEventKind, PlaybackPosition
 from menura.errors import ConfigError, LimitError, StateError
+from menura.live.ending import let_end, stop_at_exit
 from menura.live.watch import PortWatch
 from menura.log import get_logger
 from menura.units import frames_to_ms, ms_to_frames
@@ -124,6 +125,7 @@ class BufferedAudioPlayer:
                 raise
             self._port = port
             self._thread = threading.Thread(target=self._run, args=(port, watch), name="menura-player", daemon=True)
+            stop_at_exit(self, self.close)
             self._thread.start()
 
     def play(self, chunk: bytes | bytearray | memoryview, item_id: str | None = None) -> int:
@@ -298,6 +300,7 @@ class BufferedAudioPlayer:
             self._retract()
             self._last_port = port.stats()
             self._port = self._thread = None
+            let_end(self)
             port.close()
             self._error = error
             self._changed.notify_all()

@@ -94,7 +94,7 @@ class Speaking:
                 self._begin(refresh=True)  # it may have come since PortAudio started
             self._caretaker = threading.Thread(target=self._care, name="menura-devices", daemon=True)
             self._caretaker.start()
-        stop_at_exit(self)
+        stop_at_exit(self, self.stop)
 
     def stop(self) -> None:
         """Play what was said until now, and give the devices back; nothing if that was done.
