@@ -109,9 +109,9 @@ def _attention(g: Graph, config: SynthesizerConfig, x: str, name: str, band: _Ba
     hidden, width = config.hidden, config.hidden // config.heads
     layers = {"conv_q": np.float32(width**-0.5), "conv_k": np.float32(1), "conv_v": np.float32(1)}
     shape = (hidden, hidden, 1)
-    matrix = np.concatenate([g.array(f"{name}.{p}.weight", shape)[:, :, 0].T * s for p, s in layers.items()], axis=1)
+    weight = np.concatenate([g.array(f"{name}.{p}.weight", shape)[:, :, 0] * s for p, s in layers.items()])
     bias = np.concatenate([g.array(f"{name}.{p}.bias", (hidden,)) * s for p, s in layers.items()])
-    joined = product(g, x, f"{name}.qkv", matrix, bias)
+    joined = product(g, x, f"{name}.qkv", weight, bias)
     names = tuple(f"{name}.{part}" for part in "qkv")
     query, key, value = (
         heads(g, part, config.heads, width) for part in g.ops("Split", joined, names=names, axis=-1, num_outputs=3)

@@ -145,9 +145,9 @@ def _attention(g: Graph, config: HubertConfig, x: str, name: str) -> str:
     """Self-attention; the three projections are one product, and the scores' scale is in the queries' weights."""
     hidden, width = config.hidden, config.hidden // config.heads
     scale = {"q_proj": np.float32(width**-0.5), "k_proj": np.float32(1), "v_proj": np.float32(1)}
-    matrix = np.concatenate([g.array(f"{name}.{p}.weight", (hidden, hidden)).T * s for p, s in scale.items()], axis=1)
+    weight = np.concatenate([g.array(f"{name}.{p}.weight", (hidden, hidden)) * s for p, s in scale.items()])
     bias = np.concatenate([g.array(f"{name}.{p}.bias", (hidden,)) * s for p, s in scale.items()])
-    joined = product(g, x, f"{name}.qkv", matrix, bias)
+    joined = product(g, x, f"{name}.qkv", weight, bias)
     names = tuple(f"{name}.{part}" for part in "qkv")
     query, key, value = (
         heads(g, part, config.heads, width) for part in g.ops("Split", joined, names=names, axis=-1, num_outputs=3)

@@ -23,23 +23,28 @@ FLOAT, UINT8 = 1, 2
 """ONNX's numbers for these types."""
 
 
-def product(g: Graph, x: str, name: str, matrix: Matrix, bias: Matrix | None) -> str:
-    """Rows times ``matrix`` ``[inputs, outputs]`` plus ``bias``; ``name`` is what they are held under."""
+def product(g: Graph, x: str, name: str, weight: Matrix, bias: Matrix | None) -> str:
+    """Rows ``[batch, time, inputs]`` times ``weight`` ``[outputs, inputs]`` plus ``bias``, held under ``name``.
+
+    The weight stays as checkpoints have it: a matrix mapped from a file is never copied.
+    """
     if g.int8:
         names = (f"{name}.rows", f"{name}.rows_scale", f"{name}.rows_zero")
-        return _scaled(g, g.ops("DynamicQuantizeLinear", x, names=names), name, matrix, bias)
-    return _shifted(g, g.op("MatMul", x, g.hold(f"{name}.matrix", matrix)), name, bias)
+        return _scaled(g, g.ops("DynamicQuantizeLinear", x, names=names), name, weight.T, bias)
+    outputs, inputs = weight.shape
+    shape = g.op("Concat", g.op("Shape", x, start=0, end=2), g.ints(outputs), axis=0)
+    held = [g.hold(f"{name}.weight", weight)] + ([] if bias is None else [g.hold(f"{name}.bias", bias)])
+    return g.op("Reshape", g.op("Gemm", g.op("Reshape", x, g.ints(-1, inputs)), *held, transB=1), shape)
 
 
 def linear(g: Graph, x: str, name: str, inputs: int, outputs: int) -> str:
     """``torch.nn.Linear`` on rows; a convolution of width one is the same."""
-    matrix = g.array(f"{name}.weight")
-    if matrix.ndim == 3:
-        matrix = g.array(f"{name}.weight", (outputs, inputs, 1))[:, :, 0]
+    weight = g.array(f"{name}.weight")
+    if weight.ndim == 3:
+        weight = g.array(f"{name}.weight", (outputs, inputs, 1))[:, :, 0]
     else:
         g.array(f"{name}.weight", (outputs, inputs))
-    bias = g.array(f"{name}.bias", (outputs,)) if g.has(f"{name}.bias") else None
-    return product(g, x, name, np.ascontiguousarray(matrix.T), bias)
+    return product(g, x, name, weight, g.array(f"{name}.bias", (outputs,)) if g.has(f"{name}.bias") else None)
 
 
 def over_time(g: Graph, x: str, name: str, shape: tuple[int, int, int], *, stride: int = 1, same: bool = False) -> str:
