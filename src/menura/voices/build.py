@@ -19,6 +19,7 @@ from menura.dsp.reverb import Reverb
 from menura.dsp.shift import PitchShift
 from menura.dsp.spectral import Robot, Whisper
 from menura.dsp.stage import Stage
+from menura.dsp.sweep import Sweep
 from menura.errors import ConfigError, MenuraError, ModelError
 from menura.voices.voice import StageSpec, Voice, VoiceParameters
 
@@ -57,6 +58,7 @@ KINDS: Mapping[str, Callable[..., Stage]] = {
     "ring_modulator": RingModulator,
     "robot": Robot,
     "shift": _shift,
+    "sweep": Sweep,
     "tremolo": Tremolo,
     "vibrato": Vibrato,
     "whisper": Whisper,
