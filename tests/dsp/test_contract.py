@@ -56,10 +56,8 @@ CASES = (
     Case("Reverb stereo", lambda: Reverb(16_000, 2), clear=lambda: Reverb(16_000, 2, wet=0.0), channels=2),
     Case("RingModulator", lambda: RingModulator(KHZ), clear=lambda: RingModulator(KHZ, mix=0.0)),
     Case("Tremolo", lambda: Tremolo(KHZ, 2), channels=2),
-    Case("Sweep", lambda: Sweep(KHZ, lfo_hz=3.0), clear=lambda: Sweep(KHZ, mix=0.0)),
-    Case(
-        "Sweep stereo", lambda: Sweep(16_000, 2, kind="high_pass"), clear=lambda: Sweep(16_000, 2, mix=0.0), channels=2
-    ),
+    Case("Sweep", lambda: Sweep(KHZ, lfo_hz=3.0), clear=lambda: Sweep(KHZ, freq_hz=20_000.0, q=0.6, octaves=0.0)),
+    Case("Sweep stereo", lambda: Sweep(16_000, 2, kind="high_pass"), channels=2),
     Case("Drive", lambda: Drive(KHZ, bias=0.2), clear=lambda: Drive(KHZ, drive_db=-30.0)),
     Case("Drive stereo", lambda: Drive(24_000, 2), clear=lambda: Drive(24_000, 2, drive_db=-30.0), channels=2),
     Case("Whisper", lambda: Whisper(KHZ), pulses=True, lag_ms=0.4),
