@@ -417,3 +417,53 @@ def test_more_clients_than_allowed_are_told_to_come_back() -> None:
 
     with FaultServer() as provider, serving(provider.url, max_clients=1) as relay:
         run(job)
+
+
+def test_times_of_speech_are_those_of_the_clients_audio_and_an_empty_turn_is_empty() -> None:
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        await peer.hear()  # the empty commit
+        await peer.hear_audio(48_000)
+        await peer.say("input_audio_buffer.speech_started", item_id="item_u", audio_start_ms=500)
+        await peer.say("input_audio_buffer.speech_stopped", item_id="item_u", audio_end_ms=900)
+        await peer.serve()
+
+    async def job() -> None:
+        async with Agent(relay.url, extra_query={"voice_up": "natural-woman"}) as agent:
+            await agent.until("session.created")
+            await agent.connection.input_audio_buffer.commit()
+            await agent.speak(pcm(speech("am_michael_u1"))[:48_000])
+            started = await agent.until("input_audio_buffer.speech_started")
+            stopped = await agent.until("input_audio_buffer.speech_stopped")
+            assert 300 < started["audio_start_ms"] < 500, "the voice delays what the provider hears"
+            assert stopped["audio_end_ms"] - started["audio_start_ms"] == 400
+
+    with FaultServer(script) as provider, serving(provider.url) as relay:
+        run(job)
+        assert provider.peers[0].types[:2] == ["session.update", "input_audio_buffer.commit"]
+
+
+def test_own_voice_detection_ends_the_answer_at_the_provider_and_here() -> None:
+    said = pcm(np.concatenate([speech("am_michael_u1")] * 3))
+
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        await answer(peer, said, 4800, done=False)
+        while (await peer.hear())["type"] != "response.cancel":
+            pass
+        await peer.say(DELTA, delta=base64.b64encode(said[:4800]).decode(), response_id="resp_1", item_id="item_a",
+                       output_index=0, content_index=0)  # fmt: skip
+        await finish(peer, "cancelled")
+        await peer.serve()
+
+    async def job() -> None:
+        async with Agent(relay.url) as agent:
+            while len(agent.audio()) < len(said):
+                await agent.next()
+            await agent.speak(pcm(speech("am_michael_u1")))
+            assert (await agent.until("response.done"))["response"]["status"] == "cancelled"
+            assert len(agent.audio()) == len(said)
+
+    with FaultServer(script) as provider, serving(provider.url, barge_in="vad") as relay:
+        run(job)
+        assert "conversation.item.truncate" not in provider.peers[0].types

@@ -8,35 +8,24 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from menura.audio.block import Samples, silence
 from menura.audio.format import StreamFormat
-from menura.audio.pcm import decode, encode
-from menura.dsp.resample import Resampler
 from menura.errors import ProtocolError
 from menura.live.session import VoiceSession
 from menura.live.strand import Strand
-from menura.log import get_logger, log_internal_error
+from menura.log import get_logger
 from menura.protocol.realtime_server import AudioDelta
+from menura.server.realtime_voice import AnswerVoice, Place
 from menura.server.realtime_words import new_id
 from menura.server.relay_outbox import RelayOutbox
 
-__all__ = ["AnswerVoice", "Answers", "Place", "RealtimeOutbox"]
+__all__ = ["Answers", "RealtimeOutbox"]
 
 _log = get_logger(__name__)
 MAX_PENDING = 64
 """Deltas whose audio is being worked on."""
 MAX_CUT = 32
-
-
-class Place(NamedTuple):
-    """Where audio belongs."""
-
-    response_id: str
-    item_id: str
-    output_index: int
-    content_index: int
 
 
 class Delta(str):
@@ -73,94 +62,6 @@ class RealtimeOutbox(RelayOutbox):
         return not self._room.is_set()
 
 
-# --- in a thread
-
-
-class AnswerVoice:
-    """Changes and converts audio of answers. One thread at a time.
-
-    What voice and rate conversion delay is taken off: an answer begins where it begins and is as long as it was.
-
-    Args:
-        voice: At the rate of ``wire``; None changes nothing.
-        wire: What the provider sends.
-        client: What the client gets.
-    """
-
-    def __init__(self, voice: VoiceSession | None, wire: StreamFormat, client: StreamFormat) -> None:
-        self._voice, self._wire, self._client = voice, wire, client
-        self._resampler = Resampler(wire.rate, client.rate)
-        self._place: Place | None = None
-        self._rest = b""
-        self._skip_voice = self._skip = 0
-        self.failures = 0
-
-    def change(self, audio: bytes, place: Place) -> list[tuple[bytes, Place]]:
-        """More of an answer: what of it, and of the one before if that has not ended, may be heard now."""
-        out = []
-        if place != self._place:
-            out = self.finish()
-            self._place, self._skip = place, self._resampler.latency
-            self._skip_voice = self._voice.latency if self._voice else 0
-        audio = self._rest + audio
-        whole = len(audio) - len(audio) % self._wire.frame_bytes
-        self._rest = audio[whole:]
-        return [*out, (self._converted(self._changed(decode(audio[:whole], self._wire))), place)]
-
-    def finish(self) -> list[tuple[bytes, Place]]:
-        """What is still held: the end of the answer."""
-        place, self._place, self._rest = self._place, None, b""
-        if place is None:
-            return []
-        tail = self._converted(self._tail())
-        end = self._resampler.flush()[self._skip :]
-        return [(tail + encode(end, self._client), place)]
-
-    def forget(self) -> None:
-        """The rest of the answer will not be heard."""
-        if self._place is not None:
-            self.finish()
-
-    def _changed(self, x: Samples) -> Samples:
-        if self._voice is None:
-            return x
-        try:
-            y = self._voice.process(x)
-        except Exception as error:
-            self._fail(error)
-            y = x  # of the provider there is nothing to hide
-        n = min(self._skip_voice, len(y))
-        self._skip_voice -= n
-        return y[n:]
-
-    def _tail(self) -> Samples:
-        if self._voice is None:
-            return silence(0)
-        speaker_hz = self._voice.stage.speaker_hz
-        try:
-            tail = self._voice.finish()
-        except Exception as error:
-            self._fail(error)
-            return silence(0)
-        if speaker_hz:
-            self._voice.stage.seed_speaker(speaker_hz)  # the next answer is by the same
-        return tail[self._skip_voice :]
-
-    def _converted(self, x: Samples) -> bytes:
-        y = self._resampler.process(x)
-        n = min(self._skip, len(y))
-        self._skip -= n
-        return encode(y[n:], self._client)
-
-    def _fail(self, error: Exception) -> None:
-        self.failures += 1
-        if self.failures == 1:
-            log_internal_error(_log, "a voice on the way down failed", error)
-
-
-# --- in the event loop
-
-
 @dataclass(eq=False, slots=True)
 class _Entry:
     """One event of the provider, and what became of it.
@@ -183,6 +84,7 @@ class Answers:
         voice: Of answers, or None.
         wire: What the provider sends.
         client: What the client gets.
+        on_failure: Called in a thread when the voice fails.
     """
 
     def __init__(
@@ -192,7 +94,9 @@ class Answers:
         voice: VoiceSession | None,
         wire: StreamFormat,
         client: StreamFormat,
+        on_failure: Callable[[], None] | None = None,
     ) -> None:
+        self._on_failure = on_failure
         self._outbox, self._strand, self._voice = outbox, strand, voice
         self._queue: deque[_Entry] = deque()
         self._pending = 0
@@ -204,7 +108,7 @@ class Answers:
         self._over = False
         self.wire, self.client = wire, client
         self._plain = voice is None and wire == client
-        self._worker = AnswerVoice(voice, wire, client)
+        self._worker = AnswerVoice(voice, wire, client, on_failure)
 
     def set_formats(self, wire: StreamFormat, client: StreamFormat) -> None:
         """From the next answer on; one that is being heard is cut into two."""
@@ -213,7 +117,7 @@ class Answers:
         self._strand.post(self._worker.forget)
         self.wire, self.client = wire, client
         self._plain = self._voice is None and wire == client
-        self._worker = AnswerVoice(self._voice, wire, client)
+        self._worker = AnswerVoice(self._voice, wire, client, self._on_failure)
 
     def abandon(self) -> None:
         """Nobody listens any more."""

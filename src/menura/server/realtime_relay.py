@@ -40,6 +40,8 @@ AHEAD_MS = 2000.0
 """Audio that waits for the provider, and by which a client sends faster than one speaks, before it is made to wait."""
 LOOK_S = 0.02
 MAX_ITEMS = 1024
+_TURN_ENDS = frozenset({"input_audio_buffer.commit", "input_audio_buffer.clear"})
+_TIMES = ("audio_start_ms", "audio_end_ms")
 _ITEM_EVENTS = frozenset({"conversation.item.added", "conversation.item.done"})
 
 
@@ -71,7 +73,7 @@ class RealtimeRelay(WebSocketRelay):
         self._active: dict[str, dict[str, Any]] = {}
         self._items: dict[str, None] = {}
         self._before: frozenset[str] = frozenset()
-        self._spoken = False
+        self._spoken = self._unsaid = False  # ever, and since the last turn
         self.close_reason = self._last_word = ""
         self._speaker = Playhead(self._clock)
         self._patient = True
@@ -84,7 +86,8 @@ class RealtimeRelay(WebSocketRelay):
 
     def _start_down(self, voice: VoiceSession | None) -> Sequence[Coroutine[Any, Any, None]]:
         assert self._pool is not None
-        self._answers = Answers(self._outbox, Strand(self._pool), voice, PCM, PCM)
+        failed = partial(self._on_voice_failed, "down")
+        self._answers = Answers(self._outbox, Strand(self._pool), voice, PCM, PCM, failed)
         self._down = voice
         return ()
 
@@ -118,10 +121,15 @@ class RealtimeRelay(WebSocketRelay):
             self._stop(ready.get("response_id"))
         elif kind == "conversation.item.truncate":
             self._answers.cut(item_id=ready["item_id"])
+        elif kind in _TURN_ENDS and not self._unsaid:
+            with suppress(StateError):
+                self._connection.send_event(ready)  # what a voice holds back of nothing is no audio
+            return
         elif has_audio(ready):
             change = partial(item_audio, client=self.client_format, wire=self.engine.target, voice=self._voices[0])
             loop = asyncio.get_running_loop()
             ready = await loop.run_in_executor(self._pool, partial(with_audio, ready, change))
+        self._unsaid = self._unsaid and kind not in _TURN_ENDS
         await self._lane.submit(ready)
 
     async def _append(self, event: Mapping[str, Any]) -> None:
@@ -138,7 +146,7 @@ class RealtimeRelay(WebSocketRelay):
         step = form.bytes_for(PIECE_MS * form.rate // 1000)
         for i in range(0, len(audio), step):
             await self.handle_client_audio(audio if len(audio) <= step else audio[i : i + step])
-            self._spoken = True
+            self._spoken = self._unsaid = True
             self._speaker.sent(frames_to_ms(min(step, len(audio) - i) // form.frame_bytes, form.rate))
             if self._speaker.ahead_ms > AHEAD_MS:
                 await self._catch_up()
@@ -220,7 +228,7 @@ class RealtimeRelay(WebSocketRelay):
             self._note(event)
             for shown in shown_events(event, self._words, self._redact):
                 if not self._is_old(shown):
-                    self._answers.tell(shown)
+                    self._answers.tell(self._in_time(shown))
         return self._answers.room() if self._answers.full else None
 
     def _on_session(self, event: SessionEvent) -> None:
@@ -235,6 +243,15 @@ class RealtimeRelay(WebSocketRelay):
             self._view.apply(update)
             self._answers.set_formats(update.wire, update.output)
             self._answers.tell(self._view.event("session.updated"))
+
+    def _in_time(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """Times of the client's audio as the client counts them: the provider hears it later, by what voice and rate
+        conversion take."""
+        if not shown["type"].startswith("input_audio_buffer."):
+            return shown
+        late_ms = self.engine.latency_ms + (frames_to_ms(self._up.latency, self._up.rate) if self._up else 0.0)
+        times = {name: max(0, shown[name] - round(late_ms)) for name in _TIMES if name in shown}
+        return shown | times
 
     def _greet(self) -> None:
         """A provider that did not take the settings it was opened with has a session all the same."""

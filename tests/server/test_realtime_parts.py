@@ -1,0 +1,195 @@
+import asyncio
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+
+import numpy as np
+import pytest
+
+from menura.audio.format import StreamFormat
+from menura.audio.pcm import encode
+from menura.errors import ProtocolError
+from menura.live.session import VoiceSession
+from menura.live.strand import Strand
+from menura.protocol.realtime_server import AudioDelta
+from menura.server.realtime_answers import Answers, RealtimeOutbox
+from menura.server.realtime_settings import FORMATS, PCM, SessionView, Update
+from menura.server.realtime_voice import AnswerVoice, Place
+from menura.server.realtime_words import ClientWords, RefusalError, refusal_of
+from menura.voices.build import make_stage
+from menura.voices.builtin import find_voice
+from tests.speech import speech
+
+ULAW = FORMATS["audio/pcmu"]
+HERE, THERE = Place("resp_1", "item_a", 0, 0), Place("resp_1", "item_b", 1, 0)
+
+
+def session(voice: str | None) -> VoiceSession | None:
+    return VoiceSession(make_stage(find_voice(voice), 24_000)) if voice else None
+
+
+def whole(parts: list[tuple[bytes, Place]], place: Place) -> bytes:
+    return b"".join(audio for audio, at in parts if at == place)
+
+
+@pytest.mark.parametrize("client", [PCM, ULAW], ids=["pcm", "pcmu"])
+@pytest.mark.parametrize("voice", [None, "robot"])
+def test_answer_is_the_same_however_it_is_cut_and_as_long_as_it_was(voice: str | None, client: StreamFormat) -> None:
+    audio = encode(speech("am_michael_u1")[:24_000], PCM)
+    heard = []
+    for sizes in ([len(audio)], [1, 319, 4800], [7], [9600]):
+        worker, parts, i = AnswerVoice(session(voice), PCM, client), list[tuple[bytes, Place]](), 0
+        for size in cycle(sizes):
+            if i >= len(audio):
+                break
+            parts += worker.change(audio[i : i + size], HERE)
+            i += size
+        heard.append(whole(parts + worker.finish(), HERE))
+    assert {len(audio) for audio in heard} == {24_000 * client.rate // 24_000 * client.frame_bytes}
+    assert len(set(heard)) == 1
+
+
+def test_one_answer_ends_where_the_next_begins() -> None:
+    audio = encode(speech("am_michael_u1")[:12_000], PCM)
+    worker = AnswerVoice(session("robot"), PCM, ULAW)
+    parts = worker.change(audio, HERE) + worker.change(audio[:4800], THERE) + worker.finish()
+    assert len(whole(parts, HERE)) == 4000
+    assert len(whole(parts, THERE)) == 800
+    assert worker.finish() == []
+
+
+def test_voice_that_fails_leaves_the_providers_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: VoiceSession, x: object) -> None:
+        raise RuntimeError("broken")
+
+    told = list[str]()
+    worker = AnswerVoice(session("robot"), PCM, PCM, lambda: told.append("failed"))
+    monkeypatch.setattr(VoiceSession, "process", fail)
+    monkeypatch.setattr(VoiceSession, "finish", fail)
+    audio = encode(speech("am_michael_u1")[:12_000], PCM)
+    parts = worker.change(audio, HERE) + worker.finish()
+    assert audio.endswith(whole(parts, HERE))
+    assert (worker.failures, told) == (2, ["failed"])
+
+
+def delta(audio: bytes, place: Place) -> AudioDelta:
+    event = {"type": "response.output_audio.delta", "delta": base64.b64encode(audio).decode()} | place._asdict()
+    return AudioDelta.model_validate(event)
+
+
+def test_events_keep_their_order_around_audio_in_work_and_cut_audio_is_gone() -> None:
+    audio = encode(speech("am_michael_u1")[:24_000], PCM)
+
+    async def job() -> list[dict[str, object]]:
+        outbox = RealtimeOutbox(1)
+        with ThreadPoolExecutor(1) as pool:
+            answers = Answers(outbox, Strand(pool), session("robot"), PCM, PCM)
+            answers.tell({"type": "first"})
+            answers.hear(delta(audio, HERE))
+            answers.tell({"type": "second"})
+            answers.hear(delta(audio, THERE))
+            answers.tell({"type": "third"})
+            answers.cut(item_id="item_b")
+            answers.end("resp_1")
+            answers.tell({"type": "last"})
+            told: list[dict[str, object]] = []
+            while not told or told[-1]["type"] != "last":
+                told.append(json.loads(await outbox.get()))
+            answers.hear(delta(audio, THERE))
+            answers.tell({"type": "more"})
+            told.append(json.loads(await outbox.get()))
+        return told
+
+    told = asyncio.run(job())
+    kinds = [event["type"] for event in told if event["type"] != "response.output_audio.delta"]
+    assert kinds == ["first", "second", "third", "last", "more"]
+    assert told[1]["item_id"] == "item_a"
+    assert "item_b" not in {event.get("item_id") for event in told}
+
+
+def test_outbox_lets_audio_go_that_nobody_shall_hear() -> None:
+    async def job() -> list[str]:
+        outbox = RealtimeOutbox(1)
+        with ThreadPoolExecutor(1) as pool:
+            answers = Answers(outbox, Strand(pool), None, PCM, PCM)
+            for i in range(80):
+                answers.hear(delta(bytes(96), HERE if i % 2 else THERE))
+            assert answers.full
+            answers.tell({"type": "kept"})
+            answers.cut(response_id="resp_1")
+            assert not answers.full
+            await answers.room()
+            answers.hear(delta(bytes(96), HERE))
+            answers.begin("resp_1")
+            answers.hear(delta(bytes(96), HERE))
+        outbox.end()
+        out = []
+        while (item := await outbox.next()) is not None:
+            out.append(json.loads(item)["type"])
+        return out
+
+    assert asyncio.run(job()) == ["kept", "response.output_audio.delta"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "reason", "param"),
+    [
+        ("response.create.response.metadata.k: input should be a string", "response.create", "invalid_value",
+         "response.metadata.k"),
+        ("session.update.session.realtime.audio.input.turn_detection.server_vad.threshold: input should be a number",
+         "session.update", "invalid_value", "session.audio.input.turn_detection.threshold"),
+        ("conversation.item.delete.item_id: field required", "conversation.item.delete", "missing_required_parameter",
+         "item_id"),
+        ("audio.input.url: not for clients of the relay", "session.update", "unknown_parameter",
+         "session.audio.input.url"),
+        ("no path here", "session.update", "invalid_value", None),
+    ],
+)  # fmt: skip
+def test_checks_are_told_in_the_apis_terms(text: str, kind: str, reason: str, param: str | None) -> None:
+    refusal = refusal_of(ProtocolError(text), kind)
+    assert (refusal.reason, refusal.param) == (reason, param)
+
+
+def test_names_of_a_clients_events_are_found_again_as_long_as_they_may_be_asked_for() -> None:
+    words = ClientWords()
+    wires = [words.take({"type": "response.create", "event_id": f"e{i}"})["event_id"] for i in range(1100)]
+    assert len(set(wires)) == 1100
+    assert words.name_of(wires[-1]) == "e1099"
+    assert not words.known(wires[0])
+    assert words.name_of(None) is None
+    with pytest.raises(RefusalError, match="event_id"):
+        words.take({"type": "response.create", "event_id": "x" * 513})
+
+
+def test_one_session_is_shown_however_many_the_provider_makes() -> None:
+    view = SessionView()
+    view.see({"id": "sess_1", "type": "realtime", "output_modalities": ["audio"]})
+    assert view.confirmed() == []
+    created = view.event("session.created")["session"]
+    assert (created["id"], created["audio"]["output"]["format"]["rate"]) == ("sess_1", 24_000)
+    updates = [Update({"instructions": text}, ULAW, PCM, PCM) for text in "ab"]
+    view.asked("e1", updates[0])
+    view.asked("e2", updates[1])
+    assert view.latest_output == ULAW
+    view.renew()
+    view.see({"id": "sess_2", "type": "realtime"})
+    assert view.confirmed() == updates, "a new session has been told all of them at once"
+    for update in updates:
+        view.apply(update)
+    shown = view.event("session.updated")["session"]
+    assert (shown["id"], shown["instructions"]) == ("sess_1", "b")
+    assert shown["audio"]["output"]["format"] == {"type": "audio/pcmu"}
+    assert view.confirmed() == [], "nobody asked"
+    view.asked("e3", updates[0])
+    assert view.refused("e3") == updates[0]
+    assert view.refused("e3") is None
+
+
+def test_silence_stays_silence_in_every_format() -> None:
+    for client in FORMATS.values():
+        worker = AnswerVoice(None, PCM, client)
+        parts = worker.change(bytes(4800), HERE) + worker.finish()
+        levels = {encode(np.zeros((1, 1), np.float32), client)}
+        audio = whole(parts, HERE)
+        assert {audio[i : i + client.frame_bytes] for i in range(0, len(audio), client.frame_bytes)} == levels
