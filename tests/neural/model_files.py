@@ -142,13 +142,17 @@ def checkpoint(value: Any) -> bytes:
 
 
 def write_checkpoint(path: Path, value: Any) -> None:
-    """As :func:`checkpoint`, to a file, an array at a time."""
+    """As :func:`checkpoint`, to a file, an array at a time, each aligned as PyTorch does it."""
     pickle = Pickle()
     body = pickle.write(value)
-    with zipfile.ZipFile(path, "w") as file:
+    with path.open("wb") as raw, zipfile.ZipFile(raw, "w") as file:
         file.writestr(f"{path.stem}/data.pkl", body)
+        file.writestr(f"{path.stem}/version", b"3\n")
         for key, array in enumerate(pickle.storages):
-            file.writestr(f"{path.stem}/data/{key}", array.tobytes())
+            record = zipfile.ZipInfo(f"{path.stem}/data/{key}")
+            padding = -(raw.tell() + 34 + len(record.filename)) % 64
+            record.extra = struct.pack("<2sH", b"FB", padding) + bytes(padding)
+            file.writestr(record, array.tobytes())
 
 
 def voice_config(config: list[Any], *, f0: bool = True, version: str = "v2") -> SynthesizerConfig:

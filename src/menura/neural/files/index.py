@@ -11,7 +11,7 @@ from menura.neural.files.source import ModelSource, open_source
 
 __all__ = ["VoiceIndex", "read_index"]
 
-_SPARE = 24
+_SPARE = 16
 """Candidates kept beyond those wanted where a quick distance chooses and an exact one decides."""
 _FEW_ROWS = 256
 """Up to so many rows the exact distance alone is quicker."""
@@ -144,6 +144,7 @@ class VoiceIndex:
         raw = self._view[place.codes : place.codes + 4 * self.dimensions * place.count]
         rows = np.frombuffer(raw, "<f4").reshape(place.count, self.dimensions)
         if place.count <= _FEW_ROWS or place.count <= k + _SPARE:
+            rows = np.require(rows, requirements=["A"])
             distances = _exact(queries, rows)
             return distances, np.broadcast_to(ids, distances.shape)
         chosen = self._candidates(queries, rows, k + _SPARE)

@@ -120,7 +120,7 @@ def array_of(tensor: TensorSpec, byte_order: str) -> NDArray[Any]:
     """A tensor's values.
 
     bfloat16, which numpy does not have, is widened to float32, exactly. What lies plainly in the file stays there, as a
-    read-only view; other byte orders, unaligned storages and booleans are copied.
+    read-only view, perhaps not aligned; other byte orders and booleans are copied.
 
     Args:
         byte_order: ``<`` or ``>``, the file's.
@@ -137,8 +137,6 @@ def array_of(tensor: TensorSpec, byte_order: str) -> NDArray[Any]:
         strides = tuple(step * stored.itemsize for step in tensor.strides)
         array = np.ndarray(tensor.shape, stored, tensor.storage.data, tensor.offset * stored.itemsize, strides)
     array = array.astype(stored.newbyteorder("="), copy=False)
-    if not array.flags.aligned:
-        array = array.copy()
     if tensor.dtype == "bfloat16":
         return widen_bfloat16(array)
     return np.asarray(array != 0) if tensor.dtype == "bool" else array

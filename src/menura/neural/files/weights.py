@@ -37,11 +37,11 @@ def only_arrays(value: Any, prefix: str = "") -> Arrays:
 
 
 def single(arrays: Mapping[str, NDArray[Any]], *, copy: bool = False) -> dict[str, NDArray[np.float32]]:
-    """Weights as float32, contiguous.
+    """Weights as float32, contiguous and aligned.
 
     Args:
         arrays: Weights of any number type.
-        copy: Also copy those that need no change; otherwise they stay in the file.
+        copy: Also copy those that lie in the file and need no change; otherwise they stay there.
 
     Raises:
         DamagedModelError: A weight is not finite.
@@ -51,7 +51,9 @@ def single(arrays: Mapping[str, NDArray[Any]], *, copy: bool = False) -> dict[st
     for name, array in arrays.items():
         if array.dtype.kind not in "fiub":
             raise UnsupportedModelError(f"weight {shown(name)} is of type {array.dtype}: no network's is")
-        plain = np.array(array, np.float32) if copy else np.ascontiguousarray(array, np.float32).reshape(array.shape)
+        plain: NDArray[np.float32] = np.require(array, np.float32, ["C", "A"])
+        if copy and not plain.flags.owndata:
+            plain = plain.copy()
         if not _finite(plain):
             raise DamagedModelError(
                 f"weight {shown(name)} holds values that are no numbers: its training failed, or the file is damaged"
