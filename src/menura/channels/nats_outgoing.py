@@ -22,6 +22,8 @@ NO_LIMIT: Final = 2**64 - 1
 LIMIT_HOLDS_S: Final = 2.0
 """A subscriber that stops a publisher says so again more often than this."""
 MAX_LIMITS: Final = 256
+KEPT: Final = 256
+"""Messages kept, beside a full queue of them, for subscribers that come back later than the publisher."""
 MAX_BYTES: Final = 16 << 20
 """Bytes that wait on one channel, and that it keeps, at most."""
 _END: Final = b"\r\n"
@@ -76,7 +78,7 @@ class Lane:
         kept = self.kept
         kept.append(entry)
         self._kept_bytes += size
-        while (len(kept) > self.max_queue or self._kept_bytes > MAX_BYTES) and len(kept) > self.replay:
+        while (len(kept) > self.max_queue + KEPT or self._kept_bytes > MAX_BYTES) and len(kept) > self.replay:
             self._kept_bytes -= len(kept.popleft()[2])
 
     def pop(self) -> _Entry:
