@@ -77,6 +77,14 @@ def test_audio_without_times_stays_without() -> None:
     assert sum(stream.frames for stream in out) == 2880
 
 
+def test_audio_that_always_begins_at_0_is_one_piece() -> None:
+    x = tone(4410, 44_100)
+    streams = [AudioStream.from_block(x[at : at + 882], 44_100) for at in range(0, len(x), 882)]
+    out = through(ChannelOptions(sample_rate=48_000, mismatch="convert"), streams)
+    assert sum(stream.frames for stream in out) == 4800
+    assert out[-1].timestamp[1] == pytest.approx(0.1)
+
+
 def test_jump_in_time_begins_anew_and_gives_out_what_was_held() -> None:
     first, second = cut(tone(4410, 44_100), 44_100, [882]), cut(tone(4410, 44_100), 44_100, [882])
     second = [stream.replaced(timestamp=tuple(t + 5.0 for t in stream.timestamp)) for stream in second]

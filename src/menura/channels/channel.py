@@ -9,13 +9,13 @@ from typing import Any
 from menura.audio.stream import AudioStream
 from menura.channels.continuity import Continuity
 from menura.channels.gate import Gate
-from menura.channels.mailbox import Fate, Ticket
+from menura.channels.mailbox import Fate
 from menura.channels.options import ChannelOptions, Policy, is_count
+from menura.channels.settle import Blocked, settle, settle_in_thread
 from menura.channels.stats import ChannelStats
 from menura.channels.subscription import Inbox, Subscription
-from menura.channels.wakers import TaskWaker, ThreadWaker, in_loop
-from menura.clock import monotonic_s
-from menura.errors import ChannelClosedError, ConfigError, FormatError, LimitError, StateError, WaitTimeoutError
+from menura.channels.wakers import in_loop
+from menura.errors import ChannelClosedError, ConfigError, FormatError, LimitError, StateError
 
 __all__ = ["MAX_QUEUE", "Channel"]
 
@@ -25,8 +25,6 @@ TURN = 128
 """Items published without waiting before the loop's other tasks get a turn."""
 OFFLOAD_SAMPLES = 1 << 17
 """Audio to convert that is longer goes through a thread, so that the loop goes on: about 3 ms of work."""
-
-_Blocked = list[tuple[Inbox, Ticket]]
 
 
 class Channel:
@@ -88,7 +86,7 @@ class Channel:
         heavy = gate is not None and self._is_heavy(gate, item)
         blocked = await asyncio.to_thread(self._give, item) if heavy else self._give(item)
         if blocked:
-            await self._settle(blocked)
+            await settle(blocked, self._lock)
 
     async def _let_read(self) -> None:
         turn = self._turns
@@ -129,14 +127,14 @@ class Channel:
                 return self.publish_nowait(item)
             except LimitError as error:
                 raise StateError("this would stop the event loop: await publish(), or publish_nowait()") from error
-        return self._settle_in_thread(self._give(item), timeout_s)
+        return settle_in_thread(self._give(item), self._lock, timeout_s)
 
     def _is_heavy(self, gate: Gate, item: Any) -> bool:
         if not isinstance(item, AudioStream) or len(item.data) <= OFFLOAD_SAMPLES:
             return False
         return item.frames * item.channels > OFFLOAD_SAMPLES and not gate.fits(item)
 
-    def _give(self, item: Any, *, wait: bool = True) -> _Blocked:
+    def _give(self, item: Any, *, wait: bool = True) -> Blocked:
         self._check(item)
         gate = self._gate
         if gate is None or not isinstance(item, AudioStream) or gate.is_open(item):
@@ -176,18 +174,18 @@ class Channel:
                     "await publish(), or publish_threadsafe() in a thread"
                 )
 
-    def _spread(self, item: Any) -> _Blocked:
+    def _spread(self, item: Any) -> Blocked:
         if self._closed:
             raise self._closed_error()
         self._published += 1
         return self._fan_out(item)
 
-    def _fan_out(self, item: Any) -> _Blocked:
+    def _fan_out(self, item: Any) -> Blocked:
         if isinstance(item, AudioStream):
             self._seen.step(item.timestamp)
         if self._history is not None:
             self._history.append(item)
-        blocked: _Blocked = []
+        blocked: Blocked = []
         for inbox in self._inboxes:
             ticket = inbox.put(item)
             if inbox.readers:
@@ -195,45 +193,6 @@ class Channel:
             if ticket is not None:
                 blocked.append((inbox, ticket))
         return blocked
-
-    async def _settle(self, blocked: _Blocked) -> None:
-        try:
-            for _, ticket in blocked:
-                with self._lock:
-                    if ticket.fate is not Fate.WAITING:
-                        continue
-                    ticket.wake = waker = TaskWaker()
-                await waker.future
-        except BaseException:
-            self._withdraw(blocked)
-            raise
-        self._check_fates(blocked)
-
-    def _settle_in_thread(self, blocked: _Blocked, timeout_s: float | None) -> None:
-        until_s = None if timeout_s is None else monotonic_s() + timeout_s
-        try:
-            for inbox, ticket in blocked:
-                with self._lock:
-                    if ticket.fate is not Fate.WAITING:
-                        continue
-                    ticket.wake = waker = ThreadWaker()
-                if not waker.event.wait(None if until_s is None else max(0.0, until_s - monotonic_s())):
-                    raise WaitTimeoutError(
-                        f"subscriber {inbox.subscriber_id!r} of channel {self.name!r} had no room within {timeout_s} s"
-                    )
-        except BaseException:
-            self._withdraw(blocked)
-            raise
-        self._check_fates(blocked)
-
-    def _withdraw(self, blocked: _Blocked) -> None:
-        with self._lock:
-            for inbox, ticket in blocked:
-                inbox.withdraw(ticket)
-
-    def _check_fates(self, blocked: _Blocked) -> None:
-        if any(ticket.fate is Fate.REFUSED for _, ticket in blocked):
-            raise ChannelClosedError(f"channel {self.name!r} was closed before all subscribers took the item")
 
     # --- subscribing
 

@@ -24,15 +24,20 @@ class Continuity:
         """Note the next stream.
 
         Returns:
-            Seconds missing before it; negative where it goes back, which is a new beginning and no gap; 0 where it
-            follows, is the first, or says nothing about time (``(0.0, 0.0)``).
+            Seconds missing before it; negative where it goes back, which is no gap; 0 where it follows, is the first,
+            or begins at exactly 0, which says nothing about time, and follows.
         """
         start, end = timestamp
         known = self._end_s
-        if not end and not start:
+        if known is None:
+            self._end_s = end
+            return 0.0
+        if not start:
+            self._end_s = known + end
             return 0.0
         self._end_s = end
-        if known is None or -TOLERANCE_S < (gap := start - known) < TOLERANCE_S:
+        gap = start - known
+        if -TOLERANCE_S < gap < TOLERANCE_S:
             return 0.0
         if gap > 0:
             self.gaps += 1

@@ -6,8 +6,8 @@ from operator import attrgetter
 from menura.audio.block import Samples, remix
 from menura.audio.format import check_rate
 from menura.audio.stream import UNTIMED, AudioStream
+from menura.channels.fit import Fit
 from menura.channels.options import ChannelOptions, Mismatch
-from menura.dsp.resample import Resampler
 from menura.errors import ConfigError, FormatError
 
 __all__ = ["Gate"]
@@ -27,33 +27,32 @@ class _Resampling:
         self.source = (first.sample_rate, first.channels)
         self.last = first
         self._rate, self._channels = rate, channels
-        self._stage = Resampler(first.sample_rate, rate, min(channels, first.channels))
-        self._skip = self._stage.latency
+        self._fit = Fit(rate, min(channels, first.channels))
         self._made = 0
         self._begin_s, self._due_s = first.timestamp[0], first.timestamp[0]
 
     def follows(self, stream: AudioStream) -> bool:
         """Whether it is the same piece that goes on."""
-        jump_s = stream.timestamp[0] - self._due_s if stream.timed else 0.0
+        start_s = stream.timestamp[0]
+        jump_s = start_s - self._due_s if start_s else 0.0  # one that begins at 0 tells no time
         return (stream.sample_rate, stream.channels) == self.source and abs(jump_s) < RESTART_S
 
     def process(self, stream: AudioStream, form: str) -> list[AudioStream]:
         """Convert the next stream."""
-        if stream.timed:
-            self._begin_s += stream.timestamp[0] - self._due_s
-            self._due_s = stream.timestamp[1]
+        start_s, end_s = stream.timestamp
+        if start_s:
+            self._begin_s += start_s - self._due_s
+            self._due_s = end_s
+        else:
+            self._due_s += end_s
         self.last = stream
-        narrowed = remix(stream.to_block(), self._stage.channels)
-        return self._dress(self._stage.process(narrowed), form)
+        return self._dress(self._fit.push(stream.to_block(), stream.sample_rate), form)
 
     def flush(self, form: str) -> list[AudioStream]:
         """Give out what is held."""
-        return self._dress(self._stage.flush(), form)
+        return self._dress(self._fit.flush(), form)
 
     def _dress(self, y: Samples, form: str) -> list[AudioStream]:
-        skipped = min(self._skip, len(y))
-        self._skip -= skipped
-        y = y[skipped:]
         if not len(y):
             return []
         start_s = self._begin_s + self._made / self._rate

@@ -10,6 +10,7 @@ from menura.audio.stream import AudioStream
 from menura.channels.channel import Channel
 from menura.channels.gate import Gate
 from menura.channels.options import ChannelOptions
+from menura.channels.settle import settle
 from menura.channels.stats import ChannelStats
 from menura.channels.transport import Transport
 from menura.channels.wakers import in_loop
@@ -194,7 +195,7 @@ class RemoteChannel(Channel):
 
     async def _settle_quietly(self, blocked: list[Any]) -> None:
         with suppress(ChannelClosedError):
-            await self._settle(blocked)
+            await settle(blocked, self._lock)
 
     # --- the end
 
