@@ -168,7 +168,7 @@ def test_one_session_is_shown_however_many_the_provider_makes() -> None:
     assert view.confirmed() == []
     created = view.event("session.created")["session"]
     assert (created["id"], created["audio"]["output"]["format"]["rate"]) == ("sess_1", 24_000)
-    updates = [Update({"instructions": text}, ULAW, PCM, PCM) for text in "ab"]
+    updates = [Update({"instructions": text}, PCM, ULAW, PCM, PCM) for text in "ab"]
     view.asked("e1", updates[0])
     view.asked("e2", updates[1])
     assert view.latest_output == ULAW

@@ -170,7 +170,7 @@ class RealtimeRelay(WebSocketRelay):
         wire = self._wire(output, self._down)
         # audio may have to be said again to another session: then it must be in that session's format
         wire_in = self.engine.target if self._spoken else self._wire(form, self._up)
-        update = Update(dict(ready["session"]), output, wire, before)
+        update = Update(dict(ready["session"]), form, output, wire, before)
         ready["session"] = with_format(with_format(ready["session"], "input", wire_in), "output", wire)
         self._view.asked(ready["event_id"], update)
         try:
@@ -181,7 +181,6 @@ class RealtimeRelay(WebSocketRelay):
         self._set_input(form, wire_in)
 
     def _set_input(self, form: StreamFormat, wire: StreamFormat) -> None:
-        self._view.input = form
         if (form, wire) == (self.client_format, self.engine.target):
             return
         old, self.client_format = self.engine, form

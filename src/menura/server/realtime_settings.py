@@ -58,12 +58,14 @@ class Update:
 
     Attributes:
         session: Settings, without what is not for clients.
+        input: Format of the client's audio from then on.
         output: Format of answers from then on.
         wire: As the provider sends them from then on.
         before: What the client's audio was before it.
     """
 
     session: Mapping[str, Any]
+    input: StreamFormat
     output: StreamFormat
     wire: StreamFormat
     before: StreamFormat
@@ -127,7 +129,7 @@ class SessionView:
     def apply(self, update: Update) -> None:
         """It holds from now on."""
         self._own = merge(self._own, update.session)
-        self.output = update.output
+        self.input, self.output = update.input, update.output
 
     def event(self, kind: str) -> dict[str, Any]:
         """``session.created`` or ``session.updated``, as it is now."""
