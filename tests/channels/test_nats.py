@@ -436,6 +436,7 @@ def test_what_waited_too_long_for_the_broker_is_left_out_and_counted(own) -> Non
             await sub.ready()
             await here.publish("a", "first")
             assert await sub.get(LONG_S) == "first"
+            await until(lambda: not here._link.transport._out.unconfirmed_bytes)
             own.kill()
             await until(lambda: not figures(here).connected)
             await here.publish("a", "old")

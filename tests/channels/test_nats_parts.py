@@ -227,7 +227,7 @@ def test_kept_messages_are_given_to_who_asks() -> None:
     assert decode(new[-2]).kind is Kind.WELCOME
     assert written(out.answer(lane, Question(0, 0.0, {7: 1}), "x"))[:-1] == []
     assert written(out.answer(lane, known, "x"))[:-1] == [b"3", b"4", b"5"]
-    assert written(out.answer(lane, Question(0, 0.5, {}), "x"))[:-1] == [b"2", b"3", b"4", b"5"]
+    assert written(out.answer(lane, Question(0, 0.5, {}), "x"))[:-1] == [b"%d" % i for i in range(6)]
     clock.advance(2.0)
     assert written(out.answer(lane, known, "x"))[:-1] == []
     assert written(out.answer(lane, Question(1, 9.0, {}), "x"))[:-1] == [b"5"]

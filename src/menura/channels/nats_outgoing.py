@@ -71,13 +71,17 @@ class Lane:
         return len(self.waiting) >= self.max_queue or self.waiting_bytes >= MAX_BYTES
 
     def add(self, entry: _Entry) -> None:
-        """Let a frame wait, and keep it for who asks for it later."""
-        size = len(entry[2])
+        """Let a frame wait."""
         self.waiting.append(entry)
-        self.waiting_bytes += size
+        self.waiting_bytes += len(entry[2])
+
+    def keep(self, entry: _Entry) -> None:
+        """Keep a frame that leaves for who asks for it later."""
         kept = self.kept
+        if kept and entry[0] <= kept[-1][0]:
+            return  # it leaves once more
         kept.append(entry)
-        self._kept_bytes += size
+        self._kept_bytes += len(entry[2])
         while (len(kept) > self.max_queue + KEPT or self._kept_bytes > MAX_BYTES) and len(kept) > self.replay:
             self._kept_bytes -= len(kept.popleft()[2])
 
@@ -235,6 +239,7 @@ class Outgoing:
                 self._expired += 1
                 continue
             parts += (lane.command + b"%d\r\n" % len(frame), frame, _END)
+            lane.keep(entry)
             self._unconfirmed.append((lane, entry))
             self._unconfirmed_bytes += len(frame)
             self._sent += 1
