@@ -316,6 +316,18 @@ def away(rig):
     until(lambda: rig.port is not lost and rig.port.alive)
 
 
+def test_a_loss_is_told_though_the_device_cannot_be_closed(rig):
+    """As with a sound server that hangs."""
+    rig, go = rig().start(), threading.Event()
+    rig.port.close = lambda: go.wait(TIMEOUT_S)
+    rig.port.unplug()
+    until(lambda: rig.errors)
+    assert rig.manager.get_stats()["device_lost"]
+    assert not go.is_set()
+    go.set()
+    until(lambda: rig.port.alive)
+
+
 @pytest.mark.parametrize("fill", [True, False])
 def test_the_time_in_which_a_microphone_is_away_is_counted_and_may_be_filled(rig, fill):
     rig = rig(fill_gaps=fill, chunk_size=480).start()

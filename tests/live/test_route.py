@@ -109,8 +109,20 @@ def test_a_lost_device_ends_it_and_is_reported(desk, lost):
     until(lambda: errors)
     assert isinstance(errors[0], DeviceError)
     assert desk.route.error is errors[0]
+    desk.route.stop()
     assert desk.source.closed
     assert desk.sink.closed
+
+
+def test_a_loss_is_told_though_the_device_cannot_be_closed(desk):
+    """As with a sound server that hangs."""
+    errors, go = [], threading.Event()
+    desk = desk(on_error=errors.append)
+    desk.source.close = lambda: go.wait(TIMEOUT_S)
+    desk.source.unplug()
+    until(lambda: errors)
+    assert not desk.route.running
+    go.set()
 
 
 def test_an_output_that_falls_silent_is_lost(desk):

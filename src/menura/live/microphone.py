@@ -240,12 +240,14 @@ class Microphone:
                 self._doubt()
 
     def _lose(self, error: Exception) -> None:
-        self._disconnect()
+        """Report it, and give the device back; which takes as long as its sound server hangs."""
         self._listener.broke()
         if not self._outage:
             self._lost_s = monotonic_s()
+            self._outage = True
             self._listener.failed(error)
-        self._outage = True
+            self._listener.turn_over()
+        self._disconnect()
         if not self._reopen_wanted:
             self._stopping.set()
 

@@ -62,7 +62,7 @@ class Route(Runner[RouteStats]):
         process: ``[n, channels]`` of the source to as many frames, of ``channels`` channels; called from the route's
             thread alone.
         channels: Of what ``process`` returns.
-        on_error: Called from that thread, after the ports are closed, with what ended it.
+        on_error: Called from that thread, before the ports are closed, with what ended it.
         lost_after_s: Time without a callback after which a device is lost.
 
     Raises:

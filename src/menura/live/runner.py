@@ -36,7 +36,8 @@ class Runner(Generic[Stats]):
     Args:
         watch: Of the device that sets the pace.
         name: Of the thread.
-        on_error: Called from that thread, after the devices are closed, with what ended it.
+        on_error: Called from that thread with what ended it, before the devices are closed: a sound server that hangs
+            lets none be closed.
     """
 
     def __init__(self, watch: PortWatch, name: str, on_error: OnError | None) -> None:
@@ -95,7 +96,7 @@ class Runner(Generic[Stats]):
     @property
     def running(self) -> bool:
         """Whether audio flows."""
-        return self._thread is not None and self._final is None
+        return self._thread is not None and self._final is None and self._error is None
 
     @property
     def error(self) -> Exception | None:
@@ -117,12 +118,15 @@ class Runner(Generic[Stats]):
             self._drain()
         except Exception as error:
             self._error = error
+            self._tell(error)
         final = final or self._measure(running=False)
         self._close()
         self._final = final
-        if self._error is not None and self._on_error is not None:
+
+    def _tell(self, error: Exception) -> None:
+        if self._on_error is not None:
             try:
-                self._on_error(self._error)
+                self._on_error(error)
             except Exception:
                 logger.exception("on_error of the thread %s failed", self._name)
 
