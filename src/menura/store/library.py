@@ -13,9 +13,9 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from menura.errors import ConfigError, LibraryError, VoiceNotFoundError
+from menura.places import data_folder, database_url
 from menura.store.database import Database
 from menura.store.files import FileStore, Incoming
-from menura.store.places import data_folder, database_url
 from menura.store.tables import FileRow, SettingRow, VoiceFileRow, VoiceRow
 from menura.store.voice_data import StageData, VoiceData, fingerprint
 from menura.voices.builtin import builtin_voices

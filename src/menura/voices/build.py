@@ -1,7 +1,7 @@
 """From a voice as data to a Stage that runs."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -45,6 +45,13 @@ def _shift(rate: int, channels: int, *, fmin_hz: float = 75.0, **settings: float
 
 _SHIFT_SETTINGS = ("pitch_st", "formant", "target_hz", "formant_follow", "intonation")
 
+
+def _rvc(rate: int, channels: int, **params: Any) -> Stage:
+    from menura.voices.rvc import make_rvc
+
+    return make_rvc(rate, channels, **params)
+
+
 KINDS: Mapping[str, Callable[..., Stage]] = {
     "chorus": Chorus,
     "compressor": Compressor,
@@ -57,6 +64,7 @@ KINDS: Mapping[str, Callable[..., Stage]] = {
     "reverb": Reverb,
     "ring_modulator": RingModulator,
     "robot": Robot,
+    "rvc": _rvc,
     "shift": _shift,
     "sweep": Sweep,
     "tremolo": Tremolo,
@@ -71,8 +79,25 @@ def _make(spec: StageSpec, rate: int, channels: int) -> Stage:
         return KINDS[spec.kind](rate, channels, **spec.params)
     except KeyError:
         raise ModelError(f"unknown kind of stage {spec.kind!r}; there are {', '.join(KINDS)}") from None
+    except ModelError:
+        raise
     except (TypeError, ValueError) as error:
         raise ModelError(f"stage {spec.kind!r}: {error}") from error
+
+
+@runtime_checkable
+class Turnable(Protocol):
+    """A stage that is a voice by itself, and has the user's settings too."""
+
+    def turn(self, pitch_st: float, formant: float) -> None:
+        """Add semitones to the pitch, and a factor to the formants."""
+
+    @property
+    def speaker_hz(self) -> float:
+        """Median pitch of who speaks; 0 while unknown."""
+
+    def seed_speaker(self, hz: float) -> None:
+        """Tell it."""
 
 
 class VoiceStage:
@@ -104,6 +129,9 @@ class VoiceStage:
         inner = min(max(rate, _LOWEST_RATE), _HIGHEST_RATE)
         stages = [_make(spec, inner, channels) for spec in voice.stages]
         self._shifts = [(stage, stage.pitch_st, stage.formant) for stage in stages if isinstance(stage, PitchShift)]
+        self._models = [stage for stage in stages if isinstance(stage, Turnable)]
+        self._trackers: list[PitchShift | Turnable] = [shift for shift, _, _ in self._shifts]
+        self._trackers += self._models
         self._blend = Blend(Chain(stages, inner))
         whole: list[Stage] = [self._blend, Limiter(inner, channels)]
         if inner != rate:
@@ -132,17 +160,19 @@ class VoiceStage:
         for shift, pitch_st, formant in self._shifts:
             shift.pitch_st = min(max(pitch_st + parameters.pitch_st, -24.0), 24.0)
             shift.formant = min(max(formant * parameters.formant, 0.5), 2.0)
+        for model in self._models:
+            model.turn(parameters.pitch_st, parameters.formant)
         self._blend.mix = parameters.mix
 
     @property
     def speaker_hz(self) -> float:
         """Median pitch of who speaks; 0 while unknown."""
-        return max((shift.speaker_hz for shift, _, _ in self._shifts), default=0.0)
+        return max((tracker.speaker_hz for tracker in self._trackers), default=0.0)
 
     def seed_speaker(self, speaker_hz: float) -> None:
         """Tell the median pitch of who speaks."""
-        for shift, _, _ in self._shifts:
-            shift.seed_speaker(speaker_hz)
+        for tracker in self._trackers:
+            tracker.seed_speaker(speaker_hz)
 
     def process(self, x: Samples) -> Samples:
         """Change the next block, ``[n, c]`` → ``[n, c]``."""

@@ -63,6 +63,10 @@ class RvcBlocks:
         """Median of the speaker's pitch; 0 while unknown."""
         return self._pitch.speaker_hz
 
+    def seed_speaker(self, hz: float) -> None:
+        """Tell the median of the speaker's pitch as it was before."""
+        self._pitch.seed(hz)
+
     def steps(self, x: Floats) -> Steps:
         """Process the next block.
 

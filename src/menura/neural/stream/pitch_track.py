@@ -29,6 +29,11 @@ class PitchTrack:
         """Median of the speaker's pitch; 0 while unknown."""
         return float(np.median(self._voiced)) if len(self._voiced) else 0.0
 
+    def seed(self, hz: float) -> None:
+        """Take a median of before for that of the first third of what is remembered; 0 for none."""
+        if hz > 0.0:
+            self._voiced = np.full(SPEAKER_FRAMES // 3, hz)
+
     def advance(self, block: int) -> None:
         """Move the window."""
         self._f0 = np.concatenate([self._f0[block:], np.zeros(block)])

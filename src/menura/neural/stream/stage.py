@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from menura.neural.stream.blocks import RvcBlocks, Steps
 from menura.neural.stream.model import Floats, RvcModel, run
 from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import FRAME, RATE, StreamShape
+from menura.units import ratio_to_st
 
 __all__ = ["RvcStage"]
 
@@ -52,7 +54,7 @@ class RvcStage:
         self.channels = check_channels(channels)
         self.shape = shape or StreamShape()
         self._model, self._runner = model, runner
-        self._settings = settings or RvcSettings()
+        self._own = self._settings = settings or RvcSettings()
         model.synthesizer.speaker(self._settings.speaker)
         self._next: deque[RvcSettings] = deque(maxlen=1)
         self._blocks = RvcBlocks(model, self.shape, self._settings, seed)
@@ -91,12 +93,24 @@ class RvcStage:
             ConfigError: The voice has no such speaker.
         """
         self._model.synthesizer.speaker(settings.speaker)
+        self._own = settings
         self._next.append(settings)
+
+    def turn(self, pitch_st: float, formant: float) -> None:
+        """What a user adds to the voice's own settings: semitones, and a factor on the formants."""
+        own = self._own
+        key_st = min(max(own.key_st + pitch_st, -36.0), 36.0)
+        formant_st = min(max(own.formant_st + ratio_to_st(formant), -12.0), 12.0)
+        self._next.append(replace(self.settings, key_st=key_st, formant_st=formant_st))
 
     @property
     def speaker_hz(self) -> float:
         """Median pitch of who speaks; 0 while unknown."""
         return self._blocks.speaker_hz
+
+    def seed_speaker(self, hz: float) -> None:
+        """Tell what is known of it from before; what is heard counts for more with time."""
+        self._blocks.seed_speaker(hz)
 
     def process(self, x: Samples) -> Samples:
         """Convert the next block, ``[n, c]`` → ``[n, c]``."""

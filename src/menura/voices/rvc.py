@@ -1,0 +1,169 @@
+"""Voices that are models: their files found, read and loaded once, however many sessions speak with them."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+from menura.errors import ConfigError, ModelError
+from menura.neural.content import ContentModel
+from menura.neural.files.hubert import read_hubert
+from menura.neural.files.index import read_index
+from menura.neural.files.pitch import read_rmvpe
+from menura.neural.files.voice import read_voice
+from menura.neural.options import RuntimeOptions
+from menura.neural.pitch import RmvpePitch
+from menura.neural.stream.model import PitchFinder, RvcModel
+from menura.neural.stream.settings import RvcSettings
+from menura.neural.stream.shape import StreamShape
+from menura.neural.stream.stage import RvcStage
+from menura.neural.synthesizer import Synthesizer
+from menura.neural.tracker import TrackedPitch
+from menura.places import data_folder
+
+__all__ = ["BASE_MODELS", "PITCH_METHODS", "base_model", "load_rvc", "make_rvc"]
+
+BASE_MODELS: Mapping[str, str] = {"content": "hubert_base.pt", "rmvpe": "rmvpe.pt"}
+"""What every voice needs beside itself: the name of its file in the folder ``models``."""
+PITCH_METHODS = ("rmvpe", "tracker")
+_SETTINGS = tuple(field.name for field in fields(RvcSettings))
+_loaded: "WeakValueDictionary[tuple[Any, ...], Any]" = WeakValueDictionary()
+"""What is in use, by file and options: weights are in memory once."""
+
+
+def base_model(name: str) -> Path:
+    """The file of a model that voices share.
+
+    Raises:
+        ModelError: It is not there; the text says which command gets it.
+    """
+    path = data_folder() / "models" / BASE_MODELS[name]
+    if not path.exists():
+        raise ModelError(
+            f"Model loading failed: {BASE_MODELS[name]} is missing, which this voice needs:"
+            f" run 'menura models pull {name}'"
+        )
+    return path
+
+
+def load_rvc(
+    model: str | Path,
+    index: str | Path | None = None,
+    *,
+    content: str | Path | None = None,
+    pitch: str = "rmvpe",
+    pitch_model: str | Path | None = None,
+    options: RuntimeOptions | None = None,
+) -> RvcModel:
+    """Load a voice and what it needs.
+
+    Args:
+        model: The voice, ``.pth``.
+        index: Its features, ``.index``.
+        content: HuBERT or ContentVec; by default the one that ``menura models pull`` has got.
+        pitch: ``rmvpe``, or ``tracker``, which needs no model.
+        pitch_model: RMVPE's file, as ``content``.
+        options: Where networks run.
+
+    Raises:
+        ModelError: A file is missing, damaged, unsafe or of another kind; the text says which and what to do.
+        ConfigError: There is no such way to find pitch, or this machine lacks the provider.
+    """
+    options = options or RuntimeOptions()
+    if pitch not in PITCH_METHODS:
+        raise ConfigError(f"pitch must be one of {', '.join(PITCH_METHODS)}, not {pitch!r}")
+    synthesizer = _once(("voice", _mark(model), options), lambda: _synthesizer(model, options))
+    version = synthesizer.config.version
+    content_path = base_model("content") if content is None else content
+    listener = _once(
+        ("content", version, _mark(content_path), options), lambda: _content(content_path, version, options)
+    )
+    finder: PitchFinder | None = None
+    if synthesizer.config.f0:
+        finder = _finder(pitch, pitch_model, options)
+    features = None if index is None else _once(("index", _mark(index)), lambda: read_index(index))
+    return RvcModel(listener, synthesizer, finder, features)
+
+
+def _once(key: tuple[Any, ...], load: Any) -> Any:
+    found = _loaded.get(key)
+    if found is None:
+        found = load()
+        _loaded[key] = found
+    return found
+
+
+def _mark(path: str | Path) -> tuple[str, int, int]:
+    """Changes when the file does."""
+    path = Path(path)
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ModelError(f"Model loading failed: cannot read {path}: {error.strerror}") from error
+    return str(path.resolve()), status.st_size, status.st_mtime_ns
+
+
+def _synthesizer(path: str | Path, options: RuntimeOptions) -> Synthesizer:
+    checkpoint = read_voice(path)
+    return Synthesizer(checkpoint.config, checkpoint.weights, options)
+
+
+def _content(path: str | Path, version: str, options: RuntimeOptions) -> ContentModel:
+    checkpoint = read_hubert(path)
+    return ContentModel(checkpoint.config, checkpoint.weights, version=version, options=options)
+
+
+def _finder(pitch: str, path: str | Path | None, options: RuntimeOptions) -> PitchFinder:
+    if pitch == "tracker":
+        return TrackedPitch()
+    place = base_model("rmvpe") if path is None else path
+
+    def load() -> RmvpePitch:
+        checkpoint = read_rmvpe(place)
+        return RmvpePitch(checkpoint.config, checkpoint.weights, options)
+
+    finder: PitchFinder = _once(("rmvpe", _mark(place), options), load)
+    return finder
+
+
+def make_rvc(  # noqa: PLR0913 - all by name
+    rate: int,
+    channels: int = 1,
+    *,
+    model: str,
+    index: str | None = None,
+    content: str | None = None,
+    pitch: str = "rmvpe",
+    pitch_model: str | None = None,
+    block_ms: float = 240.0,
+    context_ms: float = 1000.0,
+    threads: int = 0,
+    provider: str = "cpu",
+    **settings: Any,
+) -> RvcStage:
+    """The stage kind ``rvc`` of voices.
+
+    Args:
+        rate: Hz.
+        channels: Of every block.
+        model, index, content, pitch, pitch_model: As :func:`load_rvc` has them.
+        block_ms: New audio for each computation.
+        context_ms: What the content model hears before it.
+        threads, provider: Where networks run.
+        settings: Of :class:`~menura.neural.stream.settings.RvcSettings`.
+
+    Raises:
+        ModelError, ConfigError: It cannot be loaded, or a setting cannot be.
+    """
+    unknown = sorted(set(settings) - set(_SETTINGS))
+    if unknown:
+        raise ConfigError(f"unknown setting {unknown[0]!r}; there are {', '.join(_SETTINGS)}")
+    wanted = replace(RvcSettings(), **settings)
+    try:
+        options = RuntimeOptions(provider=provider, threads=threads)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise ConfigError(str(error)) from error
+    shape = StreamShape.of(block_ms, context_ms)
+    loaded = load_rvc(model, index, content=content, pitch=pitch, pitch_model=pitch_model, options=options)
+    return RvcStage(loaded, rate, channels, shape=shape, settings=wanted)

@@ -1,0 +1,106 @@
+"""Voices that are models: found, loaded once, built like any other voice."""
+
+import gc
+
+import numpy as np
+import pytest
+
+from menura.errors import ConfigError, MenuraError, ModelError, UnsupportedModelError
+from menura.neural.tracker import TrackedPitch
+from menura.voices.build import make_stage
+from menura.voices.rvc import _loaded, load_rvc
+from menura.voices.voice import Category, StageSpec, Voice, VoiceParameters
+from tests.neural.rvc import FIXTURES
+from tests.utterances import speech
+
+CONTENT = {"v2": str(FIXTURES / "hubert_tiny768"), "v1": str(FIXTURES / "hubert_tiny")}
+FAST = {"block_ms": 120.0, "context_ms": 400.0, "threads": 1, "gate_db": -120.0}
+
+
+def voice(name="v2_48k_f0", **params):
+    params = FAST | {"model": str(FIXTURES / f"{name}.pth"), "content": CONTENT[name[:2]], "pitch": "tracker"} | params
+    return Voice("mine", "Mine", Category.CUSTOM, "", (StageSpec("rvc", params),))
+
+
+@pytest.mark.parametrize("name", ["v2_48k_f0", "v1_40k_f0", "v2_40k_nof0"])
+@pytest.mark.parametrize("rate", [8000, 16_000, 44_100, 48_000, 96_000])
+def test_a_model_is_a_voice_at_any_rate(name, rate):
+    stage = make_stage(voice(name), rate)
+    x = speech(48_000, "am_michael")[: 48_000 // 2]
+    y = np.concatenate([stage.process(x[at : at + 480]) for at in range(0, len(x), 480)] + [stage.flush()])
+    assert len(y) == len(x) + stage.latency
+    assert np.all(np.isfinite(y))
+    assert np.abs(y).max() > 1e-3
+
+
+def test_weights_are_in_memory_once_and_go_with_their_last_voice():
+    gc.collect()
+    before = len(_loaded)
+    stages = [make_stage(voice(), 48_000) for _ in range(3)]
+    assert len(_loaded) == before + 2
+    models = {id(stage._models[0]._model.synthesizer) for stage in stages}
+    assert len(models) == 1
+    del stages
+    gc.collect()
+    assert len(_loaded) == before
+
+
+def test_rmvpe_and_an_index_are_used_where_they_are_given():
+    model = load_rvc(
+        FIXTURES / "v2_48k_f0.pth", FIXTURES / "added_IVF8_Flat_nprobe_1_rand_v2.index", content=CONTENT["v2"],
+        pitch_model=FIXTURES / "rmvpe_tiny.pt",
+    )  # fmt: skip
+    assert model.index.dimensions == 768
+    assert model.finder is not None
+
+
+def test_a_user_turns_pitch_and_formants():
+    stage = make_stage(voice(key_st=2.0), 48_000, parameters=VoiceParameters(pitch_st=3.0, formant=2.0))
+    (model,) = stage._models
+    assert model.settings.key_st == 5.0
+    assert model.settings.formant_st == pytest.approx(12.0)
+    stage.set(VoiceParameters())
+    assert model.settings.key_st == 2.0
+
+
+def test_what_is_missing_says_which_command_gets_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("MENURA_HOME", str(tmp_path))
+    missing = r"^Model loading failed: {} is missing, .*: run 'menura models pull {}'$"
+    with pytest.raises(ModelError, match=missing.format("hubert_base.pt", "content")):
+        load_rvc(FIXTURES / "v2_48k_f0.pth")
+    with pytest.raises(ModelError, match=missing.format("rmvpe.pt", "rmvpe")):
+        load_rvc(FIXTURES / "v1_40k_f0.pth", content=CONTENT["v1"])
+    assert load_rvc(FIXTURES / "v1_40k_f0.pth", content=CONTENT["v1"], pitch="tracker").finder is not None
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "says"),
+    [
+        ({"model": "/nowhere.pth"}, ModelError, "nowhere"),
+        ({"model": str(FIXTURES / "rmvpe_tiny.pt")}, UnsupportedModelError, "RMVPE"),
+        ({"content": str(FIXTURES / "v2_48k_f0.pth")}, UnsupportedModelError, "content model"),
+        ({"content": CONTENT["v1"]}, ModelError, "features"),
+        ({"pitch": "guess"}, MenuraError, "rmvpe, tracker"),
+        ({"wet": 1}, MenuraError, "unknown setting 'wet'"),
+        ({"index_rate": 2}, MenuraError, "index_rate"),
+        ({"provider": "abacus"}, MenuraError, "abacus"),
+        ({"block_ms": 1e9}, MenuraError, "block"),
+        ({"index": str(FIXTURES / "v2_48k_f0.pth")}, ModelError, "index"),
+        ({"model": 5}, MenuraError, "rvc"),
+    ],
+)
+def test_what_cannot_be_is_told(params, error, says):
+    with pytest.raises(error, match=says):
+        make_stage(voice(**params), 48_000)
+
+
+def test_the_tracker_follows_a_glide():
+    t = np.arange(32_000) / 16_000
+    f0 = 120.0 + 80.0 * t
+    tone = sum(np.sin(2 * np.pi * k * np.cumsum(f0) / 16_000) / k for k in range(1, 6)).astype(np.float32) * 0.2
+    found = TrackedPitch().pitch(np.stack([tone, np.zeros_like(tone)]))
+    assert found.shape == (2, 201)
+    assert np.allclose(found[0, 5:-1], f0[::160][5:], rtol=0.02)
+    assert not found[1].any()
+    with pytest.raises(ConfigError):
+        TrackedPitch(fmin_hz=1.0)
