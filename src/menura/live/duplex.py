@@ -64,8 +64,8 @@ class DuplexRunner(Runner[DuplexStats]):
     Args:
         port: Not yet started.
         process: ``[n, 1]`` to ``[n, 1]`` or ``[n, channels]``; called from the runner's thread alone.
-        on_error: Called from that thread, before the port is closed, with what ended it: whatever ``process`` raised, or
-            the DeviceError of a lost device.
+        on_error: Called from that thread, before the port is closed, with what ended it: whatever ``process`` raised,
+            or the DeviceError of a lost device.
         prefill: Frames written ahead; two blocks by default.
         lost_after_s: Time without a callback after which the device is lost.
         clock: Measures ``processing_ms``.
