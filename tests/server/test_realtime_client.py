@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import random
+import re
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -416,6 +418,22 @@ def test_more_clients_than_allowed_are_told_to_come_back() -> None:
                 assert closed.value.rcvd.code == 1013
 
     with FaultServer() as provider, serving(provider.url, max_clients=1) as relay:
+        run(job)
+
+
+def test_example_of_the_guide_runs_as_printed(brain: str) -> None:
+    guide = Path("docs/relay.md").read_text().partition("## With an OpenAI client")[2]
+    example = re.search(r"```python\n(.*?)```", guide, re.DOTALL)
+    assert example
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(example[1], names)
+
+    async def job() -> None:
+        heard, event = await names["main"](relay.url.replace("/ws/relay", "/v1"))
+        assert event.type == "response.done", event
+        assert len(heard) == pytest.approx(ANSWER_MS * 48, abs=20 * 48)
+
+    with serving(brain) as relay:
         run(job)
 
 
