@@ -7,10 +7,11 @@ import asyncio
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from menura.audio.block import Samples
 from menura.channels.patch import Patch
 from menura.channels.sources import generate
-from menura.dsp.chain import Chain
 from menura.dsp.delay import Chorus, Echo
 from menura.dsp.oscillator import Noise, Oscillator
 from menura.dsp.reverb import Reverb
@@ -23,6 +24,11 @@ SECONDS = 12.0
 def amplifier(sound: Samples, control: Samples) -> Samples:
     """A control of −0.5…0.5 opens and closes the sound."""
     return sound * (0.5 + control)
+
+
+def both_sides(left: Samples, right: Samples) -> Samples:
+    """Two mono sounds as one in stereo."""
+    return np.concatenate([left, right], axis=1)
 
 
 def wire(target: Path, seconds: float = SECONDS) -> Patch:
@@ -45,9 +51,12 @@ def wire(target: Path, seconds: float = SECONDS) -> Patch:
     patch.source(generate(Noise(RATE, level=0.2), seconds), to="noise")
     patch.stage("noise", Sweep(RATE, freq_hz=900.0, q=8.0, octaves=1.0, lfo_hz=0.1, kind="band_pass"), to="wind")
 
-    # all of it in stereo, wide and far, never above full scale
-    patch.mix({"filtered": 0.5, "echoing": 0.35, "wind": 0.5}, RATE, 2, to="dry")
-    patch.stage("dry", Chain([Chorus(RATE, 2), Reverb(RATE, 2)]), to="wet")
+    # all of it to two sides, which drift apart, and far away; never above full scale
+    patch.mix({"filtered": 0.5, "echoing": 0.35, "wind": 0.5}, RATE, to="dry")
+    patch.stage("dry", Chorus(RATE, rate_hz=0.7, delay_ms=14.0), to="left")
+    patch.stage("dry", Chorus(RATE, rate_hz=0.9, delay_ms=19.0), to="right")
+    patch.combine(["left", "right"], both_sides, RATE, to="wide")
+    patch.stage("wide", Reverb(RATE, 2), to="wet")
     patch.mix(["wet"], RATE, 2, limit=True, to="master")
     patch.record("master", target, format="pcm_s16le")
     return patch
