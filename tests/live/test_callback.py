@@ -12,6 +12,7 @@ from menura.errors import ConfigError, FormatError, MenuraError
 from menura.live.callback import StageCallback
 from menura.live.simple_rvc import SimpleStage
 from tests.listen import clicks, f0_track, median_f0
+from tests.neural.rvc import FIXTURES
 from tests.streaming import Case, prove_cuts, prove_finite, prove_latency, prove_reset, prove_silence
 from tests.utterances import speech
 
@@ -299,6 +300,66 @@ def test_settings_that_cannot_be_are_refused(settings):
 def test_callback_settings_that_cannot_be_are_refused(settings):
     with pytest.raises(ConfigError):
         ready().create_audio_callback(AudioCallbackConfig(**settings))
+
+
+# --- with a model
+
+
+@pytest.fixture(scope="module")
+def model():
+    rvc = RVC(
+        GUIConfig(
+            pth_path=str(FIXTURES / "v2_48k_f0.pth"),
+            hubert_path=str(FIXTURES / "hubert_tiny768"),
+            rmvpe_path=str(FIXTURES / "rmvpe_tiny.pt"),
+            index_path=str(FIXTURES / "added_IVF8_Flat_nprobe_1_rand_v2.index"),
+            block_time=0.12,
+            extra_time=0.4,
+            n_cpu=1,
+        )
+    )
+    told = []
+    rvc.load(lambda done, text: told.append((done, text)))
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (1.0, "ready")
+    return rvc
+
+
+def test_a_loaded_model_speaks(model):
+    assert (model.is_ready(), model.model_loaded, model.hubert_loaded) == (True, True, True)
+    model.start_enhanced_stream(AudioCallbackConfig(sample_rate=44_100, block_size=1024, crossfade_samples=128))
+    x = speech(48_000, "am_michael")[:44_100, 0]
+    parts = [model.process_stream_chunk(x[at : at + 1024]) for at in range(0, len(x), 1024)]
+    assert 150.0 < 1000.0 * model.stream_latency / 44_100 < 250.0
+    model.change(pitch=4.0, index_rate=0.5, protect=0.33, rms_mix_rate=0.25, formant=1.0)
+    parts += [model.process_stream_chunk(x), model.stop_stream()[:, 0]]
+    y = np.concatenate(parts)
+    assert len(y) == 2 * len(x) + len(parts[-1])
+    assert np.all(np.isfinite(y))
+    assert np.sqrt(np.mean(y**2)) > 1e-3
+
+
+def test_a_change_that_cannot_be_changes_nothing(model):
+    before = model.config
+    for settings, says in (
+        ({"pitch": 99}, "pitch"),
+        ({"index_rate": -1}, "index_rate"),
+        ({"speaker_id": 1000}, "speakers"),
+        ({"colour": 1}, "colour"),
+        ({"block_time": 0}, "block_time"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            model.change(**settings)
+    assert model.config == before
+
+
+def test_a_model_that_is_none_is_told_and_the_one_before_stays(model):
+    rvc = RVC(GUIConfig(pth_path=str(FIXTURES / "rmvpe_tiny.pt")))
+    with pytest.raises(MenuraError, match="RMVPE"):
+        rvc.load()
+    assert not rvc.is_ready()
+    with pytest.raises(ConfigError, match="pth_path"):
+        RVC().load()
 
 
 def test_simple_rvc_needs_no_weights():

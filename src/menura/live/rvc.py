@@ -1,18 +1,29 @@
 """RVC: a voice model behind audio callbacks and streams."""
 
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from menura.audio.block import silence
-from menura.errors import StateError
+from menura.dsp.stage import Stage
+from menura.errors import ConfigError, StateError
 from menura.live.callback import AudioCallback, AudioCallbackConfig, StageCallback, writable
 from menura.live.simple_rvc import SimpleRVC, SimpleStage, parameters_of
+from menura.neural.options import RuntimeOptions
+from menura.neural.stream.model import RvcModel
+from menura.neural.stream.settings import RvcSettings
+from menura.neural.stream.shape import StreamShape
+from menura.neural.stream.stage import RvcStage
 from menura.units import frames_to_ms
+from menura.voices.rvc import load_rvc
 
 __all__ = ["RVC", "GUIConfig"]
+
+FRAME_MS = 10.0
 
 
 @dataclass(slots=True)
@@ -24,12 +35,36 @@ class GUIConfig:
         index_path: Its feature index, ``.index``; may be missing.
         pitch: Semitones.
         formant: Semitones.
+        index_rate: Share of the index's features, 0…1.
+        rms_mix_rate: 1 leaves the model's loudness, 0 takes the speaker's.
+        protect: Below 0.5 consonants are protected from the index.
+        threshold: RMS level below which the speaker is taken for silent, dBFS.
+        speaker_id: Of the voice's speakers.
+        f0method: ``rmvpe``, or ``tracker``, which needs no model.
+        block_time: New audio for each computation, s.
+        extra_time: What the model hears before it, s.
+        hubert_path: The content model; by default the one that ``menura models pull`` has got.
+        rmvpe_path: RMVPE's, as that.
+        provider: Where networks run: ``cpu``, ``cuda``, …
+        n_cpu: Threads of a computation; 0 for as many as there are cores.
     """
 
     pth_path: str = ""
     index_path: str = ""
     pitch: float = 0.0
     formant: float = 0.0
+    index_rate: float = 0.0
+    rms_mix_rate: float = 1.0
+    protect: float = 0.5
+    threshold: float = -60.0
+    speaker_id: int = 0
+    f0method: str = "rmvpe"
+    block_time: float = 0.25
+    extra_time: float = 1.0
+    hubert_path: str = ""
+    rmvpe_path: str = ""
+    provider: str = "cpu"
+    n_cpu: int = 0
 
     def check(self) -> None:
         """See that every value is one it can have.
@@ -38,6 +73,33 @@ class GUIConfig:
             ConfigError: One is not; the text names it.
         """
         parameters_of(self.pitch, self.formant)
+        self.settings()
+        self.shape(1)
+        self.options()
+
+    def settings(self) -> RvcSettings:
+        """What may change while it runs."""
+        return RvcSettings(
+            key_st=self.pitch,
+            formant_st=self.formant,
+            index_rate=self.index_rate,
+            protect=self.protect,
+            rms_mix_rate=self.rms_mix_rate,
+            gate_db=self.threshold,
+            speaker=self.speaker_id,
+        )
+
+    def shape(self, fade: int) -> StreamShape:
+        """How a stream is cut, with so many frames of fade."""
+        for name in ("block_time", "extra_time"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value <= 30.0:
+                raise ConfigError(f"{name} must be above 0, at most 30 s, not {value!r}")
+        return StreamShape.of(1000.0 * self.block_time, 1000.0 * self.extra_time, fade=fade)
+
+    def options(self) -> RuntimeOptions:
+        """Where networks run."""
+        return RuntimeOptions(provider=self.provider, threads=self.n_cpu)  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -82,8 +144,39 @@ class RVC:
         self.config.check()
         self.model_loaded = self.hubert_loaded = False
         self.audio_callback: AudioCallback | None = None
+        self._model: RvcModel | None = None
         self._lock = threading.RLock()
         self._stream: _Stream | None = None
+
+    def load(self, progress: Callable[[float, str], Any] | None = None) -> None:
+        """Load the models that the config names; takes seconds, so a window or an event loop calls it in a thread.
+
+        Args:
+            progress: Called with what is done, 0…1, and what is next.
+
+        Raises:
+            ModelError: A file is missing, damaged, unsafe or of another kind; the text says which and what to do.
+            ConfigError: This machine lacks the provider, or the voice the speaker.
+            MissingExtraError: The runtime is not installed.
+        """
+        config, tell = self.config, progress or (lambda done, text: None)
+        if not config.pth_path:
+            raise ConfigError("pth_path: name the voice to load")
+        tell(0.0, "loading")
+        model = load_rvc(
+            config.pth_path,
+            config.index_path or None,
+            content=config.hubert_path or None,
+            pitch=config.f0method,
+            pitch_model=config.rmvpe_path or None,
+            options=config.options(),
+            progress=tell,
+        )
+        model.synthesizer.speaker(config.speaker_id)
+        with self._lock:
+            self._model = model
+            self.model_loaded = self.hubert_loaded = True
+        tell(1.0, "ready")
 
     def is_ready(self) -> bool:
         """Whether both models are loaded."""
@@ -102,7 +195,7 @@ class RVC:
 
     @pitch.setter
     def pitch(self, value: float) -> None:
-        self._turn(value, self.config.formant)
+        self.change(pitch=value)
 
     @property
     def formant(self) -> float:
@@ -111,19 +204,33 @@ class RVC:
 
     @formant.setter
     def formant(self, value: float) -> None:
-        self._turn(self.config.pitch, value)
+        self.change(formant=value)
 
-    def _turn(self, pitch: float, formant: float) -> None:
-        parameters_of(pitch, formant)
+    def change(self, **settings: Any) -> None:
+        """Change settings of the config. Those of the sound are heard at once, without a click; paths, times and
+        provider count for the next :meth:`load` or stream.
+
+        Raises:
+            ConfigError: There is no such setting, or it cannot have this value; nothing was changed.
+        """
+        known = {field.name for field in fields(GUIConfig)}
+        if unknown := sorted(set(settings) - known):
+            raise ConfigError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
         with self._lock:
-            self.config.pitch, self.config.formant = float(pitch), float(formant)
+            config = replace(self.config, **settings)
+            config.check()
+            if self._model is not None:
+                self._model.synthesizer.speaker(config.speaker_id)
+            self.config = config
             for stage in self._running():
-                stage.turn(pitch, formant)
+                if isinstance(stage, RvcStage):
+                    stage.set(config.settings())
+                elif isinstance(stage, SimpleStage):
+                    stage.turn(config.pitch, config.formant)
 
-    def _running(self) -> list[SimpleStage]:
+    def _running(self) -> list[Stage]:
         callbacks = [self.audio_callback, self._stream and self._stream.callback]
-        stages = [callback.stage for callback in callbacks if isinstance(callback, StageCallback)]
-        return [stage for stage in stages if isinstance(stage, SimpleStage)]
+        return [callback.stage for callback in callbacks if isinstance(callback, StageCallback)]
 
     # --- callbacks
 
@@ -138,7 +245,13 @@ class RVC:
         config.check()
         with self._lock:
             self._check_ready()
-            return SimpleRVC(self.config.pitch, self.config.formant, tgt_sr=config.sample_rate).callback(config)
+            if self._model is None:
+                return SimpleRVC(self.config.pitch, self.config.formant, tgt_sr=config.sample_rate).callback(config)
+            fade_ms = frames_to_ms(config.crossfade_samples, config.sample_rate) if config.enable_crossfade else 0.0
+            shape = self.config.shape(max(1, round(fade_ms / FRAME_MS)))
+            settings = self.config.settings()
+            stage = RvcStage(self._model, config.sample_rate, config.channels, shape=shape, settings=settings)
+            return StageCallback(stage, config.channels)
 
     def set_audio_callback(self, callback: AudioCallback) -> None:
         """Use this callback: one of :meth:`create_audio_callback`, or any function ``(input, output)``.

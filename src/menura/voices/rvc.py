@@ -1,6 +1,6 @@
 """Voices that are models: their files found, read and loaded once, however many sessions speak with them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ def load_rvc(
     pitch: str = "rmvpe",
     pitch_model: str | Path | None = None,
     options: RuntimeOptions | None = None,
+    progress: Callable[[float, str], Any] | None = None,
 ) -> RvcModel:
     """Load a voice and what it needs.
 
@@ -65,6 +66,7 @@ def load_rvc(
         pitch: ``rmvpe``, or ``tracker``, which needs no model.
         pitch_model: RMVPE's file, as ``content``.
         options: Where networks run.
+        progress: Called with what is done, 0…1, and what is next.
 
     Raises:
         ModelError: A file is missing, damaged, unsafe or of another kind; the text says which and what to do.
@@ -73,12 +75,16 @@ def load_rvc(
     options = options or RuntimeOptions()
     if pitch not in PITCH_METHODS:
         raise ConfigError(f"pitch must be one of {', '.join(PITCH_METHODS)}, not {pitch!r}")
+    tell = progress or (lambda done, text: None)
+    tell(0.0, "the voice")
     synthesizer = _once(("voice", _mark(model), options), lambda: _synthesizer(model, options))
     version = synthesizer.config.version
     content_path = base_model("content") if content is None else content
+    tell(0.3, "the content model")
     listener = _once(
         ("content", version, _mark(content_path), options), lambda: _content(content_path, version, options)
     )
+    tell(0.7, "the pitch model")
     finder: PitchFinder | None = None
     if synthesizer.config.f0:
         finder = _finder(pitch, pitch_model, options)
@@ -127,7 +133,7 @@ def _finder(pitch: str, path: str | Path | None, options: RuntimeOptions) -> Pit
     return finder
 
 
-def make_rvc(  # noqa: PLR0913 - all by name
+def make_rvc(
     rate: int,
     channels: int = 1,
     *,
