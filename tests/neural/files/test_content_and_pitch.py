@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from menura.errors import DamagedModelError, FileError, ModelError, UnsupportedModelError
+from menura.errors import DamagedModelError, FileError, ModelError, UnsafeModelError, UnsupportedModelError
 from menura.neural.files.checkpoint import read_checkpoint
 from menura.neural.files.hubert import _layout, _renamed, read_hubert
 from menura.neural.files.hubert_sizes import _written_strides
@@ -168,3 +168,25 @@ def test_fcpes_sizes_come_from_its_weights_and_its_settings() -> None:
     for model in ({"f0_min": "x"}, {"f0_min": 1e300}, {"n_heads": -1}, {"n_heads": True}):
         with pytest.raises(ModelError):
             read_fcpe(fcpe(model=model))
+
+
+def test_names_in_errors_are_short_and_printable(tmp_path: Path) -> None:
+    shutil.copy(RVC / "hubert_tiny" / "model.safetensors", tmp_path / "a\x1b[31m.safetensors")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "\x1b[31m" * 999}))
+    with pytest.raises(UnsupportedModelError) as caught:
+        read_hubert(tmp_path / "a\x1b[31m.safetensors")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+    twice = {
+        "encoder.layers.9.fc1.\x1b": np.zeros(1),
+        "encoder.layers.9.feed_forward.intermediate_dense.\x1b": np.zeros(1),
+    }
+    with pytest.raises(DamagedModelError) as caught_twice:
+        read_hubert(checkpoint({"model": {**tiny(), **twice}}), heads=4)
+    assert str(caught_twice.value).isprintable()
+
+
+def test_a_content_model_that_claims_thousands_of_layers_is_refused_at_once() -> None:
+    many = {f"encoder.layers.{i}.self_attn.q_proj.weight": np.zeros(1, np.float16) for i in range(1500)}
+    with pytest.raises(UnsafeModelError, match="layers"):
+        read_hubert(checkpoint({"model": {**tiny(), **many}}), heads=4)

@@ -204,3 +204,13 @@ def test_an_index_stays_in_its_file(tmp_path: Path) -> None:
     ours = read_index(path)
     assert ours.search(vectors(2, 256))[1].shape == (2, 8)
     assert len(ours._view) == path.stat().st_size
+
+
+def test_an_index_of_more_lists_than_any_has_is_refused_before_it_takes_memory() -> None:
+    lists = 1 << 20
+    header = struct.pack("<iqqqBi", 1, 0, 0, 0, 1, 1)
+    data = b"IwFl" + header + struct.pack("<QQ", lists, 1) + b"IxF2" + struct.pack("<iqqqBi", 1, lists, 0, 0, 1, 1)
+    data += struct.pack("<Q", lists) + bytes(4 * lists) + b"\0" + bytes(8) + b"ilar" + struct.pack("<QQ", lists, 4)
+    data += b"sprs" + bytes(8)
+    with pytest.raises(UnsafeModelError, match="lists"):
+        read_index(data)

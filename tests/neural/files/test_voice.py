@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from menura.errors import DamagedModelError, UnsupportedModelError
+from menura.errors import DamagedModelError, UnsafeModelError, UnsupportedModelError
 from menura.neural.files.checkpoint import read_checkpoint
 from menura.neural.files.inspect import inspect_model
 from menura.neural.files.kinds import ModelKind, kind_of
-from menura.neural.files.voice import read_voice
+from menura.neural.files.voice import _voice, read_voice
 from menura.neural.files.weights import fold_weight_norm
 from tests.neural.model_files import RVC, checkpoint, random_voice, voice_config
 
@@ -176,3 +176,28 @@ def test_inspect_tells_a_voice_without_its_weights(tmp_path: Path) -> None:
     broken = tmp_path / "refine.pth"
     broken.write_bytes(changed(lambda v: v.update(vocoder="RefineGAN")))
     assert "RefineGAN" in inspect_model(broken).problem
+
+
+@pytest.mark.parametrize("change", [
+    lambda w: w.update({f"flow.flows.{i}.pre.weight": w["emb_g.weight"] for i in range(9000)}
+                       | {f"flow.flows.0.enc.in_layers.{i}.weight": w["emb_g.weight"] for i in range(9000)}),
+    lambda w: w.update({f"enc_p.encoder.attn_layers.{i}.conv_q.weight": w["emb_g.weight"] for i in range(1500)}),
+])  # fmt: skip
+def test_a_voice_that_claims_thousands_of_layers_is_refused_at_once(change: Callable[[dict[str, Any]], object]) -> None:
+    value = random_voice(SMALL)
+    change(value["weight"])
+    with pytest.raises(UnsafeModelError, match=r"more than .* layers"):
+        _voice(value)
+
+
+def test_a_table_of_weights_alone_is_told_that_its_config_is_missing() -> None:
+    with pytest.raises(DamagedModelError, match="no config"):
+        read_voice(checkpoint(random_voice(SMALL)["weight"]))
+
+
+def test_a_voice_needs_its_file_no_longer_once_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "voice.pth"
+    path.write_bytes((RVC / "v2_48k_f0.pth").read_bytes())
+    voice = read_voice(path)
+    path.write_bytes(b"")
+    assert all(np.isfinite(weight).all() for weight in voice.weights.values())

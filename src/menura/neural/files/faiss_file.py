@@ -38,6 +38,7 @@ _FLAT = (b"IxF2", b"IxFl")
 _INNER_PRODUCT, _L2 = 0, 1
 _WIDEST = 1 << 14
 _ARRAY_MAP = 1
+_MOST_LISTS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,8 @@ def _inverted(cursor: _Cursor) -> FaissFile:
         raise UnsupportedModelError("the index finds its lists in an unusual way: train it again in RVC")
     if _header(cursor) != (dimensions, lists):
         raise DamagedModelError("the index has other centroids than lists: fetch the file again")
+    if lists > _MOST_LISTS:
+        raise UnsafeModelError(f"the index has {lists} lists: no voice's has more than {_MOST_LISTS}")
     centroids = _flat(cursor, dimensions, lists)
     _direct_map(cursor)
     places = _lists(cursor, lists, dimensions)

@@ -16,7 +16,7 @@ from menura.neural.files.checkpoint import read_opened
 from menura.neural.files.hubert_sizes import hubert_sizes
 from menura.neural.files.kinds import ModelKind, kind_of, table_of
 from menura.neural.files.opaque import Opaque
-from menura.neural.files.source import ModelSource, open_source
+from menura.neural.files.source import ModelSource, open_source, shown
 from menura.neural.files.weights import Arrays, fold_weight_norm, only_arrays, single
 from menura.neural.nets.config import HubertConfig
 
@@ -134,7 +134,7 @@ def _renamed(stored: Arrays) -> Arrays:
                 new = re.sub(pattern, template, new)
                 break
         if new in made:
-            raise DamagedModelError(f"weight {new} is there twice, under two names")
+            raise DamagedModelError(f"weight {shown(new)} is there twice, under two names")
         made[new] = array
     return made
 
@@ -174,7 +174,7 @@ def _beside(path: Path) -> Mapping[str, Any]:
     if not isinstance(config, dict):
         raise DamagedModelError("config.json beside it is no dictionary: fetch it again")
     if config.get("model_type", "hubert") != "hubert":
-        raise UnsupportedModelError(f"config.json beside it says {config['model_type']!r}: a HuBERT is needed here")
+        raise UnsupportedModelError(f"config.json beside it is of {shown(config['model_type'])}: a HuBERT is needed")
     return config
 
 

@@ -7,14 +7,14 @@ from typing import Any
 from numpy.typing import NDArray
 
 from menura.errors import DamagedModelError, UnsupportedModelError
-from menura.neural.files.weights import need_shape
+from menura.neural.files.source import shown
+from menura.neural.files.weights import count_layers, need_shape
 from menura.neural.nets.config import HubertConfig
 
 __all__ = ["hubert_sizes"]
 
 _USUAL_STRIDES = (5, 2, 2, 2, 2, 2, 2)
 _USUAL_HEAD = 64
-_MOST_LAYERS = 1000
 _LARGEST_STRIDE = 100
 
 
@@ -32,7 +32,7 @@ def hubert_sizes(stored: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]
     """
     shapes = [
         need_shape(stored, f"feature_extractor.conv_layers.{index}.conv.weight", 3)
-        for index in range(max(1, _count(stored, "feature_extractor.conv_layers.{}.conv.weight")))
+        for index in range(max(1, count_layers(stored, "feature_extractor.conv_layers.{}.conv.weight")))
     ]
     hidden, _ = need_shape(stored, "feature_projection.projection.weight", 2)
     _, group, pos_kernel = need_shape(stored, "encoder.pos_conv_embed.conv.weight", 3)
@@ -41,7 +41,7 @@ def hubert_sizes(stored: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]
         hidden=hidden,
         intermediate=need_shape(stored, "encoder.layers.0.feed_forward.intermediate_dense.weight", 2)[0],
         heads=heads or _heads(settings, hidden),
-        layers=_count(stored, "encoder.layers.{}.attention.q_proj.weight"),
+        layers=count_layers(stored, "encoder.layers.{}.attention.q_proj.weight"),
         conv_dim=tuple(shape[0] for shape in shapes),
         conv_kernel=tuple(shape[2] for shape in shapes),
         conv_stride=_strides(settings, len(shapes)),
@@ -53,10 +53,6 @@ def hubert_sizes(stored: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]
         pre_norm=_pre_norm(settings, layered),
         projection=need_shape(stored, "final_proj.weight", 2)[0] if "final_proj.weight" in stored else 0,
     )
-
-
-def _count(stored: Mapping[str, Any], name: str) -> int:
-    return next(index for index in range(_MOST_LAYERS) if name.format(index) not in stored)
 
 
 def _heads(settings: Mapping[str, Any], hidden: int) -> int:
@@ -72,7 +68,7 @@ def _heads(settings: Mapping[str, Any], hidden: int) -> int:
 def _eps(settings: Mapping[str, Any]) -> float:
     value = settings.get("layer_norm_eps", 1e-5)
     if not isinstance(value, float) or not 0 < value < 1:
-        raise DamagedModelError(f"its settings have a layer_norm_eps of {value!r}")
+        raise DamagedModelError(f"its settings have a layer_norm_eps of {shown(value)}")
     return value
 
 

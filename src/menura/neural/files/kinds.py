@@ -55,8 +55,8 @@ _TESTS: tuple[tuple[ModelKind, Test], ...] = (
     (ModelKind.FCPE, _has("cent_table", "input_stack.0.weight")),
     (ModelKind.UVR, _begins("stg1_low_band_net.")),
     (ModelKind.LIGHTNING, lambda top, keys: "pytorch-lightning_version" in top),
-    (ModelKind.VOICE, lambda top, keys: "config" in top and _rvc(keys)),
-    (ModelKind.RVC_TRAINING, lambda top, keys: _rvc(keys)),
+    (ModelKind.RVC_TRAINING, lambda top, keys: "model" in top and "config" not in top and _rvc(keys)),
+    (ModelKind.VOICE, lambda top, keys: _rvc(keys)),
 )
 """In this order: the first that holds decides."""
 

@@ -11,12 +11,11 @@ from menura.errors import DamagedModelError, ModelError, UnsupportedModelError
 from menura.neural.files.checkpoint import read_opened
 from menura.neural.files.kinds import ModelKind, kind_of, table_of
 from menura.neural.files.source import ModelSource, open_source
-from menura.neural.files.weights import Arrays, fold_weight_norm, need_shape, only_arrays, single
+from menura.neural.files.weights import Arrays, count_layers, fold_weight_norm, need_shape, only_arrays, single
 from menura.neural.nets.config import RmvpeConfig
 
 __all__ = ["FcpeCheckpoint", "FcpeConfig", "RmvpeCheckpoint", "fcpe_parts", "read_fcpe", "read_rmvpe", "rmvpe_parts"]
 
-_MOST_LAYERS = 1000
 _Number = TypeVar("_Number", int, float)
 
 
@@ -129,9 +128,9 @@ def _stored(value: Any) -> Arrays:
 
 
 def _rmvpe_sizes(stored: Arrays) -> RmvpeConfig:
-    levels = _count(stored, "unet.encoder.layers.{}.conv.0.conv.0.weight")
-    inter = _count(stored, "unet.intermediate.layers.{}.conv.0.conv.0.weight")
-    recurrent = _count(stored, "fc.0.gru.weight_ih_l{}")
+    levels = count_layers(stored, "unet.encoder.layers.{}.conv.0.conv.0.weight")
+    inter = count_layers(stored, "unet.intermediate.layers.{}.conv.0.conv.0.weight")
+    recurrent = count_layers(stored, "fc.0.gru.weight_ih_l{}")
     bins, width = need_shape(stored, "fc.1.weight" if recurrent else "fc.0.weight", 2)
     hidden = need_shape(stored, "fc.0.gru.weight_hh_l0", 2)[1] if recurrent else 1
     if recurrent:
@@ -139,7 +138,7 @@ def _rmvpe_sizes(stored: Arrays) -> RmvpeConfig:
     if not levels or not inter or width % 3:
         raise DamagedModelError("it lacks levels of its network: the file is no complete model")
     return RmvpeConfig(
-        blocks=_count(stored, "unet.encoder.layers.0.conv.{}.conv.0.weight"),
+        blocks=count_layers(stored, "unet.encoder.layers.0.conv.{}.conv.0.weight"),
         levels=levels,
         inter_levels=inter,
         channels=need_shape(stored, "unet.encoder.layers.0.conv.0.conv.0.weight", 4)[0],
@@ -148,10 +147,6 @@ def _rmvpe_sizes(stored: Arrays) -> RmvpeConfig:
         bins=bins,
         mels=width // 3,
     )
-
-
-def _count(stored: Mapping[str, Any], name: str) -> int:
-    return next(index for index in range(_MOST_LAYERS) if name.format(index) not in stored)
 
 
 def read_fcpe(source: ModelSource) -> FcpeCheckpoint:
@@ -186,7 +181,7 @@ def fcpe_parts(value: Any, *, values: bool = True) -> tuple[FcpeConfig, Arrays]:
 def _fcpe_sizes(stored: Arrays, told: Mapping[Any, Any]) -> FcpeConfig:
     hidden, mels, _ = need_shape(stored, "input_stack.0.weight", 3)
     model, mel = _part(told, "model"), _part(told, "mel")
-    layers = _count(stored, "net.encoder_layers.{}.norm.weight")
+    layers = count_layers(stored, "net.encoder_layers.{}.norm.weight")
     if not layers:
         raise DamagedModelError("it lacks layers of its network: the file is no complete model")
     usual = FcpeConfig()

@@ -17,6 +17,7 @@ ModelSource = str | PathLike[str] | bytes | bytearray | memoryview
 
 _MIB = 1 << 20
 _LARGEST = 32 << 30
+_SMALL = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,13 @@ class Source:
             raise UnsafeModelError(f"{self.name}: needs more memory than there is") from error
 
 
-def open_source(source: ModelSource) -> Source:
+def open_source(source: ModelSource, *, stays: bool = True) -> Source:
     """Open a model file, or take its bytes.
+
+    Args:
+        source: A path, or a file's bytes.
+        stays: The file stays as it is while its arrays are in use, so that it may be mapped. False: a file of up to
+            256 MiB is read into memory; whoever shortens it meanwhile does no harm.
 
     Raises:
         FileError: It does not exist, is no ordinary file or cannot be opened.
@@ -67,7 +73,7 @@ def open_source(source: ModelSource) -> Source:
         return Source("the model", view)
     path = Path(fspath(source))
     try:
-        return Source(path.name, _mapped(path))
+        return Source(shown(path.name), _content(path, stays))
     except OSError as error:
         if isinstance(error, FileError):
             raise
@@ -76,7 +82,7 @@ def open_source(source: ModelSource) -> Source:
         raise FileError(f"{shown(path)}: is no path") from error
 
 
-def _mapped(path: Path) -> memoryview:
+def _content(path: Path, stays: bool) -> memoryview:
     if not stat.S_ISREG(path.stat().st_mode):
         raise FileError(f"{path}: is not a file")
     with path.open("rb") as file:
@@ -85,6 +91,9 @@ def _mapped(path: Path) -> memoryview:
             raise DamagedModelError(f"{path.name}: the file is empty (0 bytes): fetch it again")
         if size > _LARGEST:
             raise UnsafeModelError(f"{path.name}: {size >> 30} GiB is larger than any model: the limit is 32 GiB")
+        if not stays and size <= _SMALL:
+            file.seek(0)
+            return memoryview(file.read(size))
         return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from menura.errors import DamagedModelError, UnsupportedModelError
+from menura.errors import DamagedModelError, UnsafeModelError, UnsupportedModelError
 from menura.neural.files.checkpoint import read_opened
 from menura.neural.files.kinds import ModelKind, kind_of, table_of
 from menura.neural.files.source import ModelSource, open_source, shown
 from menura.neural.files.voice_layout import voice_layout
 from menura.neural.files.voice_sizes import voice_sizes
-from menura.neural.files.weights import Arrays, fold_weight_norm, only_arrays, single
+from menura.neural.files.weights import MOST_LAYERS, Arrays, count_layers, fold_weight_norm, only_arrays, single
 from menura.neural.nets.config import SynthesizerConfig
 
 __all__ = ["VoiceCheckpoint", "read_voice", "voice_parts", "voice_words"]
@@ -60,7 +60,7 @@ def read_voice(source: ModelSource) -> VoiceCheckpoint:
         DamagedModelError: It is cut short, lacks weights, or contradicts itself.
         UnsupportedModelError: It is something else, or a voice with a decoder of another kind; the text says what.
     """
-    opened = open_source(source)
+    opened = open_source(source, stays=False)
     with opened.errors():
         return _voice(read_opened(opened))
 
@@ -122,8 +122,9 @@ def _flow(stored: Mapping[str, Any]) -> tuple[list[int], int]:
     couplings = sorted(int(match[1]) for match in found if match)
     if not couplings:
         raise DamagedModelError("weight flow.flows.0.pre.weight is missing: the file is no complete voice")
-    start = f"flow.flows.{couplings[0]}.enc.in_layers."
-    return couplings, sum(1 for name in stored if name.startswith(start) and name.endswith(".weight"))
+    if len(couplings) > MOST_LAYERS:
+        raise UnsafeModelError(f"it has more than {MOST_LAYERS} layers of one kind: no network has")
+    return couplings, count_layers(stored, f"flow.flows.{couplings[0]}.enc.in_layers.{{}}.weight")
 
 
 def _check(stored: Mapping[str, NDArray[Any]], layout: Mapping[str, tuple[int | None, ...]]) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from menura.errors import DamagedModelError, UnsupportedModelError
 from menura.neural.files.source import shown
-from menura.neural.files.weights import need_shape
+from menura.neural.files.weights import count_layers, need_shape
 from menura.neural.nets.config import SynthesizerConfig
 
 __all__ = ["voice_sizes"]
@@ -17,7 +17,6 @@ _RESBLOCK, _KERNELS, _DILATIONS, _RATES, _UP_KERNELS, _RATE = 9, 10, 11, 12, 14,
 _VERSIONS = {256: "v1", 768: "v2"}
 _RATES_HZ = range(8_000, 192_001)
 _LARGEST = 1 << 16
-_MOST_LAYERS = 1000
 
 
 def voice_sizes(value: Mapping[Any, Any], stored: Mapping[str, NDArray[Any]]) -> SynthesizerConfig:
@@ -52,7 +51,7 @@ def voice_sizes(value: Mapping[Any, Any], stored: Mapping[str, NDArray[Any]]) ->
         hidden=hidden,
         filter=filters,
         heads=max(1, hidden // head),
-        layers=_count(stored, "enc_p.encoder.attn_layers.{}.conv_q.weight"),
+        layers=count_layers(stored, "enc_p.encoder.attn_layers.{}.conv_q.weight"),
         kernel=kernel,
         resblock=resblock if len(resblock) == 1 else shown(resblock, 8),
         resblock_kernels=_integers(fields[_KERNELS], "residual kernels"),
@@ -89,10 +88,6 @@ def _dilations(value: Any) -> tuple[tuple[int, ...], ...]:
     if not isinstance(value, list | tuple) or not 0 < len(value) <= 16:
         raise DamagedModelError("its config has no list of dilations")
     return tuple(_integers(row, "dilations") for row in value)
-
-
-def _count(stored: Mapping[str, Any], name: str) -> int:
-    return next(index for index in range(_MOST_LAYERS) if name.format(index) not in stored)
 
 
 def _rate(*told: Any) -> int:

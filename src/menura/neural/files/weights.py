@@ -1,18 +1,21 @@
 """Weights on their way from a checkpoint to a network: single precision, weight norm folded, every number finite."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from menura.errors import DamagedModelError, UnsupportedModelError
+from menura.errors import DamagedModelError, UnsafeModelError, UnsupportedModelError
 from menura.neural.files.source import shown
 
-__all__ = ["Arrays", "fold_weight_norm", "missing", "need_shape", "only_arrays", "single"]
+__all__ = ["MOST_LAYERS", "Arrays", "count_layers", "fold_weight_norm", "need_shape", "only_arrays", "single"]
 
 Arrays = dict[str, NDArray[Any]]
 """Tensors by name."""
+
+MOST_LAYERS = 200
+"""Of one kind in a network."""
 
 _NORMS = (
     (".weight_g", ".weight_v"),
@@ -116,9 +119,16 @@ def _product(length: NDArray[Any], direction: NDArray[Any]) -> NDArray[np.float3
     return wide
 
 
-def missing(arrays: Mapping[str, Any], names: Iterable[str]) -> list[str]:
-    """Those of ``names`` that are not there."""
-    return [name for name in names if name not in arrays]
+def count_layers(arrays: Mapping[str, Any], name: str) -> int:
+    """How many layers there are: ``name`` with 0, 1, … for its ``{}``, up to the first that is not there.
+
+    Raises:
+        UnsafeModelError: There are more than any network has.
+    """
+    for index in range(MOST_LAYERS):
+        if name.format(index) not in arrays:
+            return index
+    raise UnsafeModelError(f"it has more than {MOST_LAYERS} layers of one kind: no network has")
 
 
 def need_shape(arrays: Mapping[str, NDArray[Any]], name: str, dimensions: int) -> tuple[int, ...]:
