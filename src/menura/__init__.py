@@ -29,16 +29,22 @@ _HOME = {
     "Chain": "menura.dsp.chain",
     "ChannelManager": "menura.channels.manager",
     "ChannelOptions": "menura.channels.options",
+    "ChannelVoice": "menura.channels.voice",
     "Denoiser": "menura.dsp.denoise",
     "DirectAudioCapture": "menura.live.capture",
     "FastVADDetector": "menura.vad.fast",
     "Frontend": "menura.dsp.frontend",
     "GUIConfig": "menura.live.rvc",
+    "Gaps": "menura.channels.stages",
     "JitterBuffer": "menura.engine.jitter",
     "JitterConfig": "menura.engine.jitter_config",
     "LoudnessMeter": "menura.dsp.loudness",
     "LoudnessNormalizer": "menura.dsp.loudness",
     "MenuraError": "menura.errors",
+    "Mix": "menura.channels.mixing",
+    "Noise": "menura.dsp.oscillator",
+    "Oscillator": "menura.dsp.oscillator",
+    "Patch": "menura.channels.patch",
     "PitchShift": "menura.dsp.shift",
     "PlaybackPosition": "menura.engine.position",
     "Policy": "menura.channels.options",
@@ -49,6 +55,9 @@ _HOME = {
     "SimpleRVC": "menura.live.simple_rvc",
     "Stage": "menura.dsp.stage",
     "StreamFormat": "menura.audio.format",
+    "StreamMixer": "menura.channels.mixer",
+    "StreamRecorder": "menura.channels.recording",
+    "StreamStage": "menura.channels.stages",
     "Subscription": "menura.channels.subscription",
     "VADConfig": "menura.vad.config",
     "VADState": "menura.vad.config",
@@ -57,17 +66,27 @@ _HOME = {
     "Voice": "menura.voices.voice",
     "WebSocketRelay": "menura.server.relay",
     "apply_crossfade": "menura.dsp.fade",
+    "array_streams": "menura.channels.sources",
     "builtin_voices": "menura.voices.builtin",
+    "combine": "menura.channels.mixing",
     "convert": "menura.live.convert",
     "create_adaptive_engine": "menura.live.engine",
     "create_app": "menura.server.app",
     "create_audio_capture": "menura.live.capture_manager",
     "create_big_lane_engine": "menura.live.engine",
     "create_fast_lane_engine": "menura.live.engine",
+    "file_streams": "menura.channels.files",
     "find_voice": "menura.voices.builtin",
+    "generate": "menura.channels.sources",
     "list_audio_devices": "menura.live.capture_manager",
     "make_stage": "menura.voices.build",
+    "microphone": "menura.channels.sources",
+    "paced": "menura.channels.files",
+    "play": "menura.channels.sources",
+    "play_file": "menura.channels.files",
+    "process": "menura.channels.streaming",
     "read_audio": "menura.audio.files",
+    "record": "menura.channels.recording",
     "write_audio": "menura.audio.files",
 }
 
@@ -77,15 +96,25 @@ if TYPE_CHECKING:
     from menura.audio.format import AudioFormat, StreamFormat
     from menura.audio.stream import AudioStream
     from menura.channels.context import ProcessingContext
+    from menura.channels.files import file_streams, paced, play_file
     from menura.channels.manager import ChannelManager
+    from menura.channels.mixer import StreamMixer
+    from menura.channels.mixing import Mix, combine
     from menura.channels.options import ChannelOptions, Policy
+    from menura.channels.patch import Patch
+    from menura.channels.recording import StreamRecorder, record
+    from menura.channels.sources import array_streams, generate, microphone, play
+    from menura.channels.stages import Gaps, StreamStage
+    from menura.channels.streaming import process
     from menura.channels.subscription import Subscription
+    from menura.channels.voice import ChannelVoice
     from menura.client.connection import RealtimeConnectionManager
     from menura.dsp.chain import Chain
     from menura.dsp.denoise import Denoiser
     from menura.dsp.fade import apply_crossfade
     from menura.dsp.frontend import Frontend
     from menura.dsp.loudness import LoudnessMeter, LoudnessNormalizer
+    from menura.dsp.oscillator import Noise, Oscillator
     from menura.dsp.shift import PitchShift
     from menura.dsp.stage import Stage
     from menura.engine.buffer import AudioStreamBuffer
@@ -144,16 +173,22 @@ __all__ = [
     "Chain",
     "ChannelManager",
     "ChannelOptions",
+    "ChannelVoice",
     "Denoiser",
     "DirectAudioCapture",
     "FastVADDetector",
     "Frontend",
     "GUIConfig",
+    "Gaps",
     "JitterBuffer",
     "JitterConfig",
     "LoudnessMeter",
     "LoudnessNormalizer",
     "MenuraError",
+    "Mix",
+    "Noise",
+    "Oscillator",
+    "Patch",
     "PitchShift",
     "PlaybackPosition",
     "Policy",
@@ -163,6 +198,9 @@ __all__ = [
     "SimpleRVC",
     "Stage",
     "StreamFormat",
+    "StreamMixer",
+    "StreamRecorder",
+    "StreamStage",
     "Subscription",
     "VADConfig",
     "VADState",
@@ -171,17 +209,27 @@ __all__ = [
     "Voice",
     "WebSocketRelay",
     "apply_crossfade",
+    "array_streams",
     "builtin_voices",
+    "combine",
     "convert",
     "create_adaptive_engine",
     "create_app",
     "create_audio_capture",
     "create_big_lane_engine",
     "create_fast_lane_engine",
+    "file_streams",
     "find_voice",
+    "generate",
     "list_audio_devices",
     "make_stage",
+    "microphone",
+    "paced",
+    "play",
+    "play_file",
+    "process",
     "read_audio",
+    "record",
     "write_audio",
 ]
 

@@ -224,7 +224,7 @@ def message_reader(message_type: Any = None) -> Reader:
     adapter: TypeAdapter[Any] | None = None
     if kinds:
         try:
-            adapter = TypeAdapter(Union[kinds])  # noqa: UP007
+            adapter = TypeAdapter(Union[kinds])  # type: ignore[arg-type]  # noqa: UP007
         except PydanticSchemaGenerationError as error:
             names = " or ".join(kind.__name__ for kind in kinds)
             raise ConfigError(
