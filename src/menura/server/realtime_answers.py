@@ -19,6 +19,7 @@ from menura.protocol.realtime_server import AudioDelta
 from menura.server.realtime_voice import AnswerVoice, Place
 from menura.server.realtime_words import new_id
 from menura.server.relay_outbox import RelayOutbox
+from menura.units import frames_to_ms
 
 __all__ = ["Answers", "RealtimeOutbox"]
 
@@ -68,11 +69,13 @@ class _Entry:
 
     Attributes:
         place: Of its audio.
+        duration_ms: Of the provider's audio.
         texts: For the client; None while its audio is worked on.
     """
 
     place: Place | None
     texts: list[str] | None
+    duration_ms: float = 0.0
 
 
 class Answers:
@@ -127,8 +130,8 @@ class Answers:
 
     @property
     def waiting_ms(self) -> float:
-        """Deltas on which work is to be done count as 20 ms each: an estimate of what is behind."""
-        return 20.0 * self._pending
+        """Audio on which work is to be done."""
+        return sum(entry.duration_ms for entry in self._queue if entry.texts is None)
 
     @property
     def full(self) -> bool:
@@ -166,14 +169,15 @@ class Answers:
             _log.info("a provider's audio was left out: %s", error)
             return
         if not self._plain:
-            self._work(partial(self._worker.change, audio, place), place, event.event_id)
+            entry = _Entry(place, None, frames_to_ms(len(audio) // self.wire.frame_bytes, self.wire.rate))
+            self._work(partial(self._worker.change, audio, place), entry, event.event_id)
         elif audio:
             self._outbox.put_text(_delta(audio, place, event.event_id))
 
     def end(self, response_id: str) -> None:
         """An answer, or a part of it, has all its audio: what is held back of it comes now."""
         if not self._plain and not self._over:
-            self._work(self._worker.finish, Place(response_id, "", 0, 0), None)
+            self._work(self._worker.finish, _Entry(Place(response_id, "", 0, 0), None), None)
 
     def cut(self, response_id: str | None = None, item_id: str | None = None) -> None:
         """Nothing more is heard of a response, of an item, or of all that wait."""
@@ -200,8 +204,7 @@ class Answers:
 
     # --- the work
 
-    def _work(self, job: Callable[[], list[tuple[bytes, Place]]], place: Place, event_id: str | None) -> None:
-        entry = _Entry(place, None)
+    def _work(self, job: Callable[[], list[tuple[bytes, Place]]], entry: _Entry, event_id: str | None) -> None:
         self._queue.append(entry)
         self._pending += 1
         if self._pending >= MAX_PENDING:
@@ -211,7 +214,9 @@ class Answers:
             deltas: list[Delta] = []
             try:
                 if not self._over and entry.texts is None:
-                    deltas = [_delta(audio, at, event_id if at == place else None) for audio, at in job() if audio]
+                    deltas = [
+                        _delta(audio, at, event_id if at == entry.place else None) for audio, at in job() if audio
+                    ]
             finally:
                 with suppress(RuntimeError):  # the loop has ended
                     self._loop.call_soon_threadsafe(self._done, entry, deltas)

@@ -146,6 +146,8 @@ class RealtimeRelay(WebSocketRelay):
         step = form.bytes_for(PIECE_MS * form.rate // 1000)
         for i in range(0, len(audio), step):
             await self.handle_client_audio(audio if len(audio) <= step else audio[i : i + step])
+            if i and not i % (10 * step):
+                await asyncio.sleep(0)  # others shall not wait for a whole recording
             self._spoken = self._unsaid = True
             self._speaker.sent(frames_to_ms(min(step, len(audio) - i) // form.frame_bytes, form.rate))
             if self._speaker.ahead_ms > AHEAD_MS:
@@ -299,10 +301,12 @@ class RealtimeRelay(WebSocketRelay):
         if state is ConnectionState.CONNECTED:
             self._view.renew()
         elif state is ConnectionState.RECONNECTING:
-            self._silence("provider")
+            forgets = bool(self._items) and not self.options.connection.remember_items
+            if self._active or forgets:  # else the client misses nothing
+                self._silence("provider")
+                text = "The connection to the AI provider was lost and is being made again; it may not remember all"
+                self._answers.tell(error_event(text, "provider_reconnecting", SERVER))
             self._before = frozenset(self._items)
-            text = "The connection to the AI provider was lost and is being made again; it may not remember all"
-            self._answers.tell(error_event(text, "provider_reconnecting", SERVER))
         elif state is ConnectionState.FAILED:
             self._fail(self._error)
 
