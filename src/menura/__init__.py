@@ -52,6 +52,7 @@ _HOME = {
     "ProcessingMode": "menura.engine.config",
     "RVC": "menura.live.rvc",
     "RealtimeConnectionManager": "menura.client.connection",
+    "RealtimeRelay": "menura.server.realtime_relay",
     "SimpleRVC": "menura.live.simple_rvc",
     "Stage": "menura.dsp.stage",
     "StreamFormat": "menura.audio.format",
@@ -144,6 +145,7 @@ if TYPE_CHECKING:
     from menura.live.rvc import RVC, GUIConfig
     from menura.live.simple_rvc import SimpleRVC
     from menura.server.app import create_app
+    from menura.server.realtime_relay import RealtimeRelay
     from menura.server.relay import WebSocketRelay
     from menura.vad.config import VADConfig, VADState, VADType
     from menura.vad.fast import FastVADDetector
@@ -195,6 +197,7 @@ __all__ = [
     "ProcessingContext",
     "ProcessingMode",
     "RealtimeConnectionManager",
+    "RealtimeRelay",
     "SimpleRVC",
     "Stage",
     "StreamFormat",
