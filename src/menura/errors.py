@@ -14,6 +14,7 @@ __all__ = [
     "ConnectionLostError",
     "DamagedModelError",
     "DeviceError",
+    "DownloadError",
     "FileError",
     "FormatError",
     "LibraryError",
@@ -67,6 +68,12 @@ class DeviceError(MenuraError, OSError):
     """An audio device is missing, busy or lost."""
 
     code = "device_unavailable"
+
+
+class DownloadError(MenuraError, OSError):
+    """A file cannot be fetched, or is not the one that it should be."""
+
+    code = "download_failed"
 
 
 class FileError(MenuraError, OSError):

@@ -1,0 +1,174 @@
+"""Models that voices share, fetched once: verified before they are used, resumed where they were cut off."""
+
+import hashlib
+import os
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from menura import __version__
+from menura.errors import ConfigError, DownloadError, FileError
+from menura.voices.rvc import BASE_MODELS
+
+__all__ = ["MIRROR", "MODELS", "BaseModel", "pull"]
+
+MIRROR = "https://huggingface.co/lj1995/VoiceConversionWebUI/resolve/main"
+"""Where RVC's project keeps its own; ``MENURA_MODELS_URL`` names another place with the same files."""
+PIECE = 1 << 18
+TIMEOUT_S = 30.0
+Progress = Callable[[int, int], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A model that voices share.
+
+    Attributes:
+        name: What ``menura models pull`` calls it.
+        file: Its name on a mirror and here.
+        size: Bytes.
+        sha256: Of what is in it.
+        what: In a line.
+    """
+
+    name: str
+    file: str
+    size: int
+    sha256: str
+    what: str
+
+
+MODELS: Mapping[str, BaseModel] = {
+    model.name: model
+    for model in (
+        BaseModel(
+            "content",
+            BASE_MODELS["content"],
+            189_507_909,
+            "f54b40fd2802423a5643779c4861af1e9ee9c1564dc9d32f54f20b5ffba7db96",
+            "what is said (HuBERT, ContentVec's weights)",
+        ),
+        BaseModel(
+            "rmvpe",
+            BASE_MODELS["rmvpe"],
+            181_184_272,
+            "6d62215f4306e3ca278246188607209f09af3dc77ed4232efdd069798c4ec193",
+            "at which pitch (RMVPE)",
+        ),
+    )
+}
+
+
+def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progress | None = None) -> Path:
+    """Fetch a model, unless it is there. What was cut off goes on where it was.
+
+    Args:
+        model: Which.
+        folder: Where it is kept, under its name; made if it is not there.
+        mirror: ``http://`` or ``https://``, without the file's name.
+        progress: Called with bytes that are here, and all.
+
+    Returns:
+        Its path: whole, with the hash that is known of it.
+
+    Raises:
+        ConfigError: The mirror is no address.
+        DownloadError: It cannot be fetched, or is not the file that it should be; the text says what to do.
+        FileError: It cannot be kept.
+    """
+    if urlsplit(mirror).scheme not in ("http", "https"):
+        raise ConfigError(f"a mirror begins with http:// or https://, not {mirror!r}")
+    target, part = folder / model.file, folder / f"{model.file}.part"
+    tell = progress or (lambda done, size: None)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if target.exists() and target.stat().st_size == model.size and _hash(target).hexdigest() == model.sha256:
+            tell(model.size, model.size)
+            return target
+        _fetch(model, part, f"{mirror.rstrip('/')}/{quote(model.file)}", tell)
+        _verify(model, part)
+        part.replace(target)
+        _sync(folder)
+    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DownloadError(
+            f"cannot fetch {model.file}: {reason}. What came is kept: the same command goes on"
+        ) from error
+    except OSError as error:
+        if isinstance(error, DownloadError):
+            raise
+        raise FileError(f"cannot keep {model.file} in {folder}: {error.strerror or error}") from error
+    return target
+
+
+def _fetch(model: BaseModel, part: Path, url: str, tell: Progress) -> None:
+    have = part.stat().st_size if part.exists() else 0
+    if have > model.size:
+        part.unlink()
+        have = 0
+    if have == model.size:
+        return
+    headers = {"User-Agent": f"menura/{__version__}", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    try:
+        response: HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        error.close()
+        hint = "; MENURA_MODELS_URL names another mirror" if error.code in (401, 403, 404, 410) else ""
+        raise DownloadError(
+            f"cannot fetch {model.file}: the mirror answers {error.code} {error.reason}{hint}"
+        ) from None
+    with response:
+        resumed = bool(have) and response.status == 206 and _begins_at(response, have)
+        with part.open("ab" if resumed else "wb") as file:
+            done = have if resumed else 0
+            tell(done, model.size)
+            while piece := response.read(PIECE):
+                done += len(piece)
+                if done > model.size:
+                    raise DownloadError(f"{model.file} on the mirror is larger than it should be: nothing was kept")
+                file.write(piece)
+                tell(done, model.size)
+            file.flush()
+            os.fsync(file.fileno())
+    if done < model.size:
+        raise DownloadError(
+            f"{model.file}: cut off after {done} of {model.size} bytes: the same command goes on from there"
+        )
+
+
+def _begins_at(response: HTTPResponse, place: int) -> bool:
+    return (response.headers.get("Content-Range") or "").startswith(f"bytes {place}-")
+
+
+def _verify(model: BaseModel, part: Path) -> None:
+    found = _hash(part).hexdigest()
+    if found != model.sha256:
+        with suppress(OSError):
+            part.unlink()
+        raise DownloadError(
+            f"{model.file} is not the file that it should be (SHA-256 {found[:16]}…, not {model.sha256[:16]}…):"
+            " it was thrown away; try again, or another mirror with MENURA_MODELS_URL"
+        )
+
+
+def _hash(path: Path) -> "hashlib._Hash":
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256")
+
+
+def _sync(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,131 @@
+"""Models fetched from a server on this machine: whole, resumed, and what is not kept."""
+
+import hashlib
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from menura.errors import ConfigError, DownloadError, FileError
+from menura.store.base_models import MODELS, BaseModel, pull
+
+DATA = os.urandom(1_500_000)
+MODEL = BaseModel("content", "a model.pt", len(DATA), hashlib.sha256(DATA).hexdigest(), "test")
+
+
+class Mirror(ThreadingHTTPServer):
+    """Gives DATA, by ranges; misbehaves as told."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.data, self.stop_after, self.ranges, self.status = DATA, None, True, 200
+        self.asked = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/models/"
+
+
+class Handler(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        server = self.server
+        server.asked.append((self.path, self.headers.get("Range")))
+        if server.status != 200:
+            self.send_error(server.status)
+            return
+        wanted, start = self.headers.get("Range"), 0
+        if wanted and server.ranges:
+            start = int(wanted.removeprefix("bytes=").rstrip("-"))
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{len(server.data) - 1}/{len(server.data)}")
+        else:
+            self.send_response(200)
+        body = server.data[start:]
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body if server.stop_after is None else body[: server.stop_after])
+
+
+@pytest.fixture
+def mirror():
+    server = Mirror()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_model_is_fetched_once(mirror, tmp_path):
+    told = []
+    path = pull(MODEL, tmp_path / "models", mirror.url, lambda done, size: told.append((done, size)))
+    assert path.read_bytes() == DATA
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (len(DATA), len(DATA))
+    assert mirror.asked == [("/models/a%20model.pt", None)]
+    assert pull(MODEL, tmp_path / "models", mirror.url) == path
+    assert len(mirror.asked) == 1
+    assert list((tmp_path / "models").iterdir()) == [path]
+
+
+def test_what_was_cut_off_goes_on(mirror, tmp_path):
+    mirror.stop_after = 600_000
+    with pytest.raises(DownloadError, match="goes on"):
+        pull(MODEL, tmp_path, mirror.url)
+    assert not (tmp_path / MODEL.file).exists()
+    mirror.stop_after = None
+    assert pull(MODEL, tmp_path, mirror.url).read_bytes() == DATA
+    assert mirror.asked[1][1] == "bytes=600000-"
+
+
+def test_a_mirror_without_ranges_begins_again(mirror, tmp_path):
+    (tmp_path / f"{MODEL.file}.part").write_bytes(DATA[:1000])
+    mirror.ranges = False
+    assert pull(MODEL, tmp_path, mirror.url).read_bytes() == DATA
+
+
+def test_a_beginning_that_is_another_files_is_found_out(mirror, tmp_path):
+    (tmp_path / f"{MODEL.file}.part").write_bytes(bytes(1000))
+    with pytest.raises(DownloadError, match="not the file that it should be"):
+        pull(MODEL, tmp_path, mirror.url)
+    assert pull(MODEL, tmp_path, mirror.url).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("data", [DATA[:-1] + b"x", DATA + b"x"], ids=["changed", "longer"])
+def test_another_file_is_not_kept(mirror, tmp_path, data):
+    mirror.data = data
+    with pytest.raises(DownloadError):
+        pull(MODEL, tmp_path, mirror.url)
+    assert not (tmp_path / MODEL.file).exists()
+
+
+def test_a_changed_file_here_is_fetched_again(mirror, tmp_path):
+    (tmp_path / MODEL.file).write_bytes(bytes(len(DATA)))
+    assert pull(MODEL, tmp_path, mirror.url).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_a_mirror_that_refuses_is_told(mirror, tmp_path, status):
+    mirror.status = status
+    with pytest.raises(DownloadError, match=str(status)):
+        pull(MODEL, tmp_path, mirror.url)
+
+
+def test_no_mirror_is_told(tmp_path):
+    with pytest.raises(DownloadError, match="cannot fetch"):
+        pull(MODEL, tmp_path, "http://127.0.0.1:1")
+    with pytest.raises(ConfigError, match="http://"):
+        pull(MODEL, tmp_path, "file:///etc")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="cannot keep"):
+        pull(MODEL, tmp_path / "file", "http://127.0.0.1:1")
+
+
+def test_the_known_models_are_pinned():
+    assert set(MODELS) == {"content", "rmvpe"}
+    assert all(len(model.sha256) == 64 and model.size > 1e8 for model in MODELS.values())
