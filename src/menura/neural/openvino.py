@@ -1,5 +1,6 @@
 """Networks on OpenVINO: the same model, on x86 with bfloat16 twice as fast as single precision."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class OpenVinoSession:
             "INFERENCE_NUM_THREADS": options.cores,
             "PERFORMANCE_HINT": "LATENCY",
         }
+        if options.cache is not None:
+            settings["CACHE_DIR"] = str(Path(options.cache) / "openvino")
         try:
             self._model = core.compile_model(core.read_model(network.standalone()), "CPU", settings)
         except RuntimeError as error:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
+from pathlib import Path
 
 from menura.errors import ConfigError
 from menura.extras import need
@@ -51,6 +52,8 @@ class RuntimeOptions:
             sessions at once takes 1: a call then runs wholly in the thread that makes it.
         device: Number of the GPU.
         bfloat16: Let the hardware compute in bfloat16 where it can, twice as fast at about 40 dB (OpenVINO).
+        cache: Folder where networks are kept as the CPU wants them (:mod:`menura.neural.cache`): they load much faster
+            and processes share their weights, for up to twice their size on disk. None: nothing is kept.
         spin: Threads wait by spinning: a little faster alone, ten times slower beside another program that does.
 
     Raises:
@@ -61,6 +64,7 @@ class RuntimeOptions:
     threads: int = 0
     device: int = 0
     bfloat16: bool = False
+    cache: Path | None = None
     spin: bool = False
 
     def __post_init__(self) -> None:

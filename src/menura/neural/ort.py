@@ -1,15 +1,23 @@
 """Networks on ONNX Runtime."""
 
+import ctypes
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from menura.errors import ConfigError, FormatError, ModelError
 from menura.extras import need
+from menura.log import get_logger
+from menura.neural.cache import NetworkCache, fingerprint
 from menura.neural.nets.graph import Network
 from menura.neural.options import EXECUTION_PROVIDERS, PACKAGES, Provider, RuntimeOptions, providers
 from menura.neural.session import Array, check_feeds
 
 __all__ = ["Binding", "OrtSession"]
+
+MODEL_FILE, WEIGHTS_FILE = "network.onnx", "network.bin"
+"""Of an entry of the cache."""
 
 
 class OrtSession:
@@ -30,13 +38,7 @@ class OrtSession:
             )
         if options.provider != Provider.CPU:
             chain.append(EXECUTION_PROVIDERS[Provider.CPU])
-        values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in network.weights.values()]
-        setup = _setup(runtime, options)
-        setup.add_external_initializers(list(network.weights), values)
-        try:
-            self._session = runtime.InferenceSession(network.model, setup, providers=chain)
-        except Exception as error:
-            raise ModelError(f"{network.name}: ONNX Runtime refuses it: {_first_line(error)}") from error
+        self._session = _open(runtime, network, options, chain)
         self.inputs = tuple(held.name for held in self._session.get_inputs())
         self.outputs = tuple(held.name for held in self._session.get_outputs())
 
@@ -88,6 +90,60 @@ class Binding:
             self._session.run_with_iobinding(self._tied)
         except Exception as error:
             raise FormatError(f"{self._name} does not take these shapes: {_first_line(error)}") from error
+
+
+def _open(runtime: Any, network: Network, options: RuntimeOptions, chain: list[Any]) -> Any:
+    if options.cache is not None and options.provider == Provider.CPU:
+        cache = NetworkCache(Path(options.cache))
+        try:
+            return _cached(runtime, network, options, cache)
+        except Exception as error:
+            # a full or read-only disk, or a network the runtime refuses anyway
+            get_logger(__name__).warning("%s is not kept: %s", network.name, _first_line(error))
+    try:
+        return _fresh(runtime, network, _setup(runtime, options), chain)
+    except Exception as error:
+        raise ModelError(f"{network.name}: ONNX Runtime refuses it: {_first_line(error)}") from error
+
+
+def _fresh(runtime: Any, network: Network, setup: Any, chain: list[Any]) -> Any:
+    values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in network.weights.values()]
+    setup.add_external_initializers(list(network.weights), values)
+    session = runtime.InferenceSession(network.model, setup, providers=chain)
+    _return_memory()
+    return session
+
+
+def _cached(runtime: Any, network: Network, options: RuntimeOptions, cache: NetworkCache) -> Any:
+    """The network from the cache, after it was put there if need be."""
+    chain = [EXECUTION_PROVIDERS[Provider.CPU]]
+    key = fingerprint(network, f"onnxruntime {runtime.__version__}")
+    if place := cache.find(key):
+        try:
+            return runtime.InferenceSession(str(place / MODEL_FILE), _setup(runtime, options), providers=chain)
+        except Exception as error:
+            get_logger(__name__).warning("%s was kept damaged: %s", network.name, _first_line(error))
+            cache.remove(key)
+    setup = _setup(runtime, options)
+    with cache.add(key) as new:
+        setup.optimized_model_filepath = str(new / MODEL_FILE)
+        entries = {
+            "session.optimized_model_external_initializers_file_name": WEIGHTS_FILE,
+            "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
+            "session.save_external_prepacked_constant_initializers": "1",
+        }
+        for name, value in entries.items():
+            setup.add_session_config_entry(name, value)
+        _fresh(runtime, network, setup, chain)
+    _return_memory()
+    return runtime.InferenceSession(str(cache.folder / key / MODEL_FILE), _setup(runtime, options), providers=chain)
+
+
+def _return_memory() -> None:
+    """Give back what loading has freed: the C library would keep twice a network's weights for later."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _setup(runtime: Any, options: RuntimeOptions) -> Any:
