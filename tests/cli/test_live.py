@@ -40,7 +40,7 @@ class Scripted:
         if self.recorder is not None:
             block = np.full((480, 1), 0.25, np.float32)
             self.recorder.push(block, -block)
-        return replace(STATS, running=self.looks not in (2, 3))
+        return replace(STATS, lost=self.looks in (2, 3))
 
     def stop(self):
         self.running = False
@@ -78,6 +78,7 @@ def test_a_lost_device_is_told_once_and_awaited(scripted, tmp_path: Path, capsys
         "in -20 out -26 dB  latency 138 ms = capture 20 + voice 28 + playback 90  xruns 1  gaps 2  clocks -12 ppm"
         in out
     )
+    assert out.count("waiting for the device  xruns 1") == 2
     both, rate = read_audio(target)
     assert rate == 48_000
     assert len(both) == 480 * scripted.last.looks

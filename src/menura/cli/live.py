@@ -115,11 +115,10 @@ class _Screen:
 
     def _lines(self, speaking: Speaking, stats: SpeakingStats) -> list[str]:
         microphone, output, monitor = speaking.names
-        state = "" if stats.running else "   (waiting for the device)"
         recording = "   ● recording" if self._recorder is not None else ""
         pitch = f"   speaker at {stats.speaker_hz:.0f} Hz" if stats.speaker_hz else ""
         return [
-            f"{self._voice.name}   {clock(monotonic_s() - self._began_s)}{recording}{state}   Ctrl-C ends",
+            f"{self._voice.name}   {clock(monotonic_s() - self._began_s)}{recording}   Ctrl-C ends",
             f"in   {bar(stats.input_level)}   {microphone}",
             f"out  {bar(stats.output_level)}   {output}{' and ' + monitor if monitor else ''}",
             f"{_latency(stats)}   voice takes {100.0 * stats.load:.0f} % of the time{pitch}",
@@ -132,6 +131,8 @@ def _db(level: float) -> str:
 
 
 def _latency(stats: SpeakingStats) -> str:
+    if stats.lost:
+        return "waiting for the device"
     if stats.one_clock:
         split = f"devices {stats.playback_ms:.0f} + voice {stats.voice_ms:.0f}"
     else:
