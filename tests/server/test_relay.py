@@ -20,7 +20,8 @@ from menura.server.relay import WebSocketRelay
 from menura.server.relay_engine import RelayEngine
 from menura.server.relay_messages import clean_client_event, client_view
 from menura.server.relay_options import RelayOptions, RelaySettings
-from menura.server.relay_path import Replies, Uplink
+from menura.server.relay_replies import Replies
+from menura.server.relay_uplink import Uplink
 from menura.voices.build import make_stage
 from menura.voices.builtin import find_voice
 from tests.client.ears import KEY

@@ -213,7 +213,7 @@ def test_relay_whose_voice_cannot_be_built_leaves_no_thread(monkeypatch: pytest.
     def missing(*_: object) -> None:
         raise ModelError("no such file")
 
-    monkeypatch.setattr("menura.server.relay.make_stage", missing)
+    monkeypatch.setattr("menura.server.relay_voices.make_stage", missing)
     with FaultServer() as provider:
 
         async def job() -> None:

@@ -1,9 +1,11 @@
 """Work in order, on threads that many share."""
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 
 from menura.log import get_logger, log_internal_error
 
@@ -25,15 +27,49 @@ class Strand:
         self._jobs: deque[Job] = deque()
         self._lock = threading.Lock()
         self._scheduled = False
+        self._asked = set[asyncio.Future[None]]()
+        self._abandoned = False
 
-    def post(self, job: Job) -> None:
-        """Queue a job. Any thread."""
+    def post(self, job: Job) -> bool:
+        """Queue a job. Any thread. Returns False if the pool has shut down: it will not be done."""
         with self._lock:
             self._jobs.append(job)
             if self._scheduled:
-                return
+                return True
             self._scheduled = True
-        self._pool.submit(self._turn)
+        try:
+            self._pool.submit(self._turn)
+        except RuntimeError:
+            self._jobs.clear()
+            return False
+        return True
+
+    def ask(self, job: Job) -> "asyncio.Future[None]":
+        """Queue a job, in an event loop: the future tells when it is done, and what it raised. After
+        :meth:`abandon`, and where the pool has shut down, it is done."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._asked.add(done)
+        done.add_done_callback(self._asked.discard)
+
+        def work() -> None:
+            error: Exception | None = None
+            try:
+                job()
+            except Exception as raised:
+                error = raised
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(_settle, done, error)
+
+        if self._abandoned or not self.post(work):
+            _settle(done, None)
+        return done
+
+    def abandon(self) -> None:
+        """Nobody is to wait for what was or will be asked, done or not. In the event loop."""
+        self._abandoned = True
+        for done in tuple(self._asked):
+            _settle(done, None)
 
     def _turn(self) -> None:
         job = self._jobs.popleft()
@@ -49,3 +85,12 @@ class Strand:
             self._pool.submit(self._turn)
         except RuntimeError:  # the pool shut down: what is left has no one to hear it
             self._jobs.clear()
+
+
+def _settle(done: "asyncio.Future[None]", error: Exception | None) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
-from menura.audio.config import AudioConfig
 from menura.audio.format import AudioFormat, StreamFormat
 from menura.client.connection import MODEL, RealtimeConnectionManager
 from menura.client.options import ConnectionState
@@ -18,6 +17,7 @@ from menura.clock import Clock, monotonic_s
 from menura.engine.config import ProcessingMode
 from menura.errors import (
     AuthenticationError,
+    ConfigError,
     ConnectionLostError,
     LimitError,
     MenuraError,
@@ -28,31 +28,25 @@ from menura.errors import (
 from menura.live.session import VoiceSession
 from menura.live.strand import Strand
 from menura.log import get_logger, log_internal_error
-from menura.protocol.realtime_beta import to_ga
-from menura.protocol.realtime_memory import merge
 from menura.protocol.realtime_server import AudioDelta, ServerEvent
 from menura.server.realtime_items import has_audio
-from menura.server.relay_engine import RelayEngine
 from menura.server.relay_lane import UpLane
 from menura.server.relay_messages import clean_client_event, client_view
 from menura.server.relay_options import RelayOptions
 from menura.server.relay_outbox import RelayOutbox
-from menura.server.relay_path import Replies, Uplink
 from menura.server.relay_player import ReplyPlayer, say
+from menura.server.relay_replies import Replies
+from menura.server.relay_uplink import Uplink
+from menura.server.relay_voices import DIRECTIONS, Direction, VoiceChoice
+from menura.server.relay_wire import make_engine, wire_session
 from menura.units import ms_to_frames
 from menura.vad.config import VADState, VADType
-from menura.voices.build import make_stage
 from menura.voices.builtin import find_voice
-from menura.voices.voice import Voice
+from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["WebSocketRelay"]
 
 _log = get_logger(__name__)
-_WIRE: Mapping[AudioFormat, tuple[str, int]] = {
-    AudioFormat.PCM16: ("audio/pcm", 24_000),
-    AudioFormat.G711_ULAW: ("audio/pcmu", 8000),
-    AudioFormat.G711_ALAW: ("audio/pcma", 8000),
-}
 _ENDS_OF_AUDIO = frozenset({"response.output_audio.done", "response.done"})
 _LIGHT_VAD = (VADType.ENERGY_BASED,)
 BAD_GATEWAY, INTERNAL = 1014, 1011
@@ -111,7 +105,7 @@ class WebSocketRelay:
         self.options = options = replace(options or RelayOptions(), **settings)
         self.client_format = client_format or StreamFormat(AudioFormat.PCM16, 24_000)
         self._voices = [find_voice(voice) if isinstance(voice, str) else voice for voice in (voice_up, voice_down)]
-        self.engine = _make_engine(self.client_format, options, plain=not any(self._voices))
+        self.engine = make_engine(self.client_format, options, plain=not any(self._voices))
         self._watched = options.vad is not None or options.own_barge_in
         if self._watched:
             self.engine.configure_vad(options.vad)
@@ -120,7 +114,7 @@ class WebSocketRelay:
             connect = partial(make, api_key, model, url, headers=headers, options=options.connection)
         self._connection = connect()
         self._redact = self._connection.redactor(address=True)
-        self._connection.update_session(_settings(session, self.engine.target))
+        self._connection.update_session(wire_session(session, self.engine.target))
         self._own_pool = pool is None
         self._pool, self._clock = pool, clock
         form = self.client_format
@@ -128,7 +122,7 @@ class WebSocketRelay:
         self._tasks: list[asyncio.Task[None]] = []
         self._cut: deque[str] = deque(maxlen=MAX_RESPONSES)
         self._response = ""
-        self._started = self._closed = False
+        self._started = self._closed = self._changeable = False
         self._lost = (0.0, 0.0)
         self._speech = VADState.SILENCE
         self._error: MenuraError = ConnectionLostError("the connection failed")
@@ -149,8 +143,9 @@ class WebSocketRelay:
         self._started = True
         self._loop = asyncio.get_running_loop()
         self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="menura-relay")
+        self._choice = VoiceChoice(self.engine.target.rate, self._pool)
         try:
-            up, down = [await self._build(voice, self.engine.target.rate) for voice in self._voices]
+            up, down = [await self._choice.build(*each) for each in zip(DIRECTIONS, self._voices, strict=True)]
         except BaseException:
             await self.close()
             raise
@@ -178,8 +173,54 @@ class WebSocketRelay:
         strand = None if voice is None and self.client_format == self.engine.target else Strand(self._pool)
         failed = partial(self._on_voice_failed, "down")
         replies = Replies(self.engine, voice, self.options.max_reply_ms, failed)
+        self._changeable = True
         self._player = ReplyPlayer(replies, self.engine, self._outbox, strand, self.options, self._clock)
         return [self._player.run()]
+
+    # --- other voices while it runs
+
+    async def change_voice(self, direction: Direction, voice: Voice | str | None) -> None:
+        """Change the voice on the way ``up`` or ``down``, or have none; without a click.
+
+        Up, all audio given to :meth:`handle_client_audio` after this was called is in the new voice: it waits while
+        that is built, and nothing of the speaker's own is in it. Down it is what the provider sends from now on; what
+        waits is heard as it is.
+
+        Args:
+            voice: One, or the id of a built-in one; None for none.
+
+        Raises:
+            VoiceNotFoundError: There is no such voice.
+            ModelError: It cannot be built; all is as before.
+            StateError: The relay is not started, or its voices are for its whole life.
+        """
+        way = self._way(direction)
+        voice = find_voice(voice) if isinstance(voice, str) else voice
+        make = None if voice is None else partial(self._choice.make, direction, voice)
+        await way.change_voice(make, self._choice.pool)
+
+    def set_parameters(self, direction: Direction, changes: Mapping[str, float]) -> VoiceParameters:
+        """Turn the settings of the voice on the way ``up`` or ``down``; they stay when the voice is changed.
+
+        Returns:
+            All of them as they are now.
+
+        Raises:
+            ConfigError: There is no such setting, or it cannot have this value.
+            StateError: The relay is not started, or its voices are for its whole life.
+        """
+        way = self._way(direction)
+        parameters = self._choice.turn(direction, changes)
+        way.turn(parameters)
+        return parameters
+
+    def _way(self, direction: Direction) -> UpLane | ReplyPlayer:
+        self._check()
+        if direction not in DIRECTIONS:
+            raise ConfigError(f"a direction is up or down, not {direction!r}")
+        if not self._changeable:
+            raise StateError("the voices of this relay are chosen when it starts")
+        return self._lane if direction == "up" else self._player
 
     def _abandon_down(self) -> None:
         """Nobody listens any more."""
@@ -188,12 +229,6 @@ class WebSocketRelay:
     def _silence(self, reason: str) -> None:
         """The rest of the answer will not come."""
         self._player.stop(reason)
-
-    async def _build(self, voice: Voice | None, rate: int) -> VoiceSession | None:
-        if voice is None:
-            return None
-        make = partial(make_stage, voice, rate)
-        return VoiceSession(await asyncio.get_running_loop().run_in_executor(self._pool, make))
 
     async def _open(self) -> None:
         try:
@@ -444,19 +479,3 @@ class WebSocketRelay:
             "reconnects": wire.reconnects,
             "first_audio_ms": round(wire.first_audio_ms, 3),
         }
-
-
-def _make_engine(client: StreamFormat, options: RelayOptions, *, plain: bool) -> RelayEngine:
-    telephone = client.encoding in _WIRE and client.rate == _WIRE[client.encoding][1]
-    passes = plain and telephone and options.g711_passthrough
-    encoding = client.encoding if passes else AudioFormat.PCM16
-    config = AudioConfig(sample_rate=_WIRE[encoding][1], format=encoding, chunk_duration_ms=20)
-    return RelayEngine(options.mode, config, source=client)
-
-
-def _settings(session: Mapping[str, Any] | None, wire: StreamFormat) -> dict[str, Any]:
-    """The session's settings, with the formats that the relay converts to."""
-    event, _ = to_ga({"type": "session.update", "session": dict(session or {})})
-    name = _WIRE[wire.encoding][0]
-    form = {"type": name, "rate": 24_000} if wire.encoding is AudioFormat.PCM16 else {"type": name}
-    return merge(event["session"], {"audio": {"input": {"format": form}, "output": {"format": form}}})

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -10,8 +11,10 @@ from menura.audio.format import StreamFormat
 from menura.client.connection import RealtimeConnectionManager
 from menura.errors import LimitError, StateError
 from menura.live.strand import Strand
-from menura.server.relay_path import Uplink
+from menura.server.relay_uplink import Uplink
 from menura.vad.config import VADState
+from menura.voices.build import VoiceStage
+from menura.voices.voice import VoiceParameters
 
 __all__ = ["UpLane"]
 
@@ -54,6 +57,24 @@ class UpLane:
         """Drop what waits."""
         self._over = True
         self._room.set()
+        if self._strand is not None:
+            self._strand.abandon()
+
+    async def change_voice(self, make: Callable[[], VoiceStage] | None, pool: Executor) -> None:
+        """After all audio so far another voice, or none: audio that comes meanwhile waits until it is built.
+
+        Raises:
+            ModelError: It cannot be built; all is as before.
+        """
+        if self._strand is None:
+            if make is None:
+                return
+            self._strand = Strand(pool)  # from here on all audio goes that way, behind the change
+        await self._strand.ask(partial(self._uplink.change, make))
+
+    def turn(self, parameters: VoiceParameters) -> None:
+        """Turn the voice's settings."""
+        self._uplink.turn(parameters)
 
     @property
     def inline(self) -> bool:
@@ -113,17 +134,7 @@ class UpLane:
         if self._strand is None:
             self._submit(event)
             return
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._strand.post(partial(self._submit_for, event, done))
-        await done
-
-    def _submit_for(self, event: Mapping[str, Any], done: "asyncio.Future[None]") -> None:
-        error: Exception | None = None
-        try:
-            self._submit(event)
-        except Exception as raised:
-            error = raised
-        self._tell(_settle, done, error)
+        await self._strand.ask(partial(self._submit, event))
 
     def _submit(self, event: Mapping[str, Any]) -> None:
         if event["type"] == "input_audio_buffer.commit":
@@ -132,12 +143,3 @@ class UpLane:
             self._uplink.finish()
         with suppress(StateError):
             self._connection.send_event(event)
-
-
-def _settle(done: "asyncio.Future[None]", error: Exception | None) -> None:
-    if done.done():
-        return
-    if error is not None:
-        done.set_exception(error)
-    else:
-        done.set_result(None)

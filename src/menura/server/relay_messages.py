@@ -17,7 +17,17 @@ from menura.protocol.realtime_beta import to_ga
 from menura.protocol.realtime_server import SERVER_EVENT_TYPES, ServerEvent
 from menura.protocol.realtime_value import explain
 
-__all__ = ["Interrupt", "Played", "RelayAction", "RelayStart", "clean_client_event", "client_view", "parse_text"]
+__all__ = [
+    "ChangeVoice",
+    "Interrupt",
+    "Played",
+    "RelayAction",
+    "RelayStart",
+    "TurnVoice",
+    "clean_client_event",
+    "client_view",
+    "parse_text",
+]
 
 
 class _Message(BaseModel):
@@ -55,7 +65,28 @@ class Interrupt(_Message):
     action: Literal["interrupt"]
 
 
-RelayAction = RelayStart | Played | Interrupt | Stop | GetStatus | GetVoices
+class ChangeVoice(_Message):
+    """Have other voices from now on; what is not named stays.
+
+    Attributes:
+        voice_up: Id of the voice in which the provider hears the client; None for none.
+        voice_down: Id of the voice in which the client hears the provider; None for none.
+    """
+
+    action: Literal["changeVoice"]
+    voice_up: str | None = Field(default=None, alias="voiceUp", max_length=128)
+    voice_down: str | None = Field(default=None, alias="voiceDown", max_length=128)
+
+
+class TurnVoice(_Message):
+    """Turn the settings of a voice."""
+
+    action: Literal["setParameters"]
+    direction: Literal["up", "down"]
+    parameters: dict[str, float] = Field(max_length=16)
+
+
+RelayAction = RelayStart | Played | Interrupt | Stop | GetStatus | GetVoices | ChangeVoice | TurnVoice
 _ACTIONS: TypeAdapter[RelayAction] = TypeAdapter(Annotated[RelayAction, Field(discriminator="action")])
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -13,7 +14,9 @@ from menura.live.strand import Strand
 from menura.server.relay_engine import Playhead, RelayEngine
 from menura.server.relay_options import Pace, RelayOptions
 from menura.server.relay_outbox import RelayOutbox
-from menura.server.relay_path import Piece, Replies
+from menura.server.relay_replies import Piece, Replies
+from menura.voices.build import VoiceStage
+from menura.voices.voice import VoiceParameters
 
 __all__ = ["ReplyPlayer", "say"]
 
@@ -72,6 +75,24 @@ class ReplyPlayer:
         self._over = True
         self.replies.stop()
         self._room.set()
+        if self._strand is not None:
+            self._strand.abandon()
+
+    async def change_voice(self, make: Callable[[], VoiceStage] | None, pool: Executor) -> None:
+        """What comes from now on is in another voice, or in none.
+
+        Raises:
+            ModelError: It cannot be built; all is as before.
+        """
+        if self._strand is None:
+            if make is None:
+                return
+            self._strand = Strand(pool)
+        await self._strand.ask(partial(self.replies.change, make))
+
+    def turn(self, parameters: VoiceParameters) -> None:
+        """Turn the voice's settings."""
+        self.replies.turn(parameters)
 
     def hear(self, audio: bytes, item_id: str) -> Awaitable[Any] | None:
         """More of an answer; returns what to wait for before there is more, where it comes faster than it is worked

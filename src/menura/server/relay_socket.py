@@ -21,8 +21,18 @@ from menura.protocol.realtime_beta import to_ga
 from menura.protocol.realtime_memory import merge
 from menura.server.metrics import EngineCollector
 from menura.server.relay import INTERNAL, WebSocketRelay
-from menura.server.relay_messages import Interrupt, Played, RelayAction, RelayStart, clean_client_event, parse_text
+from menura.server.relay_messages import (
+    ChangeVoice,
+    Interrupt,
+    Played,
+    RelayAction,
+    RelayStart,
+    TurnVoice,
+    clean_client_event,
+    parse_text,
+)
 from menura.server.relay_options import RelaySettings
+from menura.server.relay_voices import Direction
 from menura.voices.voice import Voice
 
 __all__ = ["RelayServices", "RelaySocket"]
@@ -70,12 +80,17 @@ class RelayServices:
         settings = self.settings
         assert settings is not None  # else nobody comes here
         up, down = settings.voice_up if up is None else up, settings.voice_down if down is None else down
-        voices = self._voice(up), self._voice(down)
+        voices = self.voice(up), self.voice(down)
         if settings.require_voice and voices[0] is None:
             raise ProtocolError("The relay requires a voice on the way up: name one, or leave it to the relay")
         return voices
 
-    def _voice(self, voice_id: str | None) -> Voice | None:
+    def voice(self, voice_id: str | None) -> Voice | None:
+        """The voice of this id; None for ``none``, "" and None.
+
+        Raises:
+            VoiceNotFoundError: There is no such voice.
+        """
         if not voice_id or voice_id == NO_VOICE:
             return None
         try:
@@ -268,6 +283,10 @@ class RelaySocket:
             self._running().interrupt()
         elif isinstance(action, Stop):
             self._running().finish()
+        elif isinstance(action, ChangeVoice):
+            await self._change(action)
+        elif isinstance(action, TurnVoice):
+            await self._set_parameters(action)
         elif action.action == "getStatus":
             status: dict[str, Any] = {"processing": self._relay is not None}
             await self._reply(messages.status_reply(status, self._relay.stats() if self._relay else {}))
@@ -277,6 +296,28 @@ class RelaySocket:
                 for voice in self._services.voices.values()
             ]
             await self._reply(messages.voices_reply(infos))
+
+    async def _change(self, action: ChangeVoice) -> None:
+        """Other voices; both are looked for before either is changed."""
+        relay, services, named = self._running(), self._services, action.model_fields_set
+        changes: list[tuple[Direction, str, Voice | None]] = []
+        if "voice_up" in named:
+            changes.append(("up", "voiceUp", services.voices_for(action.voice_up or NO_VOICE, NO_VOICE)[0]))
+        if "voice_down" in named:
+            changes.append(("down", "voiceDown", services.voice(action.voice_down)))
+        reply: dict[str, Any] = {"type": "voiceChanged"}
+        for direction, name, voice in changes:
+            await relay.change_voice(direction, voice)
+            reply[name] = voice and voice.id
+        await self._reply(reply)
+
+    async def _set_parameters(self, action: TurnVoice) -> None:
+        settings = self._services.settings
+        assert settings is not None  # else nobody comes here
+        if settings.require_voice and action.direction == "up" and action.parameters.get("mix", 1.0) < 1.0:
+            raise ProtocolError("The relay requires a voice on the way up: nothing of your own may be mixed to it")
+        parameters = self._running().set_parameters(action.direction, action.parameters)
+        await self._reply({"type": "parametersSet", "direction": action.direction, "parameters": parameters.as_dict()})
 
     async def _start(self, start: RelayStart) -> None:
         if self._relay is not None:

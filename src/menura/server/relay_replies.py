@@ -1,83 +1,28 @@
-"""Audio on its way through a relay: up to the provider, and down to the client. No sockets, no event loop."""
+"""What a provider answers, on its way down: queued, in another voice. No sockets, no event loop."""
 
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from menura.audio.block import Samples, silence
+from menura.audio.block import Samples
 from menura.audio.pcm import decode, encode
 from menura.engine.position import PlaybackPosition
 from menura.errors import LimitError
 from menura.live.session import VoiceSession
 from menura.log import get_logger, log_internal_error
 from menura.server.relay_engine import RelayEngine
+from menura.server.relay_joint import Joint
 from menura.units import frames_to_ms, ms_to_frames
-from menura.vad.config import VADState
+from menura.voices.build import VoiceStage
+from menura.voices.voice import VoiceParameters
 
-__all__ = ["Piece", "Replies", "Uplink"]
+__all__ = ["Piece", "Replies"]
 
 _log = get_logger(__name__)
 MAX_WAITING = 256
 """Answers that wait to be sent: one is one, or a few."""
 ALL_MS = 1e12
-
-
-class Uplink:
-    """What a client says: checked, converted, watched for speech, in another voice. One thread at a time.
-
-    A voice that fails is silent: never is the speaker's own heard instead.
-
-    Args:
-        engine: Of the client; its ``config`` is what the provider gets.
-        voice: At the rate of that, or None.
-        watch: Whether speech is detected.
-        on_fail: Called when the voice fails for the first time, in the thread in which it does.
-    """
-
-    def __init__(
-        self, engine: RelayEngine, voice: VoiceSession | None, watch: bool, on_fail: Callable[[], None] | None = None
-    ) -> None:
-        self._engine, self._voice, self._watch, self._on_fail = engine, voice, watch, on_fail
-        self._form = engine.target
-        self.state = VADState.SILENCE
-        self.failures = 0
-
-    def process(self, data: bytes) -> bytes:
-        """A message of the client; :attr:`state` is that of the voice detection then. ``b""`` for what is no audio."""
-        audio = self._engine.process_audio(data)
-        if self._watch and audio:
-            self.state = self._engine.process_vad_chunk(audio)
-        return self._change(audio)
-
-    def _change(self, audio: bytes) -> bytes:
-        if self._voice is None or not audio:
-            return audio
-        x = decode(audio, self._form)
-        try:
-            y = self._voice.process(x)
-        except Exception as error:
-            self._fail(error)
-            y = silence(len(x))
-        return encode(y, self._form)
-
-    def finish(self) -> bytes:
-        """What is still held: a turn ends here."""
-        rest = self._change(self._engine.flush())
-        if self._voice is None:
-            return rest
-        try:
-            return rest + encode(self._voice.finish(), self._form)
-        except Exception as error:
-            self._fail(error)
-            return rest
-
-    def _fail(self, error: Exception) -> None:
-        self.failures += 1
-        if self.failures == 1:
-            log_internal_error(_log, "a voice on the way up failed", error)
-            if self._on_fail is not None:
-                self._on_fail()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +77,8 @@ class Replies:
         self._waiting = 0
         self._voiced = ""
         self._last_name = ("", -1, "")
+        self._last = (b"", "", -1)  # what was put last, of which answer
+        self._joint: Joint | None = None
         self._skip = 0
         self.era = 0
         self.dropped_ms = 0.0
@@ -142,13 +89,20 @@ class Replies:
         if era != self.era:
             return
         whole = audio[: len(audio) - len(audio) % self._form.frame_bytes]
-        if self._voice is None:
+        if self._last[1:] != (item_id, era):
+            self._last, self._joint = (b"", item_id, era), None
+        if self._voice is None and self._joint is None:
             self._put(whole, item_id, era)
+            return
+        x = decode(whole, self._form)
+        if self._joint is not None:
+            self._joint.rise(x)
+        if self._voice is None:
+            self._put_voiced(x, item_id, era)
             return
         if item_id != self._voiced:
             self._finish_voice(era)
             self._voiced, self._skip = item_id, self._voice.latency
-        x = decode(whole, self._form)
         try:
             y = self._voice.process(x)
         except Exception as error:
@@ -159,7 +113,11 @@ class Replies:
     def _put_voiced(self, y: Samples, item_id: str, era: int) -> None:
         n = min(self._skip, len(y))
         self._skip -= n
-        self._put(encode(y[n:], self._form), item_id, era)
+        y = y[n:]
+        if self._joint is not None:
+            self._joint.fall(y)
+            self._joint = None if self._joint.done else self._joint
+        self._put(encode(y, self._form), item_id, era)
 
     def _finish_voice(self, era: int) -> None:
         item, self._voiced = self._voiced, ""
@@ -182,6 +140,7 @@ class Replies:
         with self._lock:
             if era != self.era:
                 return
+            self._last = (audio, item_id, era)
             if self._waiting + frames > self._max or len(self._queue) >= MAX_WAITING:
                 self.dropped_ms += frames_to_ms(frames, self._form.rate)
                 return
@@ -216,10 +175,35 @@ class Replies:
     def end(self, era: int) -> None:
         """The answer has all its audio: what the voice still holds is its end."""
         self._finish_voice(era)
+        self._last, self._joint = (b"", "", -1), None
         with self._lock:
             if era == self.era:
                 self._engine.mark_playback_complete()
                 self._complete_last()
+
+    def change(self, make: Callable[[], VoiceStage] | None) -> None:
+        """What comes from here on is in another voice, or in none; what waits is heard as it is.
+
+        Raises:
+            ModelError: The voice cannot be built; all is as before.
+        """
+        stage = None if make is None else make()
+        if self._voice is not None and stage is not None:
+            self._voice.switch(stage)
+            return
+        if self._voice is None and stage is None:
+            return
+        self._finish_voice(self.era)
+        last, _, era = self._last
+        self._voice = None if stage is None else VoiceSession(stage)
+        if last and era == self.era:
+            self._joint = Joint(decode(last[-self._form.frame_bytes :], self._form), self._form.rate)
+
+    def turn(self, parameters: VoiceParameters) -> None:
+        """Turn the voice's settings; any thread."""
+        voice = self._voice
+        if voice is not None:
+            voice.set(parameters)
 
     def read(self, duration_ms: float) -> Piece | None:
         """The next to be heard, at most so much; None if nothing waits."""

@@ -1,0 +1,122 @@
+"""A client's audio on its way up: checked, converted, watched, in another voice. No sockets, no event loop."""
+
+from collections.abc import Callable
+
+from menura.audio.block import Samples, silence
+from menura.audio.pcm import decode, encode
+from menura.live.session import VoiceSession
+from menura.log import get_logger, log_internal_error
+from menura.server.relay_engine import RelayEngine
+from menura.server.relay_joint import Joint
+from menura.vad.config import VADState
+from menura.voices.build import VoiceStage
+from menura.voices.voice import VoiceParameters
+
+__all__ = ["Uplink"]
+
+_log = get_logger(__name__)
+
+
+class Uplink:
+    """What a client says: checked, converted, watched for speech, in another voice. One thread at a time.
+
+    A voice that fails is silent: never is the speaker's own heard instead.
+
+    Args:
+        engine: Of the client; its ``config`` is what the provider gets.
+        voice: At the rate of that, or None.
+        watch: Whether speech is detected.
+        on_fail: Called when the voice fails for the first time, in the thread in which it does.
+    """
+
+    def __init__(
+        self, engine: RelayEngine, voice: VoiceSession | None, watch: bool, on_fail: Callable[[], None] | None = None
+    ) -> None:
+        self._engine, self._voice, self._watch, self._on_fail = engine, voice, watch, on_fail
+        self._form = engine.target
+        self._last = self._held = b""  # what was given last; what is to be given before all else
+        self._joint: Joint | None = None
+        self.state = VADState.SILENCE
+        self.failures = 0
+
+    def process(self, data: bytes) -> bytes:
+        """A message of the client; :attr:`state` is that of the voice detection then. ``b""`` for what is no audio."""
+        audio = self._engine.process_audio(data)
+        if self._watch and audio:
+            self.state = self._engine.process_vad_chunk(audio)
+        return self._change(audio)
+
+    def _change(self, audio: bytes) -> bytes:
+        if not audio or (self._voice is None and self._joint is None):
+            self._last = audio or self._last
+            return audio
+        x = decode(audio, self._form)
+        if self._joint is not None:
+            self._joint.rise(x)
+        y = self._voiced(x)
+        if self._joint is not None:
+            self._joint.fall(y)
+            self._joint = None if self._joint.done else self._joint
+        self._last = encode(y, self._form)
+        held, self._held = self._held, b""
+        return held + self._last
+
+    def _voiced(self, x: Samples) -> Samples:
+        if self._voice is None:
+            return x
+        try:
+            return self._voice.process(x)
+        except Exception as error:
+            self._fail(error)
+            return silence(len(x))
+
+    def _tail(self) -> bytes:
+        """What the voice still holds."""
+        if self._voice is None:
+            return b""
+        try:
+            return encode(self._voice.finish(), self._form)
+        except Exception as error:
+            self._fail(error)
+            return b""
+
+    def finish(self) -> bytes:
+        """What is still held: a turn ends here."""
+        rest = self._change(self._engine.flush()) + self._tail()
+        held, self._held = self._held, b""
+        return held + rest
+
+    def change(self, make: Callable[[], VoiceStage] | None) -> None:
+        """From here on another voice, or none.
+
+        Nothing of the speaker's own voice comes after this where a voice is to be: one voice fades over to the next,
+        but from none to one there is no crossfade, only the last value falls to silence.
+
+        Raises:
+            ModelError: The voice cannot be built; all is as before.
+        """
+        stage = None if make is None else make()
+        if self._voice is not None and stage is not None:
+            self._voice.switch(stage)
+            return
+        if self._voice is not None:
+            tail = self._tail()
+            self._held += tail
+            self._last = tail or self._last
+        elif stage is None:
+            return
+        self._voice = None if stage is None else VoiceSession(stage)
+        self._joint = Joint(decode(self._last[-self._form.frame_bytes :], self._form), self._form.rate)
+
+    def turn(self, parameters: VoiceParameters) -> None:
+        """Turn the voice's settings; any thread."""
+        voice = self._voice
+        if voice is not None:
+            voice.set(parameters)
+
+    def _fail(self, error: Exception) -> None:
+        self.failures += 1
+        if self.failures == 1:
+            log_internal_error(_log, "a voice on the way up failed", error)
+            if self._on_fail is not None:
+                self._on_fail()

@@ -1,0 +1,66 @@
+"""Which voices a relay speaks in, and how they are made."""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from functools import partial
+from typing import Literal
+
+from menura.errors import MenuraError, ModelError
+from menura.live.session import VoiceSession
+from menura.log import get_logger, log_internal_error
+from menura.voices.build import VoiceStage, make_stage
+from menura.voices.voice import Voice, VoiceParameters
+
+__all__ = ["DIRECTIONS", "Direction", "VoiceChoice"]
+
+_log = get_logger(__name__)
+Direction = Literal["up", "down"]
+DIRECTIONS: tuple[Direction, Direction] = ("up", "down")
+
+
+class VoiceChoice:
+    """Makes voices for both directions, with the settings as they were turned.
+
+    Args:
+        rate: Of the audio they change.
+        pool: Threads to make them on.
+    """
+
+    def __init__(self, rate: int, pool: Executor) -> None:
+        self._rate = rate
+        self.pool = pool
+        self._parameters: dict[Direction, VoiceParameters] = {name: VoiceParameters() for name in DIRECTIONS}
+
+    def turn(self, direction: Direction, changes: Mapping[str, float]) -> VoiceParameters:
+        """Note settings; returns all of them.
+
+        Raises:
+            ConfigError: There is no such setting, or it cannot have this value.
+        """
+        self._parameters[direction] = self._parameters[direction].changed(changes)
+        return self._parameters[direction]
+
+    def make(self, direction: Direction, voice: Voice) -> VoiceStage:
+        """A voice that runs. It takes its time.
+
+        Raises:
+            ModelError: It cannot be built.
+        """
+        try:
+            return make_stage(voice, self._rate, parameters=self._parameters[direction])
+        except MenuraError:
+            raise
+        except Exception as error:
+            raise ModelError(f"internal error {log_internal_error(_log, 'building a voice failed', error)}") from error
+
+    async def build(self, direction: Direction, voice: Voice | None) -> VoiceSession | None:
+        """A session of a voice, made beside the event loop.
+
+        Raises:
+            ModelError: It cannot be built.
+        """
+        if voice is None:
+            return None
+        make = partial(self.make, direction, voice)
+        return VoiceSession(await asyncio.get_running_loop().run_in_executor(self.pool, make))
