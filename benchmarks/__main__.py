@@ -17,7 +17,9 @@ NAMES = (
     "vad",
     "capture",
     "relay",
+    "realtime",
     "channels",
+    "modelfiles",
     "server",
 )
 QUICK = {
@@ -30,7 +32,9 @@ QUICK = {
     "vad",
     "capture",
     "relay",
+    "realtime",
     "channels",
+    "modelfiles",
     "server",
 }
 
