@@ -76,6 +76,7 @@ class RealtimeRelay(WebSocketRelay):
         self._spoken = self._unsaid = False  # ever, and since the last turn
         self.close_reason = self._last_word = ""
         self._speaker = Playhead(self._clock)
+        self._unlooked_ms = 0.0
         self._patient = True
 
     # --- beginning
@@ -149,9 +150,12 @@ class RealtimeRelay(WebSocketRelay):
             if i and not i % (10 * step):
                 await asyncio.sleep(0)  # others shall not wait for a whole recording
             self._spoken = self._unsaid = True
-            self._speaker.sent(frames_to_ms(min(step, len(audio) - i) // form.frame_bytes, form.rate))
-            if self._speaker.ahead_ms > AHEAD_MS:
-                await self._catch_up()
+            self._unlooked_ms += frames_to_ms(min(step, len(audio) - i) // form.frame_bytes, form.rate)
+            if self._unlooked_ms >= PIECE_MS:
+                self._speaker.sent(self._unlooked_ms)
+                self._unlooked_ms = 0.0
+                if self._speaker.ahead_ms > AHEAD_MS:
+                    await self._catch_up()
 
     async def _catch_up(self) -> None:
         """A recording comes as fast as the network is: none of it is lost, unless the provider takes nothing for so
