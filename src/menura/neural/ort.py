@@ -14,7 +14,7 @@ from menura.neural.nets.graph import Network
 from menura.neural.options import EXECUTION_PROVIDERS, PACKAGES, Provider, RuntimeOptions, providers
 from menura.neural.session import Array, check_feeds
 
-__all__ = ["Binding", "OrtSession"]
+__all__ = ["Binding", "OrtSession", "return_memory"]
 
 MODEL_FILE, WEIGHTS_FILE = "network.onnx", "network.bin"
 """Of an entry of the cache."""
@@ -107,10 +107,12 @@ def _open(runtime: Any, network: Network, options: RuntimeOptions, chain: list[A
 
 
 def _fresh(runtime: Any, network: Network, setup: Any, chain: list[Any]) -> Any:
+    # what an earlier network left
+    return_memory()
     values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in network.weights.values()]
     setup.add_external_initializers(list(network.weights), values)
     session = runtime.InferenceSession(network.model, setup, providers=chain)
-    _return_memory()
+    return_memory()
     return session
 
 
@@ -135,12 +137,15 @@ def _cached(runtime: Any, network: Network, options: RuntimeOptions, cache: Netw
         for name, value in entries.items():
             setup.add_session_config_entry(name, value)
         _fresh(runtime, network, setup, chain)
-    _return_memory()
+    return_memory()
     return runtime.InferenceSession(str(cache.folder / key / MODEL_FILE), _setup(runtime, options), providers=chain)
 
 
-def _return_memory() -> None:
-    """Give back what loading has freed: the C library would keep twice a network's weights for later."""
+def return_memory() -> None:
+    """Give back to the system what loading has freed: the C library would keep twice a network's weights for later.
+
+    Opening a session does so; once more is worth it when the checkpoint is dropped after that.
+    """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

@@ -7,7 +7,7 @@ dropped. Where it runs is a :class:`Provider`; what that needs and lacks is said
 from menura.neural.nets.graph import Network
 from menura.neural.openvino import OpenVinoSession
 from menura.neural.options import Provider, RuntimeOptions, providers
-from menura.neural.ort import Binding, OrtSession
+from menura.neural.ort import Binding, OrtSession, return_memory
 from menura.neural.session import Session
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Session",
     "open_session",
     "providers",
+    "return_memory",
 ]
 
 
