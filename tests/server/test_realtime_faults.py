@@ -12,6 +12,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from menura.client.options import ConnectionOptions
 from menura.protocol.realtime_turn import TurnLimits
+from menura.server.realtime_relay import RealtimeRelay
+from menura.server.realtime_words import RefusalError
 from tests.client.ears import KEY
 from tests.client.faults import TIMEOUT_S, FaultServer, Peer
 from tests.server.realtime_peer import DELTA, PLACE, SERVER, Agent, answer, begin, run
@@ -163,6 +165,74 @@ def test_refused_settings_leave_the_clients_audio_as_it_was() -> None:
         run(job)
         assert provider.peers[0].audio == bytes(1920)
         assert provider.peers[0].events[-1]["session"]["audio"]["input"]["format"]["type"] == "audio/pcm"
+
+
+def test_text_that_no_text_is_is_told_back_as_it_came() -> None:
+    async def job() -> None:
+        async with Agent(relay.url) as agent:
+            await agent.until("session.created")
+            await agent.connection.send_raw(r'{"type": "fly", "event_id": "half \ud83d of it"}')
+            async with asyncio.timeout(TIMEOUT_S):
+                error = json.loads(await agent.connection.recv_bytes())
+            assert error["error"]["event_id"] == "half \ud83d of it"
+            await agent.connection.send_raw(
+                r'{"type": "session.update", "session": {"type": "realtime", "instructions": "Größe \ud83d"}}'
+            )
+            async with asyncio.timeout(TIMEOUT_S):
+                updated = json.loads(await agent.connection.recv_bytes())
+            assert updated["session"]["instructions"] == "Größe \ud83d"
+            await agent.update(instructions="Größe")
+
+    with FaultServer() as provider, serving(provider.url) as relay:
+        run(job)
+
+
+def test_settings_without_end_are_refused_while_the_provider_is_away() -> None:
+    async def away(peer: Peer) -> None:
+        await peer.connection.wait_closed()
+
+    async def job() -> None:
+        async with Agent(relay.url) as agent:
+            for _ in range(80):
+                await agent.send("session.update", session={"type": "realtime"})
+            assert (await agent.error())["code"] == "rate_limit_exceeded"
+
+    with FaultServer(away) as provider, serving(provider.url) as relay:
+        run(job)
+
+
+def test_relay_of_the_library_speaks_the_api_too_and_leaves_nothing() -> None:
+    async def job() -> None:
+        async with RealtimeRelay(url=provider.url, api_key=KEY, voice_up="robot", pace="paced") as relay:
+            told = list[str]()
+
+            async def until(kind: str) -> None:
+                while not told or told[-1] != kind:
+                    event = json.loads(await anext(relay))
+                    SERVER.validate_python(event)
+                    told.append(event["type"])
+
+            await until("session.created")
+            audio = base64.b64encode(bytes(4800)).decode()
+            await relay.handle_client_event({"type": "input_audio_buffer.append", "audio": audio})
+            with pytest.raises(RefusalError):
+                await relay.handle_client_event({"type": "input_audio_buffer.append", "audio": "A"})
+            await relay.handle_client_event({"type": "response.create"})
+            await until("response.done")
+            assert told.count(DELTA) == 3
+            stats = relay.stats()
+            assert (stats["provider"], stats["sent_ms"], stats["received_ms"]) == ("connected", 100.0, 60.0)
+            assert stats["waiting_down_ms"] == 0.0
+            assert not relay.interrupt()
+            assert not relay.played(10.0, "item_a")
+            relay.finish()
+            assert [item async for item in relay] == []
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1
+
+    with FaultServer() as provider:
+        run(job)
 
 
 def test_functions_are_refused_where_the_operator_forbids_them() -> None:

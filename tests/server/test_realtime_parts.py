@@ -108,6 +108,27 @@ def test_events_keep_their_order_around_audio_in_work_and_cut_audio_is_gone() ->
     assert "item_b" not in {event.get("item_id") for event in told}
 
 
+def test_cut_of_an_answer_that_is_over_does_not_hurt_the_next() -> None:
+    audio = encode(speech("am_michael_u1")[:24_000], PCM)
+
+    async def job(cut: bool) -> bytes:
+        outbox = RealtimeOutbox(1)
+        with ThreadPoolExecutor(1) as pool:
+            answers = Answers(outbox, Strand(pool), session("robot"), PCM, PCM)
+            for i in range(0, len(audio), 4800):
+                answers.hear(delta(audio[i : i + 4800], THERE))
+                if cut and i == 24_000:
+                    answers.cut(item_id="item_a")
+            answers.end("resp_1")
+            answers.tell({"type": "last"})
+            heard = b""
+            while (event := json.loads(await outbox.get()))["type"] != "last":
+                heard += base64.b64decode(event["delta"])
+        return heard
+
+    assert asyncio.run(job(cut=True)) == asyncio.run(job(cut=False))
+
+
 def test_outbox_lets_audio_go_that_nobody_shall_hear() -> None:
     async def job() -> list[str]:
         outbox = RealtimeOutbox(1)

@@ -36,7 +36,13 @@ class Delta(str):
 
 
 def _dump(event: Mapping[str, Any]) -> str:
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half a character, of the client's own words
+            return json.dumps(event, separators=(",", ":"))
+    return text
 
 
 def _delta(audio: bytes, place: Place, event_id: str | None = None) -> Delta:
@@ -117,7 +123,7 @@ class Answers:
         """From the next answer on; one that is being heard is cut into two."""
         if (self.wire, self.client) == (wire, client):
             return
-        self._strand.post(self._worker.forget)
+        self._strand.post(partial(self._worker.forget, lambda _: True))
         self.wire, self.client = wire, client
         self._plain = self._voice is None and wire == client
         self._worker = AnswerVoice(self._voice, wire, client, self._on_failure)
@@ -197,7 +203,7 @@ class Answers:
         self._outbox.cut(named)
         self._pump()
         if not self._plain:
-            self._strand.post(self._worker.forget)
+            self._strand.post(partial(self._worker.forget, named))
 
     def _is_cut(self, place: Place) -> bool:
         return place.response_id in self._cut or place.item_id in self._cut_items

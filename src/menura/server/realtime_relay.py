@@ -39,7 +39,7 @@ PIECE_MS = 100
 AHEAD_MS = 2000.0
 """Audio that waits for the provider, and by which a client sends faster than one speaks, before it is made to wait."""
 LOOK_S = 0.02
-MAX_ITEMS = 1024
+MAX_ITEMS, MAX_UPDATES = 1024, 64
 _TURN_ENDS = frozenset({"input_audio_buffer.commit", "input_audio_buffer.clear"})
 _TIMES = ("audio_start_ms", "audio_end_ms")
 _ITEM_EVENTS = frozenset({"conversation.item.added", "conversation.item.done"})
@@ -78,6 +78,7 @@ class RealtimeRelay(WebSocketRelay):
         self._speaker = Playhead(self._clock)
         self._unlooked_ms = 0.0
         self._patient = True
+        self._revert: StreamFormat | None = None
 
     # --- beginning
 
@@ -110,6 +111,8 @@ class RealtimeRelay(WebSocketRelay):
             StateError: The relay is not started.
         """
         self._check()
+        if self._revert is not None:
+            await self._take_back(self._revert)
         if event.get("type") == APPEND:
             await self._append(event)
             return
@@ -171,6 +174,8 @@ class RealtimeRelay(WebSocketRelay):
 
     async def _update(self, said: Mapping[str, Any], ready: dict[str, Any]) -> None:
         """Settings: formats are those of the client here, and what suits us on the wire."""
+        if self._view.pending >= MAX_UPDATES:
+            raise LimitError(f"{MAX_UPDATES} changes of settings wait for the AI provider")
         before, form = self.client_format, asked_format(said, "input") or self.client_format
         output = asked_format(said, "output") or self._view.latest_output
         wire = self._wire(output, self._down)
@@ -185,6 +190,13 @@ class RealtimeRelay(WebSocketRelay):
             self._view.refused(ready["event_id"])
             raise
         self._set_input(form, wire_in)
+
+    async def _take_back(self, form: StreamFormat) -> None:
+        """The provider refused settings: audio is again what it was, once what came meanwhile is through."""
+        while self._lane.pending_ms > 0.0:
+            await asyncio.sleep(LOOK_S)
+        self._revert = None
+        self._set_input(form, self.engine.target if self._spoken else self._wire(form, self._up))
 
     def _set_input(self, form: StreamFormat, wire: StreamFormat) -> None:
         if (form, wire) == (self.client_format, self.engine.target):
@@ -281,11 +293,8 @@ class RealtimeRelay(WebSocketRelay):
                 self._stop(None)
         elif isinstance(event, ErrorEvent):
             refused = self._view.refused(event.error.event_id)
-            if refused is not None:
-                self._set_input(refused.before, self._wire_of(refused.before))
-
-    def _wire_of(self, form: StreamFormat) -> StreamFormat:
-        return self.engine.target if self._spoken else self._wire(form, self._up)
+            if refused is not None and refused.before != refused.input:
+                self._revert = refused.before
 
     def _is_old(self, shown: Mapping[str, Any]) -> bool:
         """Whether it is about an item of the conversation that a new session of the provider was told again."""

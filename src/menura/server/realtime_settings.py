@@ -99,6 +99,11 @@ class SessionView:
         self._renewed = True
 
     @property
+    def pending(self) -> int:
+        """Updates that the provider has not confirmed."""
+        return len(self._pending)
+
+    @property
     def latest_output(self) -> StreamFormat:
         """The format of answers once all is done that the client asked for."""
         return next(reversed(self._pending.values())).output if self._pending else self.output

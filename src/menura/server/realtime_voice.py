@@ -72,9 +72,9 @@ class AnswerVoice:
         end = self._resampler.flush()[self._skip :]
         return [(tail + encode(end, self._client), place)]
 
-    def forget(self) -> None:
-        """The rest of the answer will not be heard."""
-        if self._place is not None:
+    def forget(self, cut: Callable[[Place], bool]) -> None:
+        """The rest of answers at these places will not be heard."""
+        if self._place is not None and cut(self._place):
             self.finish()
 
     def _changed(self, x: Samples) -> Samples:
