@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from menura.errors import DamagedModelError, ModelError, UnsafeModelError, UnsupportedModelError
 from menura.neural.files.checkpoint import read_checkpoint
@@ -274,3 +276,18 @@ def test_an_unknown_version_says_so() -> None:
         read(b"\x80\x06N")
     with pytest.raises(DamagedModelError, match="unknown instruction"):
         read(b"\xff")
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**200), 2**200) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.lists(inner).map(tuple)
+    | st.dictionaries(st.text() | st.integers(-(2**59), 2**59) | st.binary(), inner)
+    | st.sets(st.text() | st.integers(-(2**59), 2**59)),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(value=plain, protocol=st.integers(0, 5))
+def test_any_plain_value_is_what_pickle_would_make_of_it(value: Any, protocol: int) -> None:
+    assert read_checkpoint(archive(pickle.dumps(value, protocol))) == value

@@ -92,7 +92,7 @@ class TensorSpec:
             raise DamagedModelError(f"a tensor has {len(self.shape)} dimensions and {len(self.strides)} strides")
         if self.offset < 0 or any(n < 0 for n in (*self.shape, *self.strides)):
             raise UnsafeModelError("a tensor has a negative size, stride or offset")
-        if (self.numel and self._last >= self._capacity) or self.offset > self._capacity:
+        if self.numel and self._last >= self._capacity:
             raise UnsafeModelError("a tensor reaches beyond its storage: it would read what is not its own")
         if not self.numel and prod(n or 1 for n in self.shape) > _LARGEST_EMPTY:
             raise UnsafeModelError("an empty tensor has sizes that no model has")
