@@ -79,6 +79,7 @@ _HOME = {
     "file_streams": "menura.channels.files",
     "find_voice": "menura.voices.builtin",
     "generate": "menura.channels.sources",
+    "inspect_model": "menura.neural.files.inspect",
     "list_audio_devices": "menura.live.capture_manager",
     "make_stage": "menura.voices.build",
     "microphone": "menura.channels.sources",
@@ -87,6 +88,7 @@ _HOME = {
     "play_file": "menura.channels.files",
     "process": "menura.channels.streaming",
     "read_audio": "menura.audio.files",
+    "read_checkpoint": "menura.neural.files.checkpoint",
     "record": "menura.channels.recording",
     "write_audio": "menura.audio.files",
 }
@@ -144,6 +146,8 @@ if TYPE_CHECKING:
     from menura.live.player import BufferedAudioPlayer
     from menura.live.rvc import RVC, GUIConfig
     from menura.live.simple_rvc import SimpleRVC
+    from menura.neural.files.checkpoint import read_checkpoint
+    from menura.neural.files.inspect import inspect_model
     from menura.server.app import create_app
     from menura.server.realtime_relay import RealtimeRelay
     from menura.server.relay import WebSocketRelay
@@ -224,6 +228,7 @@ __all__ = [
     "file_streams",
     "find_voice",
     "generate",
+    "inspect_model",
     "list_audio_devices",
     "make_stage",
     "microphone",
@@ -232,6 +237,7 @@ __all__ = [
     "play_file",
     "process",
     "read_audio",
+    "read_checkpoint",
     "record",
     "write_audio",
 ]
