@@ -210,3 +210,21 @@ def test_long_files_are_read_and_written_in_bounded_memory(tmp_path: Path) -> No
     finally:
         tracemalloc.stop()
     assert peak < 4e6, "the file has 29 MB, 58 as float32"
+
+
+def test_source_that_begins_anew_is_recorded_whole(tmp_path: Path) -> None:
+    x = tone(40_000)
+    with StreamRecorder(tmp_path / "a.wav") as recorder:
+        for part in (x[:24_000], x[24_000:]):
+            for k in range(0, len(part), 800):
+                recorder.write(stream(part[k : k + 800], k / RATE))
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.wav")[0], x)
+    assert (recorder.stats().dropped, recorder.stats().jumps) == (0, 1)
+
+
+def test_nothing_before_the_beginning_is_recorded(tmp_path: Path) -> None:
+    x = tone(40_000)
+    with StreamRecorder(tmp_path / "a.wav", start_s=3.05) as recorder:
+        for k in range(0, len(x), 800):
+            recorder.write(stream(x[k : k + 800], k / RATE))
+    np.testing.assert_array_equal(read_audio(tmp_path / "a.wav")[0], x[24_400:])

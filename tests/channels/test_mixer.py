@@ -284,3 +284,17 @@ def test_an_hour_stays_on_the_grid_and_in_bounds() -> None:
             made += out.frames
     assert made == 3600 * 48_000
     assert mixer.stats()["a"].waiting == 0
+
+
+def test_input_that_begins_anew_goes_on_at_once() -> None:
+    mixer = StreamMixer(Aligner(RATE, block=100))
+    mixer.add("a")
+    x = noise(24_000, 2)
+    for k in range(0, 16_000, 800):
+        mixer.push("a", stream(x[k : k + 800], k))
+    for k in range(0, 8000, 800):
+        mixer.push("a", stream(x[16_000 + k : 16_800 + k], k))
+    out = mixer.pull()
+    np.testing.assert_array_equal(joined(out), x)
+    assert_regular(out, 0.0)
+    assert mixer.stats()["a"].restarts == 1

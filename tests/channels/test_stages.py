@@ -306,3 +306,23 @@ def test_an_hour_keeps_its_times_to_the_sample() -> None:
             made += out.frames
     made += sum(out.frames for out in stage.flush())
     assert made == 3600 * 11_025
+
+
+def test_source_that_begins_anew_is_heard_at_once_whatever_is_done_with_gaps() -> None:
+    x = speechlike(3 * RATE, RATE)
+    came = [*streams(x[: 2 * RATE], (1600,)), *streams(x[2 * RATE :], (1600,))]
+    for gaps in Gaps:
+        stage = StreamStage(Chain([], RATE), gaps=gaps)
+        np.testing.assert_array_equal(joined(run(stage, iter(came))), x)
+        assert stage.stats().overlaps == 1
+
+
+def test_rate_that_cannot_be_converted_is_refused_and_changes_nothing() -> None:
+    stage = StreamStage(Limiter(RATE), mismatch="convert")
+    first, second = streams(speechlike(640, RATE), (320,))
+    out = stage.process(first)
+    for rate in (4000, 384_000):
+        with pytest.raises(FormatError, match="sample rate must be"):
+            stage.process(AudioStream.from_block(silence(10), rate))
+    out += stage.process(second) + stage.flush()
+    assert sum(stream.frames for stream in out) == 640

@@ -11,7 +11,7 @@ from menura.audio.stream import AudioStream
 from menura.channels.options import Mismatch
 from menura.channels.origin import Piece
 from menura.channels.stages import Gaps, StreamStage, Through
-from menura.channels.timeline import TOLERANCE_S
+from menura.channels.timeline import RESTART_S, TOLERANCE_S
 from menura.errors import ConfigError, StateError
 
 __all__ = ["MAX_GAP_S", "Aligned", "Aligner", "InputStats"]
@@ -34,7 +34,7 @@ class Aligned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InputStats:
-    """Figures of one input, frames at the rate of the output.
+    """Figures of one input, in frames at the rate of the output.
 
     Attributes:
         heard: That went into the output.
@@ -42,6 +42,7 @@ class InputStats:
         missing: Silence because it was late.
         late: That came too late, and were dropped.
         twice: That were there already, and were dropped.
+        restarts: Times it began anew, more than a second back, and was put where it was before.
         waiting: That wait for other inputs.
         ended: Whether no more comes.
     """
@@ -51,6 +52,7 @@ class InputStats:
     missing: int = 0
     late: int = 0
     twice: int = 0
+    restarts: int = 0
     waiting: int = 0
     ended: bool = False
 
@@ -61,7 +63,8 @@ class _Track:
     def __init__(self, rate: int, channels: int, tolerance_s: float) -> None:
         self.ended = False
         self.end: int | None = None  # behind its last frame
-        self.heard = self.gap = self.missing = self.late = self.twice = self.waiting = 0
+        self.heard = self.gap = self.missing = self.late = self.twice = self.waiting = self.restarts = 0
+        self._shift = 0  # of its times, since it began anew
         self._rate, self._channels = rate, channels
         self._tolerance = tolerance_s * rate
         self._stage = StreamStage(
@@ -79,10 +82,15 @@ class _Track:
         self.ended = True
 
     def _append(self, piece: Piece, position: int | None) -> None:
-        x, first = piece.block, round(piece.start_s * self._rate)
+        x, first = piece.block, round(piece.start_s * self._rate) + self._shift
         if not len(x):
             return
         if self.end is not None:
+            if self.end - first > RESTART_S * self._rate:
+                now = self.end if position is None else max(self.end, position)
+                self._shift += now - first
+                self.restarts += 1
+                first = now
             if abs(first - self.end) <= self._tolerance:
                 first = self.end
             x, first, dropped = _behind(x, first, self.end)
@@ -125,7 +133,9 @@ class _Track:
         return out
 
     def stats(self) -> InputStats:
-        return InputStats(self.heard, self.gap, self.missing, self.late, self.twice, self.waiting, self.ended)
+        return InputStats(
+            self.heard, self.gap, self.missing, self.late, self.twice, self.restarts, self.waiting, self.ended
+        )
 
 
 def _behind(x: Samples, first: int, position: int) -> tuple[Samples, int, int]:

@@ -16,7 +16,7 @@ from menura.channels.options import Mismatch
 from menura.channels.origin import Piece
 from menura.channels.stages import Gaps, StreamStage, Through
 from menura.channels.streaming import Streams, streams_of
-from menura.channels.timeline import TOLERANCE_S
+from menura.channels.timeline import RESTART_S, TOLERANCE_S
 from menura.errors import FileError, StateError
 
 __all__ = ["RecordSettings", "RecorderStats", "StreamRecorder", "record"]
@@ -71,8 +71,10 @@ class StreamRecorder:
         channels: 1 to 8.
         format: Of a WAV file's samples.
         fill: Whether timestamps decide; else one stream follows the other.
-        max_fill_s: Longest gap that is filled; behind a longer one the recording goes on at once.
-        start_s: When the file begins: several with one beginning stay in step. By default with the first stream.
+        max_fill_s: Longest gap that is filled; behind a longer one the recording goes on at once, and so it does where
+            a source begins anew, more than a second back.
+        start_s: When the file begins, and nothing before it is recorded: several with one beginning stay in step. By
+            default with the first stream.
 
     Raises:
         FileError: The ending is none that can be written.
@@ -134,7 +136,8 @@ class StreamRecorder:
         ahead = round((piece.start_s - self._zero_s) * self._rate) - self._frames
         if not self._fill or abs(ahead) <= TOLERANCE_S * self._rate:
             ahead = 0
-        if abs(ahead) > self._max_fill_s * self._rate:
+        back = RESTART_S * self._rate if self._frames else float("inf")
+        if not -back <= ahead <= self._max_fill_s * self._rate:
             self._zero_s = piece.start_s - self._frames / self._rate
             self._jumps += 1
             ahead = 0

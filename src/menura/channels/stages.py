@@ -9,11 +9,12 @@ from typing import cast
 import numpy as np
 
 from menura.audio.block import Samples, silence
+from menura.audio.format import MAX_RATE, MIN_RATE
 from menura.audio.stream import AudioStream
 from menura.channels.fit import Fit
 from menura.channels.options import Mismatch
 from menura.channels.origin import Origin, Origins, Piece
-from menura.channels.timeline import TOLERANCE_S, Placed, Timeline
+from menura.channels.timeline import RESTART_S, TOLERANCE_S, Placed, Timeline
 from menura.dsp.chain import Chain
 from menura.dsp.stage import Stage
 from menura.errors import ConfigError, FormatError
@@ -34,7 +35,8 @@ class Gaps(StrEnum):
     """What is done where the timestamps of a stream jump.
 
     ``RESET``: what came before is finished, and the stage begins anew. ``FILL``: what is missing is silence, what is
-    there twice is dropped; a jump beyond ``max_fill_s`` is a reset. ``IGNORE``: the audio is one piece all the same.
+    there twice is dropped; a gap beyond ``max_fill_s``, or a second back, is a reset. ``IGNORE``: the audio is one
+    piece all the same.
     """
 
     RESET = "reset"
@@ -197,6 +199,8 @@ class StreamStage:
     def _prepare(self, stream: AudioStream) -> None:
         """Have a stage that this stream fits, or can be made to fit."""
         rate, channels = stream.sample_rate, stream.channels
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise FormatError(f"the sample rate must be {MIN_RATE} to {MAX_RATE} Hz, the stream has {rate}")
         stage = self._stage or _build(self._given, rate, channels)
         own = self._channels or _channels_of(stage) or channels
         if self._mismatch is Mismatch.ERROR and (rate, channels) != (stage.rate_in, own):
@@ -232,7 +236,8 @@ class StreamStage:
         if self._gaps is Gaps.IGNORE:
             return 0, []
         frames = round(abs(placed.gap_s) * stream.sample_rate)
-        if self._gaps is Gaps.RESET or abs(placed.gap_s) > self._max_fill_s:
+        back_s = min(RESTART_S, self._max_fill_s)
+        if self._gaps is Gaps.RESET or not -back_s <= placed.gap_s <= self._max_fill_s:
             done = self._finish()
             self._prepare(stream)
             self._count(resets=1)

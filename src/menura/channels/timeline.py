@@ -6,10 +6,13 @@ from typing import NamedTuple
 from menura.audio.stream import AudioStream
 from menura.errors import ConfigError
 
-__all__ = ["TOLERANCE_S", "Placed", "Timeline"]
+__all__ = ["RESTART_S", "TOLERANCE_S", "Placed", "Timeline"]
 
 TOLERANCE_S = 0.005
 """Timestamps taken from a good clock wander by less, and a lost packet leaves more, 10 ms and above."""
+
+RESTART_S = 1.0
+"""Audio that lies further back than this is not there twice: its source has begun anew."""
 
 
 class Placed(NamedTuple):
