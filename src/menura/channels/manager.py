@@ -1,5 +1,6 @@
 """Channels by their names, in a process or over a transport."""
 
+import asyncio
 import threading
 from collections.abc import Awaitable
 from importlib import import_module
@@ -131,11 +132,13 @@ class ChannelManager:
         Nothing happens where there is none.
         """
         with self._lock:
-            channel = self._channels.pop(name, None) or self._passing.pop(name, None)
-        if channel is not None:
-            await channel.aclose()
-            if self._link is not None:
-                self._link.transport.end(name)
+            channel = self._channels.get(name) or self._passing.pop(name, None)
+        if channel is None:
+            return
+        await channel.aclose()  # what is still on its way is delivered to it by its name
+        self._forget(channel)
+        if self._link is not None:
+            self._link.transport.end(name)
 
     # --- items
 
@@ -240,10 +243,10 @@ class ChannelManager:
         with self._lock:
             self._closed = True
             channels = list(self._channels.values())
+        await asyncio.gather(*(channel.aclose() for channel in channels))
+        with self._lock:
             self._channels.clear()
             self._passing.clear()
-        for channel in channels:
-            await channel.aclose()
         if self._link is not None:
             await self._link.transport.close()
 
