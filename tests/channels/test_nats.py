@@ -2,20 +2,23 @@
 
 import asyncio
 import logging
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
 
 from menura.audio.stream import AudioStream
 from menura.channels.manager import ChannelManager
+from menura.channels.nats_address import NatsOptions
 from menura.channels.nats_stats import NatsChannelStats, NatsStats
 from menura.channels.subscription import Subscription
-from menura.channels.wire import Kind, encode
+from menura.channels.wire import FORMATS, Kind, encode
 from menura.errors import (
     AuthenticationError,
     ChannelClosedError,
@@ -686,3 +689,15 @@ def test_two_processes_talk(broker) -> None:
             assert other.wait(LONG_S) == 0
         finally:
             other.kill()
+
+
+def test_the_guide_runs_as_printed_and_names_what_there_is(broker) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "channels.md").read_text().split("\n## Across machines")[1]
+    code = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    exec(code[0].replace("nats://127.0.0.1:4222", broker.url), {})
+    for word in (*NatsOptions.__dataclass_fields__, *FORMATS):
+        assert f"`{word}" in guide, word
+    for kind in Kind:
+        assert f"| {kind.value} {kind.name} |" in guide
+    for form, code in FORMATS.items():
+        assert f"{code} `{form}`" in guide
