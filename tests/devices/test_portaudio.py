@@ -2,6 +2,7 @@ import builtins
 
 import pytest
 
+from menura.devices import portaudio
 from menura.devices.port import DeviceInfo
 from menura.devices.portaudio import find_device, list_devices
 from menura.errors import DeviceError
@@ -58,3 +59,36 @@ def test_missing_portaudio_says_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(DeviceError, match=r"^Audio device not available: install PortAudio .*libportaudio2"):
         list_devices()
+
+
+@pytest.fixture
+def listings(monkeypatch):
+    """A machine whose loudspeaker came after PortAudio had started."""
+    asked = []
+
+    def listed(*, refresh=False):
+        asked.append(refresh)
+        return DEVICES if refresh else []
+
+    monkeypatch.setattr(portaudio, "list_devices", listed)
+    monkeypatch.setattr(portaudio, "_open", set())
+    return asked
+
+
+def first(devices):
+    return find_device(0, "input", devices)
+
+
+def test_a_device_that_came_since_portaudio_started_is_opened(listings):
+    assert portaudio.found_and_opened(first, refresh=False).index == 0
+    assert listings == [False, True]
+
+
+def test_devices_are_not_looked_for_twice_nor_under_open_ones(listings):
+    with pytest.raises(DeviceError):
+        portaudio.found_and_opened(lambda devices: find_device("nothing", "input", devices), refresh=True)
+    assert listings == [True]
+    portaudio._open.add(object())
+    with pytest.raises(DeviceError):
+        portaudio.found_and_opened(first, refresh=False)
+    assert listings == [True, False]

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections import deque
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,7 @@ class _Screen:
         self._voice, self._recorder = voice, recorder
         self._console = Console()
         self._live: Live | None = None
+        self._news: deque[Exception | None] = deque()
         self._began_s = self._line_s = monotonic_s()
 
     def __enter__(self) -> "_Screen":
@@ -97,13 +99,19 @@ class _Screen:
             self._live.stop()
 
     def tell(self, error: Exception | None) -> None:
-        """Say what was lost, or that it is back."""
-        what = "the devices are back" if error is None else f"{error}; waiting for it to return"
-        if isinstance(error, DeviceError) or error is None:
-            print(f"menura: {what}", file=sys.stderr, flush=True)
+        """Keep what was lost, or that it is back, to be shown: the audio thread does not wait for a terminal."""
+        self._news.append(error)
+
+    def _say(self) -> None:
+        while self._news:
+            error = self._news.popleft()
+            what = "the devices are back" if error is None else f"{error}; waiting for it to return"
+            if isinstance(error, DeviceError) or error is None:
+                print(f"menura: {what}", file=sys.stderr, flush=True)
 
     def show(self, speaking: Speaking, stats: SpeakingStats) -> None:
         """Bring it up to date."""
+        self._say()
         now_s = monotonic_s()
         if self._live is not None:
             lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in self._lines(speaking, stats)]

@@ -176,7 +176,8 @@ def open_duplex(
         rate: Of what is read and written, Hz.
         block: Frames of a callback.
         latency_s: What each device may buffer: less risks gaps.
-        refresh: Look for devices that came since PortAudio started, see :func:`list_devices`.
+        refresh: Look at once for devices that came since PortAudio started, see :func:`list_devices`; otherwise it
+            is done where a device is not found or does not open.
 
     Raises:
         DeviceError: A device is missing, in use, or cannot run; its text starts with "Audio device not available".
@@ -185,8 +186,8 @@ def open_duplex(
     check_rate(rate)
     if block < 1 or not 0.0 < latency_s <= 2.0:
         raise ConfigError(f"block must be at least 1 frame and latency_s in 0…2, not {block} and {latency_s}")
-    with turn:
-        devices = list_devices(refresh=refresh)
+
+    def make(devices: list[DeviceInfo]) -> PortAudioDuplex:
         source, sink = find_device(input, "input", devices), find_device(output, "output", devices)
         sd = load()
         return first_rate(
@@ -195,6 +196,23 @@ def open_duplex(
             lambda device_rate: PortAudioDuplex(sd, source, sink, rate, device_rate, block, latency_s),
             f"{source.name!r} with {sink.name!r}",
         )
+
+    return found_and_opened(make, refresh=refresh)
+
+
+def found_and_opened(make: Callable[[list[DeviceInfo]], Opened], *, refresh: bool) -> Opened:
+    """What ``make`` opens of the devices there are; where it fails, of those that have come since PortAudio started.
+
+    Raises:
+        DeviceError: It fails of these too.
+    """
+    with turn:
+        try:
+            return make(list_devices(refresh=refresh))
+        except DeviceError:
+            if refresh or _open:
+                raise
+        return make(list_devices(refresh=True))
 
 
 def first_rate(sd: Any, rates: tuple[int, ...], make: Callable[[int], Opened], name: str) -> Opened:

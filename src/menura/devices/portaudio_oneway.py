@@ -11,9 +11,8 @@ from menura.devices.portaudio import (
     PortAudioStream,
     find_device,
     first_rate,
-    list_devices,
+    found_and_opened,
     load,
-    turn,
 )
 from menura.errors import ConfigError
 
@@ -39,17 +38,21 @@ def open_input(
         channels: Of what is read.
         block: Frames of a callback; 10 ms by default.
         latency_s: What the device may buffer: less risks gaps.
-        refresh: Look for devices that came since PortAudio started.
+        refresh: Look at once for devices that came since PortAudio started; otherwise it is done where the device is
+            not found or does not open.
 
     Raises:
         DeviceError: The device is missing, in use, or cannot run; the text starts with "Audio device not available".
         ConfigError: An argument is out of range.
     """
     form = _form(rate, channels, block, latency_s)
-    with turn:
-        found, sd = find_device(device, "input", list_devices(refresh=refresh)), load()
+
+    def make(devices: list[DeviceInfo]) -> PortAudioInput:
+        found, sd = find_device(device, "input", devices), load()
         rates = (rate, found.default_rate, 48_000, 44_100)
         return first_rate(sd, rates, lambda at: PortAudioInput(sd, found, form, at), repr(found.name))
+
+    return found_and_opened(make, refresh=refresh)
 
 
 def open_output(
@@ -72,17 +75,21 @@ def open_output(
         channels: Of what is written.
         block: Frames of a callback; 10 ms by default.
         latency_s: What the device may buffer: less risks gaps.
-        refresh: Look for devices that came since PortAudio started.
+        refresh: Look at once for devices that came since PortAudio started; otherwise it is done where the device is
+            not found or does not open.
 
     Raises:
         DeviceError: The device is missing, in use, or cannot run; the text starts with "Audio device not available".
         ConfigError: An argument is out of range.
     """
     form = _form(rate, channels, block, latency_s)
-    with turn:
-        found, sd = find_device(device, "output", list_devices(refresh=refresh)), load()
+
+    def make(devices: list[DeviceInfo]) -> PortAudioOutput:
+        found, sd = find_device(device, "output", devices), load()
         rates = (rate, found.default_rate, 48_000, 44_100)
         return first_rate(sd, rates, lambda at: PortAudioOutput(sd, found, form, at), repr(found.name))
+
+    return found_and_opened(make, refresh=refresh)
 
 
 Form = tuple[int, int, int, float]
