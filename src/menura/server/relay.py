@@ -30,9 +30,10 @@ from menura.live.strand import Strand
 from menura.log import get_logger, log_internal_error
 from menura.protocol.realtime_server import AudioDelta, ServerEvent
 from menura.server.realtime_items import has_audio
+from menura.server.relay_gate import ProviderEar
 from menura.server.relay_lane import UpLane
 from menura.server.relay_messages import clean_client_event, client_view
-from menura.server.relay_options import RelayOptions
+from menura.server.relay_options import RelayOptions, Upload
 from menura.server.relay_outbox import RelayOutbox
 from menura.server.relay_player import ReplyPlayer, say
 from menura.server.relay_replies import Replies
@@ -106,7 +107,7 @@ class WebSocketRelay:
         self.client_format = client_format or StreamFormat(AudioFormat.PCM16, 24_000)
         self._voices = [find_voice(voice) if isinstance(voice, str) else voice for voice in (voice_up, voice_down)]
         self.engine = make_engine(self.client_format, options, plain=not any(self._voices))
-        self._watched = options.vad is not None or options.own_barge_in
+        self._watched = options.watches
         if self._watched:
             self.engine.configure_vad(options.vad)
         if connect is None:
@@ -125,6 +126,7 @@ class WebSocketRelay:
         self._started = self._closed = self._changeable = False
         self._lost = (0.0, 0.0)
         self._speech = VADState.SILENCE
+        self._ear = ProviderEar()
         self._error: MenuraError = ConnectionLostError("the connection failed")
         self.close_code = 1000
 
@@ -150,6 +152,8 @@ class WebSocketRelay:
             await self.close()
             raise
         self._lane = self._make_lane(up)
+        if self.options.upload is Upload.SPEECH:
+            self._ear.listen_to(self._connection)
         self._connection.on_event(self._on_event)
         self._connection.on_state_change(self._on_state)
         self._connection.on_error(self._on_error)
@@ -164,7 +168,8 @@ class WebSocketRelay:
         # what only looks at the bytes takes less time than to give it to a thread
         strand = None if voice is None and light and light_vad else Strand(self._pool)
         limit_ms, connection = self.options.max_pending_ms, self._connection
-        uplink = Uplink(self.engine, voice, self._watched, partial(self._on_voice_failed, "up"))
+        gate = self._ear.make_gate(self.engine.target, self.options)
+        uplink = Uplink(self.engine, voice, self._watched, partial(self._on_voice_failed, "up"), gate)
         return UpLane(uplink, connection, self.client_format, strand, limit_ms, self._watch_speech)
 
     def _start_down(self, voice: VoiceSession | None) -> Sequence[Coroutine[Any, Any, None]]:
@@ -472,6 +477,7 @@ class WebSocketRelay:
             "provider": wire.state,
             "sent_ms": round(wire.audio_sent_ms, 3),
             "received_ms": round(wire.audio_received_ms, 3),
+            "withheld_ms": round(self._lane.withheld_ms, 3),
             "waiting_up_ms": round(wire.queued_audio_ms + self._lane.pending_ms, 3),
             "waiting_down_ms": round(self._waiting_down_ms(), 3),
             "dropped_up_ms": round(lost[0], 3),

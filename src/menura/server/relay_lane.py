@@ -53,6 +53,11 @@ class UpLane:
         """Audio that waits to be processed."""
         return 1000.0 * self._pending / self._form.rate
 
+    @property
+    def withheld_ms(self) -> float:
+        """Audio that was no speech and did not go to the provider."""
+        return self._uplink.withheld_ms
+
     def abandon(self) -> None:
         """Drop what waits."""
         self._over = True
@@ -84,7 +89,7 @@ class UpLane:
     def feed_inline(self, audio: bytes) -> bool:
         """Take audio, which passes as it is; whether it is any."""
         passed = self._uplink.process(audio)
-        if not passed:
+        if not passed and not self._uplink.withholds(audio):
             return False
         self._send(passed)
         self._on_state(self._uplink.state)
@@ -140,6 +145,6 @@ class UpLane:
         if event["type"] == "input_audio_buffer.commit":
             self._send(self._uplink.finish())
         elif event["type"] == "input_audio_buffer.clear":
-            self._uplink.finish()
+            self._uplink.finish(discard=True)
         with suppress(StateError):
             self._connection.send_event(event)

@@ -16,7 +16,7 @@ from menura.protocol.realtime_client import check_client_event
 from menura.protocol.realtime_turn import TurnLimits
 from menura.vad.config import VADConfig
 
-__all__ = ["BargeIn", "Pace", "RelayOptions", "RelaySettings"]
+__all__ = ["BargeIn", "Pace", "RelayOptions", "RelaySettings", "Upload"]
 
 
 class Pace(StrEnum):
@@ -24,6 +24,13 @@ class Pace(StrEnum):
 
     PACED = "paced"
     AT_ONCE = "at_once"
+
+
+class Upload(StrEnum):
+    """What of a client's audio goes to the provider: all of it, or only what our voice detection finds is speech."""
+
+    ALL = "all"
+    SPEECH = "speech"
 
 
 class BargeIn(StrEnum):
@@ -59,8 +66,12 @@ class RelayOptions:
 
     Attributes:
         mode: What the engine does to the client's audio.
-        vad: Of our voice detection; None for none, unless ``barge_in`` needs it.
+        vad: Of our voice detection; None for none, unless ``barge_in`` or ``upload`` needs it.
         barge_in: Who finds that the person speaks while an answer is heard.
+        upload: ``speech`` sends only speech, from before its onset (``vad.pre_buffer_ms``) until ``hangover_ms`` after
+            its end, or until the provider has found its end: silence costs nothing. The provider's times
+            (``audio_start_ms``) count what it was sent.
+        hangover_ms: See there; long enough for the provider's word that it hears speech.
         pace: ``paced`` sends an answer as it is heard, ``lead_ms`` ahead; ``at_once`` as soon as it comes.
         lead_ms: Audio a client holds against an uneven network.
         g711_passthrough: A telephone's G.711 goes to the provider as it is, where no voice is in between; False turns
@@ -78,6 +89,8 @@ class RelayOptions:
     mode: ProcessingMode = ProcessingMode.REALTIME
     vad: VADConfig | None = None
     barge_in: BargeIn = BargeIn.PROVIDER
+    upload: Upload = Upload.ALL
+    hangover_ms: float = 700.0
     pace: Pace = Pace.PACED
     lead_ms: float = 200.0
     g711_passthrough: bool = True
@@ -89,14 +102,19 @@ class RelayOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mode", ProcessingMode.of(self.mode))
-        for name, kind in (("pace", Pace), ("barge_in", BargeIn)):
+        for name, kind in (("pace", Pace), ("barge_in", BargeIn), ("upload", Upload)):
             try:
                 object.__setattr__(self, name, kind(getattr(self, name)))
             except ValueError:
                 raise ConfigError(f"{name} must be one of {', '.join(kind)}, not {getattr(self, name)!r}") from None
-        for name in ("lead_ms", "max_pending_ms", "max_reply_ms", "max_unread_ms", "client_stall_s"):
+        for name in ("hangover_ms", "lead_ms", "max_pending_ms", "max_reply_ms", "max_unread_ms", "client_stall_s"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
+
+    @property
+    def watches(self) -> bool:
+        """Whether our voice detection runs."""
+        return self.vad is not None or self.own_barge_in or self.upload is Upload.SPEECH
 
     @property
     def own_barge_in(self) -> bool:
