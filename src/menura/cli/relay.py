@@ -1,15 +1,16 @@
 """What ``menura serve`` is told about the relay to an AI provider."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from menura.errors import ConfigError, VoiceNotFoundError
+from menura.errors import ConfigError
 from menura.server.relay_options import RelaySettings
 from menura.server.relay_socket import NO_VOICE
-from menura.voices.builtin import find_voice
+from menura.voices.builtin import builtin_voices
+from menura.voices.voice import Voice
 
 __all__ = ["KeyFile", "RelayFlags", "relay_settings"]
 
@@ -64,8 +65,15 @@ class RelayFlags:
     off: bool = False
 
 
-def relay_settings(flags: RelayFlags, environment: Mapping[str, str] = os.environ) -> RelaySettings | Literal[False]:
+def relay_settings(
+    flags: RelayFlags, environment: Mapping[str, str] = os.environ, voices: Sequence[Voice] | None = None
+) -> RelaySettings | Literal[False]:
     """The relay's settings: what the flags say goes before what the environment says. False for no relay.
+
+    Args:
+        flags: As given.
+        environment: Where the provider may be named too.
+        voices: On offer; the built-in ones by default.
 
     Raises:
         ConfigError: The flags contradict each other, or what they name is not there.
@@ -79,7 +87,7 @@ def relay_settings(flags: RelayFlags, environment: Mapping[str, str] = os.enviro
         if flags != RelayFlags(off=True):
             raise ConfigError("--no-relay: leave out the other --relay options")
         return False
-    _check_voices(flags)
+    _check_voices(flags, {voice.id for voice in (builtin_voices() if voices is None else voices)})
     settings = _provider(flags, environment)
     if settings is None:
         if flags != RelayFlags():
@@ -94,13 +102,10 @@ def relay_settings(flags: RelayFlags, environment: Mapping[str, str] = os.enviro
     )
 
 
-def _check_voices(flags: RelayFlags) -> None:
+def _check_voices(flags: RelayFlags, known: set[str]) -> None:
     for option, voice_id in (("--relay-voice-up", flags.voice_up), ("--relay-voice-down", flags.voice_down)):
-        try:
-            if voice_id is not None and voice_id != NO_VOICE:
-                find_voice(voice_id)
-        except VoiceNotFoundError as error:
-            raise ConfigError(f"{option}: {error}; menura voices lists them") from None
+        if voice_id not in known | {None, NO_VOICE}:
+            raise ConfigError(f"{option}: Voice not found: {voice_id}; menura voices lists them")
     if flags.require_voice and flags.voice_up in (None, NO_VOICE):
         raise ConfigError("--relay-require-voice needs --relay-voice-up: the voice of clients that name none")
 
