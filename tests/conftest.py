@@ -1,11 +1,27 @@
 """Fixtures for all tests."""
 
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.virtual_audio import VirtualAudio
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home() -> Iterator[Path]:
+    """A folder for voices and models: not that of whoever runs the tests."""
+    folder, before = tempfile.mkdtemp(prefix="menura-home-"), os.environ.get("MENURA_HOME")
+    os.environ["MENURA_HOME"] = folder
+    yield Path(folder)
+    if before is None:
+        del os.environ["MENURA_HOME"]
+    else:
+        os.environ["MENURA_HOME"] = before
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,9 @@ def _show_version(wanted: bool) -> None:
 
 def _show_voices(wanted: bool) -> None:
     if wanted:
-        voices()
+        from menura.cli.voices import list_voices
+
+        list_voices("", None)
         raise typer.Exit
 
 
@@ -37,18 +39,96 @@ def root(
     """Change voices while people speak."""
 
 
-@app.command()
-def voices() -> None:
+voices = typer.Typer(help="The voices: list them, add your own, take them along.", invoke_without_command=True)
+app.add_typer(voices, name="voices")
+VoiceName = Annotated[str, typer.Argument(metavar="VOICE", help="Its id, or its name.", show_default=False)]
+
+
+@voices.callback()
+def list_voices(
+    context: typer.Context,
+    search: Annotated[str, typer.Option("--search", "-s", metavar="WORDS", help="Only those with these words.")] = "",
+    category: Annotated[str | None, typer.Option(help="realistic, character or custom.")] = None,
+) -> None:
     """List the voices."""
-    from rich.console import Console
-    from rich.table import Table
+    if context.invoked_subcommand is None:
+        from menura.cli.voices import list_voices
 
-    from menura.voices.builtin import builtin_voices
+        list_voices(search, category)
 
-    table = Table("id", "name", "category", "description", box=None, header_style="bold")
-    for voice in builtin_voices():
-        table.add_row(voice.id, voice.name, str(voice.category), voice.description)
-    Console().print(table)
+
+@voices.command("import")
+def import_voice(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An RVC model (.pth), or a .menura file.")],
+    index: Annotated[Path | None, typer.Option(metavar="FILE", help="The model's .index.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it.", show_default="the file's name")] = None,
+    key: Annotated[float, typer.Option(min=-36, max=36, help="Semitones that suit you: 12 from a man to a woman.")] = 0,
+    pitch: Annotated[str, typer.Option(help="How pitch is found: rmvpe, or tracker, which needs no model.")] = "rmvpe",
+) -> None:
+    """Add a voice of someone else's making. Nothing in the file is executed."""
+    from menura.cli.voices import import_file
+
+    import_file(file, index, name, key, pitch)
+
+
+@voices.command("export")
+def export_voice(
+    voice: VoiceName, file: Annotated[Path, typer.Argument(metavar="FILE", help="Ends in .menura.")]
+) -> None:
+    """Write a voice, model and all, as one file."""
+    from menura.cli.voices import export_to_file
+
+    export_to_file(voice, file)
+
+
+@voices.command("rename")
+def rename_voice(voice: VoiceName, name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
+    """Give a voice another name."""
+    from menura.cli.voices import rename_voice
+
+    rename_voice(voice, name)
+
+
+@voices.command("delete")
+def delete_voice(voice: VoiceName) -> None:
+    """Delete one of your own voices, with its files."""
+    from menura.cli.voices import delete_voice
+
+    delete_voice(voice)
+
+
+@voices.command("inspect")
+def inspect_file(file: Annotated[Path, typer.Argument(metavar="FILE", help="A model file, or a folder.")]) -> None:
+    """Say what a model file is, without loading its weights."""
+    from menura.cli.voices import inspect_file
+
+    inspect_file(file)
+
+
+models = typer.Typer(help="Models that imported voices share.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+
+@models.command("list")
+def list_models() -> None:
+    """Which there are, and which are here."""
+    from menura.cli.voices import list_models
+
+    list_models()
+
+
+@models.command("pull")
+def pull_models(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="content, rmvpe; all by default.")
+    ] = None,
+    mirror: Annotated[str | None, typer.Option(metavar="URL", help="Where from; MENURA_MODELS_URL too.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Fetch models, verified; what was cut off goes on."""
+    from menura.cli.voices import pull_models
+
+    pull_models(names or [], mirror, quiet)
 
 
 @app.command()
@@ -69,11 +149,11 @@ def convert(
 ) -> None:
     """Convert files into another voice: length, rate and channels stay."""
     from menura.cli.convert import convert_all
-    from menura.voices.builtin import find_voice
-    from menura.voices.voice import VoiceParameters
+    from menura.store.lookup import look_up
 
-    parameters = VoiceParameters(pitch_st=pitch, formant=formant, mix=mix)
-    convert_all(inputs, output, find_voice(voice), parameters, form=form, quiet=quiet)
+    found, own = look_up(voice)
+    parameters = own.changed({"pitch_st": own.pitch_st + pitch, "formant": own.formant * formant, "mix": own.mix * mix})
+    convert_all(inputs, output, found, parameters, form=form, quiet=quiet)
 
 
 @app.command()
@@ -139,12 +219,12 @@ def live(
     """Speak with another voice, now."""
     from menura.cli.live import speak
     from menura.live.speaking import Devices
-    from menura.voices.builtin import find_voice
-    from menura.voices.voice import VoiceParameters
+    from menura.store.lookup import look_up
 
-    parameters = VoiceParameters(pitch_st=pitch, formant=formant, mix=mix)
+    found, own = look_up(voice)
+    parameters = own.changed({"pitch_st": own.pitch_st + pitch, "formant": own.formant * formant, "mix": own.mix * mix})
     devices = Devices(_device(microphone), _device(output), _device(monitor), one_clock)
-    speak(find_voice(voice), parameters, devices, record)
+    speak(found, parameters, devices, record)
 
 
 virtual_mic = typer.Typer(help="A microphone with the changed voice, for every program (Linux).", no_args_is_help=True)

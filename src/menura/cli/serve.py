@@ -11,6 +11,7 @@ from menura.errors import ConfigError
 from menura.live.speaking_stats import Devices
 from menura.server.app import create_app
 from menura.server.relay_options import RelaySettings
+from menura.store.lookup import all_voices
 
 __all__ = ["run_server"]
 
@@ -55,7 +56,7 @@ def run_server(
     listener = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(
-        create_app(devices=devices, relay=relay),
+        create_app(all_voices(), devices=devices, relay=relay),
         log_level=log_level,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE,

@@ -21,6 +21,7 @@ from menura.errors import (
 )
 from menura.store.files import PIECE, Incoming
 from menura.store.library import MAX_MODEL_BYTES, NewFile, StoredVoice, VoiceLibrary
+from menura.store.models import agree, describe
 from menura.store.voice_data import VoiceData
 
 __all__ = ["SUFFIX", "export_voice", "import_voice"]
@@ -149,7 +150,9 @@ def _take(
         for file in bundle.files:
             incoming = stack.enter_context(library.incoming(file.size))
             _copy(archive, members[_FOLDER + file.sha256], incoming, file)
-            files[file.role] = NewFile(incoming, file.name)
+            details = describe(file.role, incoming.flush(), file.name or file.role)
+            files[file.role] = NewFile(incoming, file.name, details)
+        agree(files)
         return library.create(data, files)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -19,6 +20,7 @@ MAX_JSON = 64 * 1024
 ROLE = "@"
 """What a stage's parameter begins with where it names a file of the voice: ``@model``, ``@index``."""
 PROBE_RATE = 48_000
+MODEL, PATHS = "rvc", ("model", "index", "content", "pitch_model")
 
 
 def _printable(text: str) -> str:
@@ -97,18 +99,39 @@ class VoiceData(BaseModel):
             ConfigError, ModelError: It cannot; the text says which stage or parameter.
         """
         VoiceParameters().changed(self.parameters)
+        if sum(stage.kind == MODEL for stage in self.stages) > 1:
+            raise ModelError("a voice has one model at most")
         for stage in self.stages:
             if stage.kind not in KINDS:
                 raise ModelError(f"unknown kind of stage {stage.kind!r}; there are {', '.join(sorted(KINDS))}")
         missing = sorted(set(self.roles) - set(files))
         if missing:
             raise ModelError(f"the voice names a file that it does not have: {ROLE}{missing[0]}")
+        probe = self.voice("probe", files)
+        plain = tuple(spec for spec in probe.stages if spec.kind != MODEL)
         try:
-            make_stage(self.voice("probe", files), PROBE_RATE)
+            make_stage(replace(probe, stages=plain), PROBE_RATE)
+            for spec in probe.stages:
+                if spec.kind == MODEL:
+                    self._check_model(spec)
         except MenuraError:
             raise
         except Exception as error:  # a stage's own arithmetic, on values nobody thought of
             raise ModelError(f"the voice cannot be built: {error}") from error
+
+    def _check_model(self, spec: StageSpec) -> None:
+        """A model is not loaded for this; it may only be one of the voice's own files."""
+        from menura.voices.rvc import check_rvc
+
+        data = next(stage for stage in self.stages if stage.kind == MODEL)
+        for name in PATHS:
+            value = data.params.get(name)
+            if value is not None and not (isinstance(value, str) and value.startswith(ROLE)):
+                raise ModelError(f"stage {MODEL!r}: {name} must be a file of the voice, {ROLE}{name}")
+        try:
+            check_rvc(**spec.params)
+        except TypeError as error:
+            raise ModelError(f"stage {MODEL!r}: {error}") from error
 
     @property
     def roles(self) -> list[str]:

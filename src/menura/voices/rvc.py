@@ -1,7 +1,7 @@
 """Voices that are models: their files found, read and loaded once, however many sessions speak with them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -22,7 +22,7 @@ from menura.neural.synthesizer import Synthesizer
 from menura.neural.tracker import TrackedPitch
 from menura.places import data_folder
 
-__all__ = ["BASE_MODELS", "PITCH_METHODS", "base_model", "load_rvc", "make_rvc"]
+__all__ = ["BASE_MODELS", "PITCH_METHODS", "base_model", "check_rvc", "check_settings", "load_rvc", "make_rvc"]
 
 BASE_MODELS: Mapping[str, str] = {"content": "hubert_base.pt", "rmvpe": "rmvpe.pt"}
 """What every voice needs beside itself: the name of its file in the folder ``models``."""
@@ -133,7 +133,7 @@ def _finder(pitch: str, path: str | Path | None, options: RuntimeOptions) -> Pit
     return finder
 
 
-def make_rvc(
+def make_rvc(  # noqa: PLR0913 - all by name
     rate: int,
     channels: int = 1,
     *,
@@ -162,14 +162,54 @@ def make_rvc(
     Raises:
         ModelError, ConfigError: It cannot be loaded, or a setting cannot be.
     """
+    check_settings(settings)
+    options, shape = _running(provider, threads, block_ms, context_ms)
+    loaded = load_rvc(model, index, content=content, pitch=pitch, pitch_model=pitch_model, options=options)
+    return RvcStage(loaded, rate, channels, shape=shape, settings=RvcSettings(**settings))
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """See that they are settings of a voice.
+
+    Raises:
+        ConfigError: There is no such setting, or it cannot have this value.
+    """
     unknown = sorted(set(settings) - set(_SETTINGS))
     if unknown:
         raise ConfigError(f"unknown setting {unknown[0]!r}; there are {', '.join(_SETTINGS)}")
-    wanted = replace(RvcSettings(), **settings)
+    RvcSettings(**settings)
+
+
+def _running(provider: str, threads: int, block_ms: float, context_ms: float) -> tuple[RuntimeOptions, StreamShape]:
     try:
-        options = RuntimeOptions(provider=provider, threads=threads)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
+        return RuntimeOptions(provider=provider, threads=threads), StreamShape.of(block_ms, context_ms)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(str(error)) from error
-    shape = StreamShape.of(block_ms, context_ms)
-    loaded = load_rvc(model, index, content=content, pitch=pitch, pitch_model=pitch_model, options=options)
-    return RvcStage(loaded, rate, channels, shape=shape, settings=wanted)
+
+
+def check_rvc(  # noqa: PLR0913 - all by name
+    *,
+    model: str,
+    pitch: str = "rmvpe",
+    block_ms: float = 240.0,
+    context_ms: float = 1000.0,
+    threads: int = 0,
+    provider: str = "cpu",
+    index: str | None = None,
+    content: str | None = None,
+    pitch_model: str | None = None,
+    **settings: Any,
+) -> None:
+    """What :func:`make_rvc` is given, checked without loading a network: the models that all voices need may be
+    missing yet.
+
+    Raises:
+        ModelError, ConfigError: It cannot be.
+    """
+    check_settings(settings)
+    _running(provider, threads, block_ms, context_ms)
+    if pitch not in PITCH_METHODS:
+        raise ConfigError(f"pitch must be one of {', '.join(PITCH_METHODS)}, not {pitch!r}")
+    for name, value in (("model", model), ("index", index), ("content", content), ("pitch_model", pitch_model)):
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(f"{name} must be a path, not {value!r}")

@@ -1,0 +1,119 @@
+"""``menura voices`` and ``menura models`` as they are used."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from menura import read_audio, write_audio
+from tests.neural.rvc import FIXTURES
+from tests.store.test_base_models import Mirror
+from tests.utterances import speech
+
+
+@pytest.fixture
+def menura(tmp_path):
+    def run(*arguments, **environment):
+        command = [sys.executable, "-m", "menura", *map(str, arguments)]
+        env = os.environ | {"MENURA_HOME": str(tmp_path / "home"), "COLUMNS": "200"} | environment
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=100)
+        assert "Traceback" not in done.stderr
+        return done
+
+    return run
+
+
+def test_listing_makes_nothing(menura, tmp_path):
+    assert "natural-woman" in menura("voices").stdout
+    assert not (tmp_path / "home").exists()
+    assert "robot" in menura("voices", "--search", "throat").stdout
+
+
+def test_a_model_becomes_a_voice(menura, tmp_path):
+    home = tmp_path / "home"
+    done = menura("voices", "import", FIXTURES / "v2_48k_f0.pth", "--name", "My Singer", "--pitch", "tracker")
+    assert done.returncode == 0, done.stderr
+    voice_id = done.stdout.split()[0]
+    assert "menura models pull content" in done.stdout
+    assert "rmvpe" not in done.stdout.splitlines()[1]
+    listed = menura("voices", "--category", "custom").stdout
+    assert voice_id in listed
+    assert "My Singer" in listed
+    x = speech(48_000, "am_michael")[:48_000]
+    write_audio(tmp_path / "in.wav", x, 48_000)
+    convert = ("convert", tmp_path / "in.wav", "-o", tmp_path / "out.wav", "-v", "my singer", "-q")
+    done = menura(*convert)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "menura models pull content" in done.stderr
+    (home / "models").mkdir()
+    shutil.copy(FIXTURES / "hubert_tiny768" / "model.safetensors", home / "models" / "hubert_base.pt")
+    shutil.copy(FIXTURES / "hubert_tiny768" / "config.json", home / "models" / "config.json")
+    done = menura(*convert)
+    assert done.returncode == 0, done.stderr
+    y, rate = read_audio(tmp_path / "out.wav")
+    assert (len(y), rate) == (len(x), 48_000)
+    assert np.sqrt(np.mean(y**2)) > 1e-3
+    assert menura("voices", "rename", voice_id, "Other").stdout.split() == [voice_id, "Other"]
+    assert menura("voices", "export", "other", tmp_path / "v.menura").returncode == 0
+    assert menura("voices", "delete", voice_id).returncode == 0
+    assert not list((home / "files").glob("*/*"))
+    done = menura("voices", "import", tmp_path / "v.menura")
+    assert done.stdout.split()[1] == "Other"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("voices", "import", "/nowhere.pth"), "nowhere"),
+        (("voices", "import", FIXTURES / "rmvpe_tiny.pt"), "RMVPE"),
+        (("voices", "import", FIXTURES / "README.md"), "README.md"),
+        (("voices", "import", FIXTURES / "v2_48k_f0.pth", "--index", FIXTURES / "rmvpe_tiny.pt"), "rmvpe_tiny.pt"),
+        (
+            (
+                "voices", "import", FIXTURES / "v1_40k_f0.pth",
+                "--index", FIXTURES / "added_IVF8_Flat_nprobe_1_rand_v2.index",
+            ),
+            "another voice",
+        ),
+        (("voices", "delete", "robot"), "came with menura"),
+        (("voices", "delete", "nobody"), "Voice not found: nobody"),
+        (("voices", "export", "robot", "/tmp/robot.zip"), ".menura"),
+        (("voices", "inspect", FIXTURES / "README.md"), "README.md"),
+        (("models", "pull", "everything"), "content, rmvpe"),
+        (("models", "pull", "rmvpe", "-q", "--mirror", "http://127.0.0.1:1"), "cannot fetch"),
+        (("convert", "x.wav", "-o", "y.wav", "-v", "nobody"), "Voice not found: nobody"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_one_line(menura, tmp_path, arguments, says):
+    done = menura(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("menura: ")
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert not list((tmp_path / "home").glob("files/*/*"))
+
+
+def test_a_file_is_told_about(menura):
+    out = menura("voices", "inspect", FIXTURES / "v2_48k_f0.pth").stdout
+    assert "RVC voice" in out
+    assert "48000" in out
+    assert "index" in menura("voices", "inspect", FIXTURES / "added_IVF8_Flat_nprobe_1_rand_v2.index").stdout
+
+
+def test_models_are_listed_and_a_false_one_is_not_kept(menura, tmp_path):
+    out = menura("models", "list").stdout
+    assert "hubert_base.pt" in out
+    assert " no " in out
+    mirror = Mirror()
+    try:
+        done = menura("models", "pull", "rmvpe", "-q", MENURA_MODELS_URL=mirror.url)
+        assert done.returncode == 1
+        assert "rmvpe.pt: cut off after 1500000 of 181184272 bytes" in done.stderr
+        assert "partly" in menura("models", "list").stdout
+    finally:
+        mirror.shutdown()
+        mirror.server_close()
