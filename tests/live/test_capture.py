@@ -170,13 +170,26 @@ def test_losses_of_the_device_are_counted(rig):
     assert len(stream.read(TIMEOUT_S)) == 960
 
 
+def test_a_device_that_cannot_be_closed_holds_up_nobody(rig):
+    """As with a sound server that hangs."""
+    rig, go = rig(), threading.Event()
+    stream = rig.capture.stream()
+    rig.port.close = lambda: go.wait(TIMEOUT_S)
+    rig.port.unplug()
+    with pytest.raises(DeviceError):
+        stream.read(TIMEOUT_S)
+    assert not rig.capture.stats().running
+    assert not go.is_set()
+    go.set()
+
+
 def test_a_lost_device_is_raised_after_what_was_queued(rig, caplog):
     rig = rig()
     stream, other = rig.capture.stream(), rig.capture.stream()
     rig.hear(noise(2 * CHUNK)[0])
     rig.port.unplug()
     until(lambda: not rig.capture.is_running)
-    assert rig.port.closed
+    until(lambda: rig.port.closed)
     got = []
 
     async def consume():

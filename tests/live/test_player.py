@@ -246,7 +246,7 @@ def test_a_lost_device_is_reported_once_and_opened_again(rig, caplog):
     rig.pump(10)
     rig.port.unplug()
     until(lambda: not rig.player.get_metrics()["running"])
-    assert rig.port.closed
+    until(lambda: rig.port.closed)
     with pytest.raises(DeviceError, match="Audio device not available: it has stopped"):
         rig.player.play(tone(480))
     before = rig.player.position("a")
@@ -258,6 +258,21 @@ def test_a_lost_device_is_reported_once_and_opened_again(rig, caplog):
     after = rig.player.position("a")
     assert after.played_ms + after.discarded_ms == pytest.approx(1020.0)
     assert "has lost its device" in caplog.text
+
+
+def test_a_device_that_cannot_be_closed_holds_up_nobody(rig):
+    """As with a sound server that hangs."""
+    rig, go = rig(), threading.Event()
+    rig.player.play(tone(480), "a")
+    rig.port.close = lambda: go.wait(TIMEOUT_S)
+    rig.port.unplug()
+    until(lambda: not rig.player.get_metrics()["running"])
+    assert rig.player.position("a").played_ms == 0.0
+    with pytest.raises(DeviceError):
+        rig.player.play(tone(480))
+    assert rig.player.play(tone(480)) == 480
+    assert not go.is_set()
+    go.set()
 
 
 def test_a_device_that_falls_silent_is_lost(rig):

@@ -4,7 +4,7 @@ A :class:`~menura.devices.port.DuplexPort` is a microphone and a loudspeaker tha
 :class:`~menura.devices.port.InputPort` or an :class:`~menura.devices.port.OutputPort` is one of them alone.
 :func:`~menura.devices.portaudio.open_duplex`, :func:`~menura.devices.portaudio_oneway.open_input` and
 :func:`~menura.devices.portaudio_oneway.open_output` open real ones; the synthetic ones need no hardware. What runs
-them is :mod:`menura.live`: ``duplex``, ``capture``, ``player``.
+them is :mod:`menura.live`: ``duplex``, ``route``, ``microphone``, ``capture``, ``player``.
 """
 
 from menura.devices.port import DeviceInfo, DuplexPort, InputPort, OutputPort, PortStats, Signal

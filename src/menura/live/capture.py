@@ -103,7 +103,8 @@ class DirectAudioCapture:
         self._chunk_frames = self.config.bytes_for_ms(self.config.chunk_duration_ms) // self.config.frame_bytes
         self._guard = threading.RLock()
         self._port: InputPort | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: threading.Thread | None = None  # while it runs
+        self._last_thread: threading.Thread | None = None  # which may still be closing its device
         self._stopping = threading.Event()
         self._streams: list[CaptureStream] = []
         self._own: CaptureStream | None = None  # that of read
@@ -143,14 +144,16 @@ class DirectAudioCapture:
             self._port, self._own = port, None
             self._stopping = threading.Event()
             run = (port, watch, self._stopping)
-            self._thread = threading.Thread(target=self._run, args=run, name="menura-capture", daemon=True)
+            self._thread = self._last_thread = threading.Thread(
+                target=self._run, args=run, name="menura-capture", daemon=True
+            )
             stop_at_exit(self, self.stop)
             self._thread.start()
 
     def stop(self) -> None:
         """Give the device back; streams end after what is queued. Twice is fine."""
         with self._guard:
-            thread = self._thread
+            thread = self._last_thread
             self._stopping.set()
         if thread is not None and thread is not threading.current_thread():
             thread.join(JOIN_S)
@@ -233,9 +236,9 @@ class DirectAudioCapture:
             let_end(self)
             streams, self._streams = self._streams, []
             self._dropped_chunks += sum(stream.dropped for stream in streams)
-            port.close()
         for stream in streams:
             stream.end(error)
+        port.close()  # with no lock held: a sound server that hangs lets none be closed
 
     def _take(self, port: InputPort, framer: Framer, lost: int) -> int:
         """Cut what was captured, and hand it on; returns the port's count of losses."""

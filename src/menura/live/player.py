@@ -79,7 +79,8 @@ class BufferedAudioPlayer:
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._port: OutputPort | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: threading.Thread | None = None  # while it runs
+        self._last_thread: threading.Thread | None = None  # which may still be closing its device
         self._error: Exception | None = None
         self._closed = False
         self._offset = 0  # handed out before this port was opened
@@ -124,7 +125,9 @@ class BufferedAudioPlayer:
                 port.close()
                 raise
             self._port = port
-            self._thread = threading.Thread(target=self._run, args=(port, watch), name="menura-player", daemon=True)
+            self._thread = self._last_thread = threading.Thread(
+                target=self._run, args=(port, watch), name="menura-player", daemon=True
+            )
             stop_at_exit(self, self.close)
             self._thread.start()
 
@@ -198,7 +201,7 @@ class BufferedAudioPlayer:
         """Stop at once and give the device back; twice is fine."""
         with self._lock:
             self._closed = True
-            thread = self._thread
+            thread = self._last_thread
             self._changed.notify_all()
         if thread is not None and thread is not threading.current_thread():
             thread.join(JOIN_S)
@@ -301,11 +304,11 @@ class BufferedAudioPlayer:
             self._last_port = port.stats()
             self._port = self._thread = None
             let_end(self)
-            port.close()
             self._error = error
             self._changed.notify_all()
         if error is not None:
             logger.warning("the player has lost its device: %s", error)
+        port.close()  # with no lock held: a sound server that hangs lets none be closed
 
     def _work(self, port: OutputPort) -> None:
         """Keep the device fed, and tell what was heard."""
