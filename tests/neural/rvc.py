@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from menura.neural.content import ContentModel
 from menura.neural.files.hubert import HubertCheckpoint, read_hubert
-from menura.neural.files.pitch import RmvpeCheckpoint, read_rmvpe
+from menura.neural.files.pitch import FcpeCheckpoint, RmvpeCheckpoint, read_fcpe, read_rmvpe
 from menura.neural.files.voice import VoiceCheckpoint, read_voice
 from menura.neural.options import RuntimeOptions
-from menura.neural.pitch import RmvpePitch
+from menura.neural.pitch import FcpePitch, RmvpePitch
 from menura.neural.synthesizer import Synthesizer
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "rvc"
@@ -59,6 +59,16 @@ def rmvpe_checkpoint() -> RmvpeCheckpoint:
 @lru_cache
 def rmvpe_pitch() -> RmvpePitch:
     return RmvpePitch(rmvpe_checkpoint().config, rmvpe_checkpoint().weights, ONE_THREAD)
+
+
+@lru_cache
+def fcpe_checkpoint() -> FcpeCheckpoint:
+    return read_fcpe(FIXTURES / "fcpe_tiny.pt")
+
+
+@lru_cache
+def fcpe_pitch() -> FcpePitch:
+    return FcpePitch(fcpe_checkpoint().config, fcpe_checkpoint().weights, ONE_THREAD)
 
 
 def snr_db(ours: NDArray[Any], theirs: NDArray[Any]) -> float:

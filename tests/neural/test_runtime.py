@@ -45,6 +45,13 @@ def test_the_model_holds_no_weights_and_its_standalone_form_all():
     assert len(network.standalone()) > 360_000
 
 
+def test_the_arithmetic_of_the_calling_thread_stays_as_it_was():
+    session = open_session(_small(), ONE_THREAD)
+    session.run(x=np.ones((1, 4), np.float32))
+    smallest = np.full(4, np.finfo(np.float32).smallest_subnormal)
+    assert (smallest * np.float32(1.0) > 0).all()
+
+
 def test_a_standalone_model_is_valid_onnx():
     import onnx
 

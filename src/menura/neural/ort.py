@@ -156,11 +156,10 @@ def _setup(runtime: Any, options: RuntimeOptions) -> Any:
     setup.intra_op_num_threads = options.cores
     setup.inter_op_num_threads = 1
     setup.log_severity_level = 3
-    # denormals: a decoder's tail in silence would take ten times as long
+    # no "set_denormal_as_zero": it would change the arithmetic of whoever calls, for good
     entries = {
         "session.intra_op.allow_spinning": "1" if options.spin else "0",
         "session.inter_op.allow_spinning": "0",
-        "session.set_denormal_as_zero": "1",
     }
     for key, value in entries.items():
         setup.add_session_config_entry(key, value)

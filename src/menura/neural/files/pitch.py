@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from menura.errors import DamagedModelError, ModelError, UnsupportedModelError
+from menura.errors import DamagedModelError, UnsupportedModelError
 from menura.neural.files.checkpoint import read_opened
 from menura.neural.files.kinds import ModelKind, kind_of, table_of
 from menura.neural.files.source import ModelSource, open_source
 from menura.neural.files.weights import Arrays, count_layers, fold_weight_norm, need_shape, only_arrays, single
-from menura.neural.nets.config import RmvpeConfig
+from menura.neural.nets.config import FcpeConfig, RmvpeConfig
 
 __all__ = ["FcpeCheckpoint", "FcpeConfig", "RmvpeCheckpoint", "fcpe_parts", "read_fcpe", "read_rmvpe", "rmvpe_parts"]
 
@@ -30,46 +30,6 @@ class RmvpeCheckpoint:
 
     config: RmvpeConfig
     weights: Mapping[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class FcpeConfig:
-    """Sizes of an FCPE pitch network.
-
-    Attributes:
-        mels, hidden, layers, heads, bins: Of the network: input bands, channels, conformer layers, attention heads,
-            pitch classes.
-        kernel: Of the conformers' convolutions.
-        conv_only: The conformers have no attention.
-        f0_min, f0_max: Range of the pitch classes, Hz.
-        rate, fft, window, hop, mel_min, mel_max: Of the spectrogram it takes; Hz and samples.
-
-    Raises:
-        ModelError: The sizes do not make a network.
-    """
-
-    mels: int = 128
-    hidden: int = 512
-    layers: int = 6
-    heads: int = 8
-    bins: int = 360
-    kernel: int = 31
-    conv_only: bool = True
-    f0_min: float = 32.7
-    f0_max: float = 1975.5
-    rate: int = 16_000
-    fft: int = 1024
-    window: int = 1024
-    hop: int = 160
-    mel_min: float = 0.0
-    mel_max: float = 8000.0
-
-    def __post_init__(self) -> None:
-        sizes = (self.mels, self.hidden, self.layers, self.heads, self.bins, self.kernel, self.rate, self.hop)
-        if any(size < 1 for size in (*sizes, self.fft, self.window)) or self.window > self.fft:
-            raise ModelError("an FCPE's sizes are above 0, and its window is not wider than its transform")
-        if not 0 < self.f0_min < self.f0_max or not 0 <= self.mel_min < self.mel_max:
-            raise ModelError("an FCPE's pitches and bands go from low to high")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -118,12 +118,9 @@ def _transformer(g: Graph, config: HubertConfig, x: str, layer: int | None) -> s
 def _position(g: Graph, config: HubertConfig, x: str) -> str:
     """Positions by a wide grouped convolution; an even one gives a frame too many, which is left out."""
     kernel = config.pos_kernel
-    shape = (config.hidden, config.hidden // config.pos_groups, kernel)
-    name = "encoder.pos_conv_embed.conv"
-    weight = g.hold(f"{name}.weight", g.array(f"{name}.weight", shape)[:, :, None, :])
-    bias = g.weight(f"{name}.bias", (config.hidden,))
-    pads = [0, kernel // 2, 0, kernel // 2 - (kernel % 2 == 0)]
-    y = g.op("Conv", planes(g, x), weight, bias, group=config.pos_groups, kernel_shape=[1, kernel], pads=pads)
+    shape = (config.hidden, config.hidden // config.pos_groups, kernel, config.pos_groups)
+    pads = (kernel // 2, kernel // 2 - (kernel % 2 == 0))
+    y = conv(g, planes(g, x), "encoder.pos_conv_embed.conv", shape, pads=pads)
     return rows(g, gelu(g, y))
 
 

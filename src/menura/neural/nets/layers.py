@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from menura.neural.nets.graph import Graph
 
-__all__ = ["add", "attend", "conv", "gelu", "heads", "layer_norm", "leaky", "merge", "planes", "rows"]
+__all__ = ["add", "attend", "conv", "gelu", "heads", "layer_norm", "leaky", "merge", "planes", "rows", "sigmoid"]
 
 
 def add(g: Graph, *values: str) -> str:
@@ -55,15 +55,16 @@ def conv(
     Args:
         g, x: Graph and value.
         name: Of the layer in the checkpoint.
-        shape: Of its weight: outputs, inputs (of a group), width.
+        shape: Of its weight: outputs, inputs (of a group), width; then the number of groups where there are several.
         pads: Zeros before and after.
         stride, dilation: In frames.
     """
-    kernel = g.hold(f"{name}.weight", g.array(f"{name}.weight", shape)[:, :, None, :])
+    weight, groups = g.array(f"{name}.weight", shape[:3]), shape[3] if len(shape) > 3 else 1
+    kernel = g.hold(f"{name}.weight", weight[:, :, None, :])
     bias = [g.weight(f"{name}.bias", (shape[0],))] if g.has(f"{name}.bias") else []
     return g.op(
         "Conv", x, kernel, *bias, kernel_shape=[1, shape[2]], pads=[0, pads[0], 0, pads[1]], strides=[1, stride],
-        dilations=[1, dilation],
+        dilations=[1, dilation], group=groups,
     )  # fmt: skip
 
 
@@ -85,3 +86,8 @@ def merge(g: Graph, x: str, channels: int) -> str:
 def attend(g: Graph, scores: str, values: str) -> str:
     """Weights of attention from scores ``[b, h, t, t]``, applied to values ``[b, h, t, width]``."""
     return g.op("MatMul", g.op("Softmax", scores, axis=-1), values)
+
+
+def sigmoid(g: Graph, x: str) -> str:
+    """The logistic function, exact for small results too: ONNX Runtime's own is off by 1e-7."""
+    return g.op("Reciprocal", add(g, g.op("Exp", g.op("Neg", x)), g.constant(1.0)))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from menura.neural.nets.config import RmvpeConfig
 from menura.neural.nets.graph import Graph, Network, Weights
-from menura.neural.nets.layers import add
+from menura.neural.nets.layers import add, sigmoid
 
 __all__ = ["rmvpe"]
 
@@ -114,9 +114,8 @@ def _head(g: Graph, config: RmvpeConfig, x: str) -> str:
             width = 2 * config.gru_hidden
         x, last = g.op("Transpose", x, perm=[1, 0, 2]), "fc.1"
     matrix = g.hold(f"{last}.matrix", g.array(f"{last}.weight", (config.bins, width)).T)
-    x = add(g, g.op("MatMul", x, matrix), g.weight(f"{last}.bias", (config.bins,)))
-    # spelt out: ONNX Runtime's own sigmoid is off by 1e-7, much beside the small saliences most classes have
-    return g.op("Reciprocal", add(g, g.op("Exp", g.op("Neg", x)), g.constant(1.0)))
+    # most classes have a small salience
+    return sigmoid(g, add(g, g.op("MatMul", x, matrix), g.weight(f"{last}.bias", (config.bins,))))
 
 
 def _recurrent(g: Graph, config: RmvpeConfig, x: str, layer: str, width: int) -> str:
