@@ -263,6 +263,13 @@ def test_a_bomb_is_refused_before_it_takes_memory(name: str) -> None:
     assert peak < 150 << 20
 
 
+def test_a_set_that_is_everywhere_is_made_once() -> None:
+    body = b"\x8f(" + b"".join(struct.pack("<ci", b"J", i) for i in range(50_000)) + b"\x90q\x00"
+    value = read(b"](" + body + b"h\x00" * 100_000 + b"e")
+    assert value[0] is value[-1]
+    assert len(value[0]) == 50_000
+
+
 def test_a_laugh_of_shared_lists_stays_as_small_as_it_is_written() -> None:
     body = b"]q\x00" + b"".join(
         b"]q" + bytes([i + 1]) + b"(h" + bytes([i]) + b"h" + bytes([i]) + b"e" for i in range(50)

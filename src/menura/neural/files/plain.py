@@ -36,13 +36,13 @@ class Plain:
         Raises:
             UnsafeModelError: It is nested too deeply, contains itself, or would take too much memory.
         """
-        if isinstance(value, TensorSpec | tuple | list | dict | Opaque):
+        if isinstance(value, TensorSpec | tuple | list | dict | set | Opaque):
             return self._shared(value)
         if isinstance(value, Name):
             return Opaque(value.text)
         if isinstance(value, Storage):
             return self._tensor(TensorSpec(value, value.dtype, 0, (value.numel,), (1,)))
-        return {self.value(item) for item in value} if isinstance(value, set) else value
+        return value
 
     def _shared(self, value: Any) -> Any:
         key = id(value)
@@ -70,6 +70,8 @@ class Plain:
     def _container(self, value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple([self.value(item) for item in value])
+        if isinstance(value, set):
+            return {self.value(item) for item in value}
         if isinstance(value, list):
             value[:] = [self.value(item) for item in value]
         elif isinstance(value, dict):
