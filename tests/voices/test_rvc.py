@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from menura.errors import ConfigError, MenuraError, ModelError, UnsupportedModelError
+from menura.live.session import VoiceSession
 from menura.neural.tracker import TrackedPitch
 from menura.voices.build import make_stage
+from menura.voices.builtin import find_voice
 from menura.voices.rvc import _loaded, load_rvc
 from menura.voices.voice import Category, StageSpec, Voice, VoiceParameters
 from tests.neural.rvc import FIXTURES
@@ -92,6 +94,23 @@ def test_what_is_missing_says_which_command_gets_it(tmp_path, monkeypatch):
 def test_what_cannot_be_is_told(params, error, says):
     with pytest.raises(error, match=says):
         make_stage(voice(**params), 48_000)
+
+
+def test_a_session_changes_to_a_model_and_back_without_a_gap():
+    x = np.concatenate([speech(48_000, "am_michael")[:48_000]] * 3)
+    x = x + 0.05 * np.random.default_rng(1).standard_normal(x.shape).astype(np.float32)  # no pauses of its own
+    model, plain = voice(), find_voice("natural-man")
+    session, parts = VoiceSession(make_stage(plain, 48_000)), []
+    for at in range(0, len(x), 480):
+        if at == 48_000:
+            session.switch(make_stage(model, 48_000))
+        if at == 96_000:
+            session.switch(make_stage(plain, 48_000))
+        parts.append(session.process(x[at : at + 480]))
+    y = np.concatenate(parts)[4800:, 0]
+    levels = np.sqrt((y[: len(y) // 960 * 960].reshape(-1, 960) ** 2).mean(axis=1))
+    assert levels.min() > 0.003
+    assert session.stage.voice == plain
 
 
 def test_the_tracker_follows_a_glide():

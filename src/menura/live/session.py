@@ -18,8 +18,8 @@ __all__ = ["SessionStats", "VoiceSession"]
 METER_MS = 100.0
 SWITCH_MS = 30.0
 """Crossfade between voices."""
-HISTORY_MS = 250.0
-"""Audio run through a new voice before it is heard, so that it begins in the middle of the sentence."""
+HISTORY_MS = 1000.0
+"""Audio a new voice is given before it is heard, so that it begins in the middle of the sentence."""
 SMOOTH = 0.1
 
 
@@ -36,11 +36,11 @@ class SessionStats:
 
 
 class _Switch:
-    """A voice fading in."""
+    """A voice fading in, once it has something to say."""
 
-    def __init__(self, stage: VoiceStage) -> None:
+    def __init__(self, stage: VoiceStage, lead: int) -> None:
         self.stage = stage
-        self.done = 0
+        self.done = -lead
 
     def mix(self, old: Samples, new: Samples, length: int) -> Samples:
         t = np.clip((self.done + 1.0 + np.arange(len(new))) / (length + 1.0), 0.0, 1.0)
@@ -54,7 +54,8 @@ class VoiceSession:
 
     ``process`` and ``finish`` belong to one thread; ``switch`` and ``set`` may be called from any, and take effect at
     the next block. Of several the last counts, and a switch waits for the one before it to end: never more than two
-    voices run, however often they are changed.
+    voices run, however often they are changed. A voice that is a model is heard after its own latency, and until then
+    the one before it.
 
     Args:
         stage: The voice to begin with.
@@ -97,8 +98,7 @@ class VoiceSession:
         if known := self.stage.speaker_hz:
             stage.seed_speaker(known)
         if len(self._history):
-            stage.process(self._history.peek())
-            self._switch = _Switch(stage)
+            self._switch = _Switch(stage, stage.warm(self._history.peek()))
         else:
             self._stage = stage
 

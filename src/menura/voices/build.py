@@ -21,12 +21,15 @@ from menura.dsp.spectral import Robot, Whisper
 from menura.dsp.stage import Stage
 from menura.dsp.sweep import Sweep
 from menura.errors import ConfigError, MenuraError, ModelError
+from menura.units import ms_to_frames
 from menura.voices.voice import StageSpec, Voice, VoiceParameters
 
 __all__ = ["KINDS", "VoiceStage", "make_stage"]
 
 _LOWEST_RATE, _HIGHEST_RATE = 16_000, 48_000
 """Rates voices run at as they are; others are converted on the way in and out."""
+WARM_MS = 250.0
+"""What a voice that is no model is run through before it is heard."""
 
 
 def _equalizer(rate: int, channels: int, *, bands: list[Mapping[str, Any]]) -> Equalizer:
@@ -87,7 +90,13 @@ def _make(spec: StageSpec, rate: int, channels: int) -> Stage:
 
 @runtime_checkable
 class Turnable(Protocol):
-    """A stage that is a voice by itself, and has the user's settings too."""
+    """A stage that is a voice by itself, and has the user's settings too.
+
+    Attributes:
+        resting: It listens, and says nothing.
+    """
+
+    resting: bool
 
     def turn(self, pitch_st: float, formant: float) -> None:
         """Add semitones to the pitch, and a factor to the formants."""
@@ -173,6 +182,20 @@ class VoiceStage:
         """Tell the median pitch of who speaks."""
         for tracker in self._trackers:
             tracker.seed_speaker(speaker_hz)
+
+    def warm(self, x: Samples) -> int:
+        """Give a new voice what was said before it.
+
+        Returns:
+            Frames from now on until its output is to be heard: none, but for a model, which only remembers what was
+            said, since computing it now would take too long.
+        """
+        for model in self._models:
+            model.resting = True
+        self.process(x if self._models else x[-ms_to_frames(WARM_MS, self.rate_in) :])
+        for model in self._models:
+            model.resting = False
+        return self.latency if self._models else 0
 
     def process(self, x: Samples) -> Samples:
         """Change the next block, ``[n, c]`` → ``[n, c]``."""

@@ -77,10 +77,7 @@ class RvcBlocks:
             By way of requests, ``[block · hop]`` at the voice's rate.
         """
         shape, settings = self.shape, self.settings
-        x = self._gate.process(x, settings.gate_db)
-        self._wave = np.concatenate([self._wave[len(x) :], x])
-        self._end += shape.block
-        self._pitch.advance(shape.block)
+        self._take(x)
         if not self._wave[-shape.decoded * FRAME :].any():
             return self._join(np.zeros((shape.block + shape.fade) * self.hop, np.float32))
         f0 = yield from self._find_pitch(settings)
@@ -88,6 +85,17 @@ class RvcBlocks:
         z = yield from self._latent(settings, phone, f0)
         y = yield from self._decode(settings, z, f0)
         return self._join(y)
+
+    def listen(self, x: Floats) -> Floats:
+        """Remember the next block, and give silence for it."""
+        self._take(x)
+        return self._join(np.zeros((self.shape.block + self.shape.fade) * self.hop, np.float32))
+
+    def _take(self, x: Floats) -> None:
+        x = self._gate.process(x, self.settings.gate_db)
+        self._wave = np.concatenate([self._wave[len(x) :], x])
+        self._end += self.shape.block
+        self._pitch.advance(self.shape.block)
 
     def _find_pitch(self, settings: RvcSettings) -> Generator[Request, Any, NDArray[np.float64] | None]:
         if not self.config.f0:

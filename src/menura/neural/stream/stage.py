@@ -35,6 +35,9 @@ class RvcStage:
         seed: Of the voice's randomness.
         runner: Has the networks run: one after another here, by default.
 
+    Attributes:
+        resting: It listens and says nothing: what it hears is context for what comes.
+
     Raises:
         ConfigError: A setting cannot be.
     """
@@ -64,6 +67,7 @@ class RvcStage:
         self._wait = self._shortage()
         self.latency = self._wait + round(lag_s * rate) + self._back.latency
         self._framer = Framer(self.shape.block * FRAME)
+        self.resting = False
         self._restart()
 
     def _shortage(self) -> int:
@@ -123,6 +127,8 @@ class RvcStage:
     def _convert(self, block: Samples) -> Samples:
         if self._next:
             self._settings = self._blocks.settings = self._next.popleft()
+        if self.resting:
+            return self._back.process(self._blocks.listen(block[:, 0])[:, None])
         y = self._runner(self._model, self._blocks.steps(block[:, 0]))
         return self._back.process(finite(y)[:, None])
 
