@@ -224,3 +224,15 @@ def test_wrong_use_is_told() -> None:
 
 async def _all(mix: Mix) -> list[AudioStream]:
     return [one async for one in mix]
+
+
+def test_sources_of_different_clocks_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> list[AudioStream]:
+        mix = Mix(RATE)
+        mix.add("from zero", source(noise(800, 1), 80))
+        mix.add("from 1970", source(noise(800, 2), 80, first=1_700_000_000 * RATE))
+        return [one async for one in mix]
+
+    out = asyncio.run(run())
+    assert "the input from 1970 lies 1700000000 s ahead of the others" in caplog.text
+    assert sum(one.frames for one in out) == 1600, "the time between is skipped"

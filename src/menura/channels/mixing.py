@@ -14,12 +14,17 @@ from menura.channels.streaming import Streams, streams_of
 from menura.channels.timeline import TOLERANCE_S
 from menura.clock import Clock, monotonic_s
 from menura.errors import StateError
+from menura.log import get_logger
 from menura.units import ms_to_frames
 
 __all__ = ["Mix", "MixSettings", "combine"]
 
+logger = get_logger(__name__)
+
 MAX_AHEAD_S = 10.0
 """Audio that waits for a slower source, before the faster is read no further."""
+ASTRAY_S = 60.0
+"""An input further ahead than this is not fast, but of another time: it is waited for, and told of."""
 PENDING = 4
 """Streams of one source that wait to be taken in."""
 
@@ -69,6 +74,7 @@ class _Gathering(AsyncIterable[AudioStream]):
         self._waiting: dict[str, int] = {}
         self._ahead_s: dict[str, float] = {}
         self._wake, self._room = asyncio.Event(), asyncio.Event()
+        self._told: set[str] = set()
         self._running = False
 
     def _join(self, name: str, source: Streams, step: Callable[[], None]) -> None:
@@ -175,6 +181,12 @@ class _Gathering(AsyncIterable[AudioStream]):
         out = self._combiner.pull(self._clock())
         aligner = self._combiner.aligner
         self._ahead_s = {name: aligner.ahead_s(name) for name in aligner.inputs}
+        for name in [name for name, ahead_s in self._ahead_s.items() if ahead_s > ASTRAY_S and name not in self._told]:
+            self._told.add(name)
+            logger.warning(
+                "the input %s lies %.0f s ahead of the others: do all sources tell time by one clock?",
+                name, self._ahead_s[name],
+            )  # fmt: skip
         return out
 
     async def _stop(self) -> None:

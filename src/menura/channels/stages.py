@@ -289,7 +289,8 @@ class StreamStage:
         return [to_stream(piece, rate, self._format) for piece in pieces]
 
     def _count(self, **counts: int) -> None:
-        self._counts.update(counts)
+        for name, count in counts.items():
+            self._counts[name] += count
 
 
 def to_stream(piece: Piece, rate: int, format: str | None = None) -> AudioStream:  # noqa: A002 - the field's name
