@@ -485,3 +485,25 @@ def test_own_voice_detection_ends_the_answer_at_the_provider_and_here() -> None:
     with FaultServer(script) as provider, serving(provider.url, barge_in="vad") as relay:
         run(job)
         assert "conversation.item.truncate" not in provider.peers[0].types
+
+
+def test_times_of_speech_count_the_silence_that_is_withheld() -> None:
+    quiet = np.zeros((48_000, 1), np.float32)
+    spoken = pcm(np.concatenate([quiet, speech("am_michael_u1"), quiet]))
+
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        await peer.hear()
+        await peer.say("input_audio_buffer.speech_started", item_id="item_u", audio_start_ms=0)
+        await peer.serve()
+
+    async def job() -> None:
+        async with Agent(relay.url) as agent:
+            await agent.until("session.created")
+            await agent.speak(spoken)
+            started = await agent.until("input_audio_buffer.speech_started")
+            assert 1000 < started["audio_start_ms"] < 2400, "two seconds, less what is sent before speech"
+
+    with FaultServer(script) as provider, serving(provider.url, upload="speech") as relay:
+        run(job)
+        assert len(provider.peers[0].audio) < len(spoken) - 48 * 1000

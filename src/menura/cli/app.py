@@ -292,7 +292,7 @@ def serve(
     MENURA_REALTIME_KEY; or it is OpenAI, with OPENAI_API_KEY.
     Whoever can reach this server speaks on that account.
     """
-    from menura.cli.relay import RelayFlags, relay_settings
+    from menura.cli.relay import RelayFlags
     from menura.cli.serve import run_server
     from menura.live.speaking_stats import Devices
 
@@ -306,4 +306,4 @@ def serve(
         relay_client_model,
         no_relay,
     )
-    run_server(host, port, log_level, Devices(_device(microphone), _device(output)), relay_settings(flags))
+    run_server(host, port, log_level, Devices(_device(microphone), _device(output)), flags)

@@ -2,15 +2,14 @@
 
 import socket
 from contextlib import suppress
-from typing import Literal
 
 import uvicorn
 
 from menura.cli.quiet import quiet_libraries
+from menura.cli.relay import RelayFlags, relay_settings
 from menura.errors import ConfigError
 from menura.live.speaking_stats import Devices
 from menura.server.app import create_app
-from menura.server.relay_options import RelaySettings
 from menura.store.lookup import all_voices
 
 __all__ = ["run_server"]
@@ -38,7 +37,7 @@ def run_server(
     port: int,
     log_level: str = "warning",
     devices: Devices | None = None,
-    relay: RelaySettings | Literal[False] | None = None,
+    relay: RelayFlags | None = None,
 ) -> None:
     """Serve until interrupted; prints the page's address once the port is taken.
 
@@ -47,16 +46,18 @@ def run_server(
         port: 0 takes a free one.
         log_level: Of uvicorn.
         devices: The machine's own, for clients that send no audio.
-        relay: To an AI provider; by default what the environment says, False for none.
+        relay: To an AI provider, as far as the environment does not say it.
 
     Raises:
-        ConfigError: The address cannot be used.
+        ConfigError: The address cannot be used, or the relay cannot be as told.
     """
     quiet_libraries()
+    voices = all_voices()
+    settings = relay_settings(relay or RelayFlags(), voices=voices)
     listener = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     config = uvicorn.Config(
-        create_app(all_voices(), devices=devices, relay=relay),
+        create_app(voices, devices=devices, relay=settings),
         log_level=log_level,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE,
@@ -65,7 +66,7 @@ def run_server(
     )
     port = listener.getsockname()[1]
     print(f"menura is at http://{shown}:{port}/  (Ctrl-C ends it)", flush=True)
-    if relay:
+    if settings:
         print(f"the relay is at ws://{shown}:{port}/v1 for clients of the Realtime API", flush=True)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])

@@ -76,7 +76,7 @@ class RealtimeRelay(WebSocketRelay):
         self._spoken = self._unsaid = False  # ever, and since the last turn
         self.close_reason = self._last_word = ""
         self._speaker = Playhead(self._clock)
-        self._unlooked_ms = 0.0
+        self._unlooked_ms = self._withheld_ms = 0.0
         self._patient = True
         self._revert: StreamFormat | None = None
 
@@ -205,6 +205,7 @@ class RealtimeRelay(WebSocketRelay):
         self.engine = make_engine(self.options.mode, form, wire)
         if self._watched:
             self.engine.configure_vad(self.options.vad)
+        self._withheld_ms += self._lane.withheld_ms
         self._lane = self._make_lane(self._up)
         if self.on_engine is not None:
             self.on_engine(old, self.engine)
@@ -263,10 +264,11 @@ class RealtimeRelay(WebSocketRelay):
 
     def _in_time(self, shown: dict[str, Any]) -> dict[str, Any]:
         """Times of the client's audio as the client counts them: the provider hears it later, by what voice and rate
-        conversion take."""
+        conversion take, and does not hear what is withheld."""
         if not shown["type"].startswith("input_audio_buffer."):
             return shown
         late_ms = self.engine.latency_ms + (frames_to_ms(self._up.latency, self._up.rate) if self._up else 0.0)
+        late_ms -= self._withheld_ms + self._lane.withheld_ms
         times = {name: max(0, shown[name] - round(late_ms)) for name in _TIMES if name in shown}
         return shown | times
 
