@@ -50,18 +50,23 @@ def single(arrays: Mapping[str, NDArray[Any]], *, copy: bool = False) -> dict[st
         DamagedModelError: A weight is not finite.
         UnsupportedModelError: A weight is complex.
     """
-    made = {}
+    made: dict[str, NDArray[np.float32]] = {}
+    known: dict[int, NDArray[np.float32]] = {}  # a file may have one tensor under many names
     for name, array in arrays.items():
+        if id(array) in known:
+            made[name] = known[id(array)]
+            continue
         if array.dtype.kind not in "fiub":
             raise UnsupportedModelError(f"weight {shown(name)} is of type {array.dtype}: no network's is")
-        plain: NDArray[np.float32] = np.require(array, np.float32, ["C", "A"])
+        with np.errstate(over="ignore"):
+            plain: NDArray[np.float32] = np.require(array, np.float32, ["C", "A"])
         if copy and not plain.flags.owndata:
             plain = plain.copy()
         if not _finite(plain):
             raise DamagedModelError(
                 f"weight {shown(name)} holds values that are no numbers: its training failed, or the file is damaged"
             )
-        made[name] = plain
+        made[name] = known[id(array)] = plain
     return made
 
 
@@ -83,19 +88,25 @@ def fold_weight_norm(arrays: Mapping[str, NDArray[Any]], *, values: bool = True)
 
     Raises:
         DamagedModelError: A length has no direction or the other way about, or their shapes do not fit.
+        UnsafeModelError: Weights share a direction and differ in length.
 
     Source:
         Salimans and Kingma, "Weight normalization", 2016.
     """
     folded = dict(arrays)
+    known: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}
     for length_name, direction_name in _NORMS:
         for name in [name for name in arrays if name.endswith(length_name)]:
             layer = name.removesuffix(length_name)
             if layer + direction_name not in folded:
                 raise DamagedModelError(f"weight {shown(layer + direction_name)} is missing")
             length, direction = folded.pop(name), folded.pop(layer + direction_name)
-            _check_norm(layer, length, direction)
-            folded[layer + ".weight"] = _product(length, direction) if values else direction
+            if id(direction) not in known:
+                _check_norm(layer, length, direction)
+                known[id(direction)] = length, _product(length, direction) if values else direction
+            if known[id(direction)][0] is not length:
+                raise UnsafeModelError("weights share a direction and differ in length: built to exhaust memory")
+            folded[layer + ".weight"] = known[id(direction)][1]
         for name in [name for name in folded if name.endswith(direction_name)]:
             raise DamagedModelError(f"weight {shown(name.removesuffix(direction_name) + length_name)} is missing")
     return folded
