@@ -42,7 +42,11 @@ DELTA = {"type": "response.output_audio.delta", "event_id": "e", "output_index":
 
 
 def _listener() -> socket.socket:
-    return socket.create_server(("127.0.0.1", 0))
+    # the protocol must be named: asyncio switches Nagle's delay off only where it reads TCP
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
 
 
 def _echo(listener: socket.socket) -> None:
