@@ -22,7 +22,7 @@ from menura.neural.files.pitch import read_rmvpe
 from menura.neural.files.voice import read_voice
 from tests.neural.model_files import FULL_CONFIG, RVC, TORCH, Op, archive, checkpoint, hostile
 
-FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 CODES = [code.code.encode("latin-1") for code in pickletools.opcodes]
 
@@ -131,7 +131,7 @@ instructions = st.one_of(
 )  # fmt: skip
 
 
-@settings(FUZZ, max_examples=400)
+@settings(FUZZ, max_examples=300)
 @given(program=st.lists(instructions, max_size=40))
 def test_any_program_of_instructions_gives_a_value_or_a_model_error(program: list[bytes]) -> None:
     survives(read_checkpoint, hostile(b"".join(program), b"\0" * 64))
@@ -149,7 +149,7 @@ entries = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-@settings(FUZZ, max_examples=200)
+@settings(FUZZ, max_examples=100)
 @given(heading=st.dictionaries(st.text(max_size=3), entries | json_values, max_size=3), data=st.binary(max_size=32))
 def test_any_safetensors_heading_gives_a_value_or_a_model_error(heading: dict[str, Any], data: bytes) -> None:
     text = json.dumps(heading).encode()
@@ -166,7 +166,7 @@ def test_any_bytes_give_a_model_error(data: bytes, begin: bytes) -> None:
         survives(read, begin + data)
 
 
-@settings(FUZZ, max_examples=25)
+@settings(FUZZ, max_examples=15)
 @given(values=st.lists(json_values | st.integers(0, 2000), min_size=17, max_size=19), told=json_values)
 def test_any_config_of_a_voice_gives_a_voice_or_a_model_error(values: list[Any], told: Any) -> None:
     weights = read_checkpoint(raw("v2_40k_nof0.pth"))["weight"]

@@ -239,7 +239,6 @@ def dictionaries() -> bytes:
 
 
 BOMBS = {
-    "lists": lambda: b"(" + b"]" * 600_000,
     "remembered": lambda: b"(" + b"]\x94" * 300_000,
     "tuples": lambda: b"(" + b"N" * 99_000 + b"lq\x000" + (Op.name("torch", "Size") + b"h\x00\x85R0") * 5_000 + b"N",
     "texts": lambda: Op.text("x" * 1_000_000) + b"q\x000"
