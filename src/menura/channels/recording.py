@@ -47,6 +47,7 @@ class RecorderStats:
         jumps: Times that neither was possible, for the jump was too long.
         conversions: Times a stream came in another rate or with other channels than the one before.
         start_s: When the file's first frame was.
+        rate: Hz; 0 before the first stream.
     """
 
     frames: int = 0
@@ -55,6 +56,17 @@ class RecorderStats:
     jumps: int = 0
     conversions: int = 0
     start_s: float = 0.0
+    rate: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Length of the file."""
+        return self.frames / self.rate if self.rate else 0.0
+
+    @property
+    def filled_s(self) -> float:
+        """Silence in it for what was missing."""
+        return self.filled / self.rate if self.rate else 0.0
 
 
 class StreamRecorder:
@@ -177,7 +189,7 @@ class StreamRecorder:
         """Figures so far."""
         conversions = 0 if self._stage is None else self._stage.stats().conversions
         return RecorderStats(
-            self._frames, self._filled, self._dropped, self._jumps, conversions, self._zero_s or 0.0
+            self._frames, self._filled, self._dropped, self._jumps, conversions, self._zero_s or 0.0, self._rate
         )  # fmt: skip
 
     def __enter__(self) -> Self:

@@ -1,0 +1,85 @@
+"""The commands of ``menura channel``; each imports what it needs when it runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["channel"]
+
+channel = typer.Typer(help="Audio to and from channels across machines (NATS).", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="CHANNEL", help="Its name.", show_default=False)]
+Url = Annotated[str, typer.Option(envvar="MENURA_CHANNELS_URL", metavar="URL", help="Where the broker is.")]
+Device = Annotated[str | None, typer.Option("--device", "-d", metavar="NAME", help="Its name, a part of it, or index.")]
+BROKER = "nats://127.0.0.1:4222"
+
+
+def _device(wanted: str | None) -> str | int | None:
+    return int(wanted) if wanted is not None and wanted.isascii() and wanted.isdigit() else wanted
+
+
+@channel.command("record")
+def record(
+    name: Name,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its ending chooses the format.")],
+    url: Url = BROKER,
+) -> None:
+    """Write a channel to a file, until it is closed or Ctrl-C; what is missing is silence."""
+    from menura.cli.channel import record_channel
+
+    record_channel(url, name, file)
+
+
+@channel.command("play")
+def play(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Any file with audio.")],
+    name: Name,
+    url: Url = BROKER,
+    loop: Annotated[bool, typer.Option("--loop", help="Again and again.")] = False,
+    pace: Annotated[float, typer.Option(min=0, help="1 is real time, 0 as fast as it is taken.")] = 1.0,
+) -> None:
+    """Read a file into a channel, and close it at the end."""
+    from menura.cli.channel import play_to_channel
+
+    play_to_channel(url, file, name, loop=loop, pace=pace or None)
+
+
+@channel.command("speak")
+def speak(
+    name: Name,
+    url: Url = BROKER,
+    device: Device = None,
+    rate: Annotated[int, typer.Option(min=8000, max=192_000, help="Hz.")] = 48_000,
+) -> None:
+    """Say into a channel what a microphone hears, until Ctrl-C."""
+    from menura.cli.channel import speak_to_channel
+
+    speak_to_channel(url, name, _device(device), rate=rate)
+
+
+@channel.command("listen")
+def listen(name: Name, url: Url = BROKER, device: Device = None) -> None:
+    """Hear a channel on a loudspeaker, until it is closed or Ctrl-C."""
+    from menura.cli.channel import listen
+
+    listen(url, name, _device(device))
+
+
+@channel.command("convert")
+def convert(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Channel of the audio.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Channel of the changed voice.")],
+    voice: Annotated[str, typer.Option("--voice", "-v", metavar="ID", help="Which voice; menura voices shows them.")],
+    url: Url = BROKER,
+    pitch: Annotated[float, typer.Option(min=-24, max=24, help="Semitones on top of the voice.")] = 0.0,
+    formant: Annotated[float, typer.Option(min=0.5, max=2, help="Factor on the formants: above 1, smaller.")] = 1.0,
+    mix: Annotated[float, typer.Option(min=0, max=1, help="Share of the changed voice.")] = 1.0,
+) -> None:
+    """Change the voice of one channel into another, until the first is closed or Ctrl-C."""
+    from menura.cli.channel import change_voice
+    from menura.store.lookup import look_up
+
+    found, own = look_up(voice)
+    parameters = own.changed({"pitch_st": own.pitch_st + pitch, "formant": own.formant * formant, "mix": own.mix * mix})
+    change_voice(url, source, target, found, parameters)
