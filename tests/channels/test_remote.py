@@ -228,6 +228,7 @@ def test_threads_publish_through_the_loop_where_it_is_open(pair: Pair) -> None:
     with pytest.raises(StateError, match="not open"):
         here.publish_threadsafe("a", 1)
     errors: list[BaseException] = []
+    loops: list[asyncio.AbstractEventLoop] = []
 
     def publish() -> None:
         try:
@@ -236,13 +237,14 @@ def test_threads_publish_through_the_loop_where_it_is_open(pair: Pair) -> None:
             broker.gate.clear()
             with pytest.raises(WaitTimeoutError):
                 here.publish_threadsafe("a", -1, 0.01)
-            broker.gate.set()
+            loops[0].call_soon_threadsafe(broker.gate.set)
             with pytest.raises(FormatError):
                 here.publish_threadsafe("typed", "no number", 30)
         except BaseException as error:
             errors.append(error)
 
     async def main() -> None:
+        loops.append(asyncio.get_running_loop())
         async with here, there:
             await here.create_channel("typed", int)
             subscription = there.subscribe("a", policy="block", max_queue=2)
