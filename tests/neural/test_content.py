@@ -81,3 +81,11 @@ def test_a_first_layer_in_front_of_all_others_is_the_earlier_output():
     ninth = open_session(hubert(checkpoint.config, checkpoint.weights, layer=9), ONE_THREAD)
     short = open_session(hubert(replace(checkpoint.config, layers=9), checkpoint.weights), ONE_THREAD)
     np.testing.assert_array_equal(ninth.run(wav=wav)[0], short.run(wav=wav)[0])
+
+
+def test_half_precision_is_near_single():
+    checkpoint, held = content("hubert_tiny"), arrays("hubert_tiny")
+    session = open_session(hubert(checkpoint.config, checkpoint.weights, half=True), ONE_THREAD)
+    assert_same("half", session.run(wav=held["wav"][None])[0][0], held["v2"], floor_db=45.0)
+    with pytest.raises(ModelError, match="not both"):
+        hubert(checkpoint.config, checkpoint.weights, int8=True, half=True)

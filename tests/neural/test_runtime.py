@@ -127,6 +127,8 @@ def test_options_that_cannot_be_are_refused():
         RuntimeOptions(threads=-1)
     with pytest.raises(ConfigError, match="bfloat16 is for the provider openvino"):
         RuntimeOptions(bfloat16=True)
+    with pytest.raises(ConfigError, match="float16 is for GPUs"):
+        RuntimeOptions(float16=True)
     assert 1 <= RuntimeOptions().cores <= 8
     assert RuntimeOptions(threads=3).cores == 3
 

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from menura.errors import ConfigError, FormatError, ModelError
+from menura.neural.nets.decoder import decoder
+from menura.neural.nets.encoder import encoder
+from menura.neural.nets.flow import flow
 from menura.neural.nets.source import stretch
+from menura.neural.runtime import open_session
 from menura.neural.synthesizer import FLOW_CONTEXT, Synthesizer, coarse_pitch
 from tests.neural.rvc import ONE_THREAD, VOICES, Arrays, arrays, assert_same, synthesizer, voice
 
@@ -127,3 +131,21 @@ def test_stretch_keeps_a_constant_and_its_shape(frames):
     y = stretch(x, frames)
     assert y.shape == (2, 3, frames)
     np.testing.assert_allclose(y, 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", VOICES)
+def test_half_precision_is_near_single(name):
+    # on a CPU it is computed by way of single precision: this judges the rounding of weights and of what lies between
+    config, weights, held = voice(name).config, voice(name).weights, arrays(name)
+    speaker = synthesizer(name).speaker(int(held["sid"][0]))
+    feeds = {"phone": held["phone"]} | ({"pitch": held["pitch"]} if config.f0 else {})
+    mean, log_deviation = open_session(encoder(config, weights, half=True), ONE_THREAD).run(**feeds)
+    assert_same(f"{name} mean", mean[0], held["m_p"], floor_db=45.0)
+    network = flow(config, weights, half=True)
+    assert all(array.dtype == np.float16 for array in network.weights.values())
+    noise = np.zeros_like(mean)
+    z = open_session(network, ONE_THREAD).run(mean=mean, log_deviation=log_deviation, noise=noise, speaker=speaker)[0]
+    feeds = {"z": z, "speaker": speaker} | ({"excitation": held["har_source"][None]} if config.f0 else {})
+    audio = open_session(decoder(config, weights, half=True), ONE_THREAD).run(**feeds)[0]
+    assert audio.dtype == np.float32
+    assert_same(f"{name} audio", audio[0], held["offline_zero"], floor_db=40.0)

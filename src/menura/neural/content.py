@@ -43,7 +43,8 @@ class ContentModel:
     ) -> None:  # fmt: skip
         self.config = config
         first = version == "v1"
-        network = hubert(config, weights, layer=V1_LAYER if first else None, project=first, int8=int8)
+        half = options is not None and options.float16
+        network = hubert(config, weights, layer=V1_LAYER if first else None, project=first, int8=int8, half=half)
         self.channels = config.projection if first else config.hidden
         self._session = open_session(network, options)
 

@@ -56,12 +56,13 @@ class Synthesizer:
         self.config = config
         self.source = HarmonicSource.of(config, weights) if config.f0 else None
         self._speakers: Floats = np.array(weights["emb_g.weight"], np.float32)
-        self._encoder = open_session(encoder(config, weights), options)
-        self._flow = open_session(flow(config, weights), options)
         options = options or RuntimeOptions()
+        half = options.float16
         # OpenVINO divides the work itself, a GPU has no need
         cores = options.cores if options.provider == Provider.CPU else 1
-        self._decoder = open_session(decoder(config, weights, cores=cores), options)
+        self._encoder = open_session(encoder(config, weights, half=half), options)
+        self._flow = open_session(flow(config, weights, half=half), options)
+        self._decoder = open_session(decoder(config, weights, cores=cores, half=half), options)
 
     def speaker(self, *ids: int) -> Floats:
         """Embeddings ``[len(ids), gin]``; mixtures of them are speakers too.

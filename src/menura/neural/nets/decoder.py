@@ -27,7 +27,7 @@ MAX_PIECES = 4
 """Of time."""
 
 
-def decoder(config: SynthesizerConfig, weights: Weights, *, cores: int = 1) -> Network:
+def decoder(config: SynthesizerConfig, weights: Weights, *, cores: int = 1, half: bool = False) -> Network:
     """The decoder; it sees 10 frames to each side, in a network of the usual size.
 
     Args:
@@ -35,6 +35,7 @@ def decoder(config: SynthesizerConfig, weights: Weights, *, cores: int = 1) -> N
         weights: Its checkpoint.
         cores: That a call will run on. Stages with too few channels to occupy them are computed in pieces of time, side
             by side; the audio is the same.
+        half: In half precision.
 
     Shape:
         ``z`` ``[batch, inter, frames]``, ``speaker`` ``[batch, gin]``, and for a voice with pitch ``excitation``
@@ -44,7 +45,7 @@ def decoder(config: SynthesizerConfig, weights: Weights, *, cores: int = 1) -> N
     Raises:
         ModelError: A weight is missing or of another shape, or the stages do not fit the excitation.
     """
-    g = Graph("decoder", weights)
+    g = Graph("decoder", weights, half=half)
     z = g.op("Unsqueeze", g.input("z", ("batch", config.inter, "frames")), g.ints(2))
     speaker = g.op("Unsqueeze", g.input("speaker", ("batch", config.gin)), g.ints(2, 3))
     excitation = g.op("Unsqueeze", g.input("excitation", ("batch", "samples")), g.ints(1, 2)) if config.f0 else ""

@@ -19,8 +19,8 @@ COARSE_PITCHES = 256
 """Rows of the pitch table."""
 
 
-def encoder(config: SynthesizerConfig, weights: Weights) -> Network:
-    """The text encoder.
+def encoder(config: SynthesizerConfig, weights: Weights, *, half: bool = False) -> Network:
+    """The text encoder; ``half``: in half precision.
 
     Shape:
         ``phone`` ``[batch, frames, features]``, a frame every 10 ms, and for a voice with pitch ``pitch``
@@ -30,7 +30,7 @@ def encoder(config: SynthesizerConfig, weights: Weights) -> Network:
     Raises:
         ModelError: A weight is missing or of another shape.
     """
-    g = Graph("encoder", weights)
+    g = Graph("encoder", weights, half=half)
     phone = g.input("phone", ("batch", "frames", config.features))
     x = linear(g, phone, "enc_p.emb_phone", config.features, config.hidden)
     if config.f0:

@@ -20,10 +20,11 @@ NOISE_SCALE = 0.66666
 """Of the noise around the prior's mean, as RVC has it."""
 
 
-def flow(config: SynthesizerConfig, weights: Weights) -> Network:
+def flow(config: SynthesizerConfig, weights: Weights, *, half: bool = False) -> Network:
     """Sampling and the reverse flow.
 
-    A frame depends on the 24 before it and the 24 after it, in a network of the usual size.
+    A frame depends on the 24 before it and the 24 after it, in a network of the usual size. ``half``: in half
+    precision.
 
     Shape:
         ``mean``, ``log_deviation`` and ``noise`` (of unit deviation; zero for the most likely latent)
@@ -32,7 +33,7 @@ def flow(config: SynthesizerConfig, weights: Weights) -> Network:
     Raises:
         ModelError: A weight is missing or of another shape.
     """
-    g = Graph("flow", weights)
+    g = Graph("flow", weights, half=half)
     shape = ("batch", config.inter, "frames")
     mean, log_deviation, noise = (g.input(name, shape) for name in ("mean", "log_deviation", "noise"))
     speaker = g.op("Unsqueeze", g.input("speaker", ("batch", config.gin)), g.ints(2, 3))

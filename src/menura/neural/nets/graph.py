@@ -25,6 +25,8 @@ Weights = Mapping[str, NDArray[Any]]
 OPSET = 20
 """The first with GELU as one operator; ONNX Runtime 1.20 and OpenVINO 2024 know it."""
 IR_VERSION = 9
+FLOAT, FLOAT16 = 1, 10
+"""ONNX's numbers for these types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,13 @@ class Graph:
         name: Of the network.
         weights: What :meth:`weight` looks names up in.
         int8: Products of rows are in 8 bits.
+        half: Everything between inputs and outputs is in half precision, for GPUs; the ends stay single.
     """
 
-    def __init__(self, name: str, weights: Weights, *, int8: bool = False) -> None:
-        self.name, self.int8 = name, int8
+    def __init__(self, name: str, weights: Weights, *, int8: bool = False, half: bool = False) -> None:
+        if int8 and half:
+            raise ModelError(f"{name}: a network is in 8 bits or in half precision, not both")
+        self.name, self.int8, self.half = name, int8, half
         self._onnx: ModuleType = need("onnx", extra="neural")
         self._source = weights
         self._nodes: list[Any] = []
@@ -84,11 +89,14 @@ class Graph:
     def input(self, name: str, shape: Sequence[Dim], dtype: type[np.generic] = np.float32) -> str:
         """Declare an input."""
         self._inputs.append(self._info(name, shape, dtype))
-        return name
+        return self.op("Cast", name, to=FLOAT16) if self.half and dtype is np.float32 else name
 
     def output(self, name: str, value: str, shape: Sequence[Dim], dtype: type[np.generic] = np.float32) -> None:
         """Declare that ``value`` leaves the graph as ``name``."""
-        self.op("Identity", value, name=name)
+        if self.half and dtype is np.float32:
+            self.op("Cast", value, name=name, to=FLOAT)
+        else:
+            self.op("Identity", value, name=name)
         self._outputs.append(self._info(name, shape, dtype))
 
     def _info(self, name: str, shape: Sequence[Dim], dtype: type[np.generic]) -> Any:
@@ -139,17 +147,20 @@ class Graph:
 
     def hold(self, name: str, array: NDArray[Any]) -> str:
         """A weight made of others, under a name of its own."""
-        self._held[name] = np.ascontiguousarray(array)
+        self._held[name] = np.ascontiguousarray(array, self._width(array.dtype))
         return name
 
     def constant(self, value: Any, dtype: type[np.generic] = np.float32) -> str:
         """A small constant, inside the model, kept once."""
-        array = np.asarray(value, dtype)
+        array = np.asarray(value, self._width(np.dtype(dtype)))
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._small:
             name = self._small[key] = f"const_{len(self._small)}"
             self._inline.append(self._onnx.numpy_helper.from_array(array, name))
         return self._small[key]
+
+    def _width(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        return np.dtype(np.float16) if self.half and dtype == np.float32 else dtype
 
     def ints(self, *values: int) -> str:
         """A shape, an axis list or bounds."""

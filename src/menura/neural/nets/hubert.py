@@ -16,8 +16,9 @@ __all__ = ["hubert", "hubert_front", "hubert_transformer"]
 
 
 def hubert(
-    config: HubertConfig, weights: Weights, *, layer: int | None = None, project: bool = False, int8: bool = False
-) -> Network:
+    config: HubertConfig, weights: Weights, *, layer: int | None = None, project: bool = False, int8: bool = False,
+    half: bool = False,
+) -> Network:  # fmt: skip
     """The whole encoder.
 
     Args:
@@ -26,6 +27,7 @@ def hubert(
         layer: The layer whose output is wanted, counted from 1; later ones are left out. None: the last.
         project: Apply ``final_proj``. RVC v1 takes layer 9 projected, v2 the last layer.
         int8: Products and strided convolutions in 8 bits.
+        half: Everything in half precision.
 
     Shape:
         ``wav`` ``[batch, samples]`` at 16 kHz → ``features`` ``[batch, frames, channels]``, a frame every 20 ms, where
@@ -34,7 +36,7 @@ def hubert(
     Raises:
         ModelError: A weight is missing or of another shape, or there is no such layer.
     """
-    g = Graph("hubert", weights, int8=int8)
+    g = Graph("hubert", weights, int8=int8, half=half)
     wav = g.input("wav", ("batch", "samples"))
     x = _transformer(g, config, _front(g, config, wav), layer)
     return _finish(g, config, x, project)
