@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from menura import __version__
+from menura.cli.channel_app import channel
 
 __all__ = ["app"]
 
@@ -227,6 +228,7 @@ def live(
     speak(found, parameters, devices, record)
 
 
+app.add_typer(channel, name="channel")
 virtual_mic = typer.Typer(help="A microphone with the changed voice, for every program (Linux).", no_args_is_help=True)
 app.add_typer(virtual_mic, name="virtual-mic")
 MicrophoneName = Annotated[str, typer.Option("--name", metavar="NAME", help="Letters, digits, '_', '.' and '-'.")]
