@@ -27,6 +27,8 @@ __all__ = ["NatsTransport"]
 _log = get_logger(__name__)
 TICK_S: Final = 0.5
 DRAIN_S: Final = 1.0
+TRANSIT_S: Final = 0.25
+"""A question takes a while to arrive, and until then the time that is asked for goes on."""
 
 
 class NatsTransport:
@@ -151,7 +153,7 @@ class NatsTransport:
         if inlet := self._inlets.get(name):
             inlet.read = read
             if options.replay and self._in_loop():
-                self._ask(inlet)
+                self._ask(inlet, back=False)
 
     def end(self, name: str) -> None:
         """Tell all others that a channel is closed, behind what was published."""
@@ -198,14 +200,14 @@ class NatsTransport:
             inlet.read = self._declared[name][1]
         inlet.sid = wire.subscribe(self._subjects.frames(name), inlet.arrived)
         wire.ping().add_done_callback(lambda pong: None if pong.cancelled() else inlet.confirmed.set())
-        self._ask(inlet)
+        self._ask(inlet, back=inlet.known)
+        inlet.known = True
 
-    def _ask(self, inlet: Inlet) -> None:
+    def _ask(self, inlet: Inlet, *, back: bool) -> None:
         """Ask publishers for what they keep, and for what we missed, if there can be such."""
         declared = self._declared.get(inlet.name)
         replay = declared[0].replay if declared else 0
-        away_s = self._clock() - max(inlet.joined_s, self._link.heard_s) if inlet.known else 0.0
-        inlet.known = True
+        away_s = self._clock() - max(inlet.joined_s, self._link.heard_s) + TRANSIT_S if back else 0.0
         if replay or away_s:
             inlet.expect()
             self._say(inlet.name, Question(replay, away_s, inlet.incoming.last).encode(self._identity))

@@ -45,12 +45,13 @@ class Lane:
     """
 
     __slots__ = (
-        "_kept_bytes", "_limits", "command", "created", "kept", "limit", "max_queue", "patient", "publisher", "ready",
-        "replay", "sequence", "waiting", "waiting_bytes",
+        "_kept_bytes", "_limits", "command", "created", "head", "kept", "limit", "max_queue", "patient", "publisher",
+        "ready", "replay", "sequence", "size", "waiting", "waiting_bytes",
     )  # fmt: skip
 
     def __init__(self, subject: str, max_queue: int) -> None:
-        self.command = f"PUB {subject} ".encode()
+        self.command = self.head = f"PUB {subject} ".encode()
+        self.size = -1  # of the message that the head announces
         self.publisher = secrets.randbits(64)
         self.sequence = 0
         self.max_queue = max_queue
@@ -75,13 +76,13 @@ class Lane:
         self.waiting.append(entry)
         self.waiting_bytes += len(entry[2])
 
-    def keep(self, entry: _Entry) -> None:
+    def keep(self, entry: _Entry, size: int) -> None:
         """Keep a frame that leaves for who asks for it later."""
         kept = self.kept
         if kept and entry[0] <= kept[-1][0]:
             return  # it leaves once more
         kept.append(entry)
-        self._kept_bytes += len(entry[2])
+        self._kept_bytes += size
         while (len(kept) > self.max_queue + KEPT or self._kept_bytes > MAX_BYTES) and len(kept) > self.replay:
             self._kept_bytes -= len(kept.popleft()[2])
 
@@ -180,15 +181,17 @@ class Outgoing:
         """
         with self._lock:
             frame = encode_message(message, lane.publisher, lane.sequence + 1)
-            if len(frame) > self.max_payload:
+            size = len(frame)
+            if size > self.max_payload:
                 raise LimitError(
-                    f"a message of {len(frame)} bytes; the broker takes {self.max_payload}: publish shorter streams"
+                    f"a message of {size} bytes; the broker takes {self.max_payload}: publish shorter streams"
                 )
             if lane.full and not self._make_room(lane):
                 return
             lane.sequence += 1
             self._published += 1
-            lane.add((lane.sequence, self._clock(), frame))
+            lane.waiting.append((lane.sequence, self._clock(), frame))
+            lane.waiting_bytes += size
             if not lane.ready:
                 lane.ready = True
                 self._ready.append(lane)
@@ -231,27 +234,38 @@ class Outgoing:
 
     def _take_turns(self, parts: list[bytes], room: int, oldest: float) -> int:
         lane = self._ready.popleft()
-        alone = not self._ready
-        while lane.may_leave() and room > 0:
-            entry = lane.pop()
-            frame = entry[2]
-            if entry[1] < oldest and not lane.patient:
-                self._expired += 1
-                continue
-            parts += (lane.command + b"%d\r\n" % len(frame), frame, _END)
-            lane.keep(entry)
-            self._unconfirmed.append((lane, entry))
-            self._unconfirmed_bytes += len(frame)
-            self._sent += 1
-            self._bytes += len(frame)
-            room -= len(frame)
-            if not alone:
-                break
+        room = self._take_from(lane, parts, room, oldest, 1 if self._ready else len(lane.waiting))
         if lane.waiting:
             self._ready.append(lane)
         else:
             lane.ready = False
             lane.patient = lane.limit is not None
+        return room
+
+    def _take_from(self, lane: Lane, parts: list[bytes], room: int, oldest: float, count: int) -> int:
+        """Take so many of a channel; this runs once a message, so it looks up little."""
+        waiting, unconfirmed = lane.waiting, self._unconfirmed
+        before, taken, bytes_out = room, len(unconfirmed), 0
+        limit = NO_LIMIT if lane.limit is None else lane.limit
+        while count > 0 and room > 0 and waiting and waiting[0][0] <= limit:
+            entry = waiting.popleft()
+            frame = entry[2]
+            size = len(frame)
+            bytes_out += size
+            if entry[1] < oldest and not lane.patient:
+                self._expired += 1
+                continue
+            if size != lane.size:
+                lane.size, lane.head = size, lane.command + b"%d\r\n" % size
+            parts += (lane.head, frame, _END)
+            lane.keep(entry, size)
+            unconfirmed.append((lane, entry))
+            room -= size
+            count -= 1
+        lane.waiting_bytes -= bytes_out
+        self._unconfirmed_bytes += before - room
+        self._bytes += before - room
+        self._sent += len(unconfirmed) - taken
         return room
 
     @property
