@@ -118,3 +118,28 @@ def test_what_was_said_before_a_goodbye_is_heard() -> None:
         assert wire.protocol.close_rcvd.code == 4000
 
     run(frame(Opcode.TEXT, b"why") + frame(Opcode.CLOSE, struct.pack("!H", 4000)), job)
+
+
+def test_messages_of_every_length_arrive() -> None:
+    texts = ["x" * size for size in (0, 1, 125, 126, 127, 65_535, 65_536, 200_000)] + ["é€😀" * 40] * 2000
+
+    async def script(peer: Peer) -> None:
+        for text in texts:
+            await peer.connection.send("as it was" if await peer.connection.recv() == text else "other")
+        await peer.connection.wait_closed()
+
+    with FaultServer(script) as provider:
+
+        async def whole() -> None:
+            async with asyncio.timeout(TIMEOUT_S):
+                wire = await open_socket(Target(provider.url, None, None, {}), ConnectionOptions())
+                assert isinstance(wire, Wire)
+                heard = list[str | bytes]()
+                wire.hear(heard.append)
+                for text in texts:
+                    wire.say(text)
+                await until(lambda: len(heard) == len(texts))
+                assert set(heard) == {"as it was"}
+                await wire.close()
+
+        asyncio.run(whole())
