@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from menura import __version__
 from menura.errors import ConfigError, DownloadError, FileError
 from menura.voices.rvc import BASE_MODELS
 
@@ -115,7 +114,7 @@ def _fetch(model: BaseModel, part: Path, url: str, tell: Progress) -> None:
         have = 0
     if have == model.size:
         return
-    headers = {"User-Agent": f"menura/{__version__}", "Accept-Encoding": "identity"}
+    headers = {"User-Agent": "menura", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
