@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -647,6 +648,29 @@ def test_an_address_that_asks_for_tls_tells_no_password_to_a_broker_without(own)
                 pass
 
     run(main())
+
+
+def test_tls_is_used_with_the_certificates_given(tmp_path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-keyout", key, "-out", certificate, "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+    async def main(broker: Broker) -> None:
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        async with ChannelManager(broker.url, tls=trusting) as here, ChannelManager(broker.url, tls=trusting) as there:
+            sub = there.subscribe("a")
+            await sub.ready()
+            await here.publish("a", stream(1))
+            assert await sub.get(LONG_S) == stream(1)
+        with pytest.raises(ConnectionLostError):
+            async with ChannelManager(broker.url.replace("nats://", "tls://")):
+                pass  # signed by nobody that the system knows
+
+    with Broker("--tls", "--tlscert", str(certificate), "--tlskey", str(key)) as broker:
+        run(main(broker))
 
 
 OTHER = """
