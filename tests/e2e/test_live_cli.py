@@ -105,7 +105,7 @@ def attempt(audio, live, folder):
 
 
 def test_twenty_seconds_without_a_glitch(virtual_audio, live, tmp_path):
-    """What was heard is what the voice made, part for part, and that is what was said. Best of five, for a busy machine."""
+    """What was heard is what the voice made, part for part, and that is what was said. Best of five, as it is busy."""
     tries = []
     for _ in range(5):
         found = attempt(virtual_audio, live, tmp_path)
