@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import random
 import threading
 from typing import Any
 
@@ -11,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from menura.client.options import ConnectionOptions
+from menura.protocol.realtime_client import check_client_event
 from menura.protocol.realtime_turn import TurnLimits
 from menura.server.realtime_relay import RealtimeRelay
 from menura.server.realtime_words import RefusalError
@@ -44,6 +46,7 @@ BAD_EVENTS: list[tuple[dict[str, Any], str, str | None]] = [
     ({"type": "output_audio_buffer.clear"}, "invalid_value", "type"),
     ({"type": "conversation.item.truncate", "item_id": "i", "content_index": 0}, "missing_required_parameter", None),
     ({"type": "conversation.item.create", "item": {"type": "mcp_approval_response"}}, "invalid_value", "item.type"),
+    ({"type": "response.create", "response": {"input": [{"type": []}]}}, "invalid_value", "item.type"),
     ({"type": "response.create", "response": {"prompt": {"id": "p"}}}, "unknown_parameter", "response.prompt"),
     ({"type": "response.create", "response": {"model": "dear"}}, "unknown_parameter", "response.model"),
     ({"type": "session.update"}, "missing_required_parameter", "session"),
@@ -552,3 +555,111 @@ def test_client_that_takes_nothing_is_left_and_the_provider_waits_meanwhile() ->
         run(job)
         assert relay.engines == 0
         provider.until(lambda: provider.peers[0].close_code)
+
+
+# --- at random
+
+
+def mutated(rng: random.Random, value: Any) -> Any:
+    """A value with something wrong in it, somewhere."""
+    if rng.random() < 0.15 or not isinstance(value, dict | list) or not value:
+        return rng.choice([None, 7, -1.5, "", "x" * 600, [], {}, True, "audio/pcm", {"type": "function"}, [None]])
+    if isinstance(value, list):
+        at = rng.randrange(len(value))
+        return [*value[:at], mutated(rng, value[at]), *value[at + 1 :]]
+    name = rng.choice(list(value))
+    if rng.random() < 0.2:
+        return {key: part for key, part in value.items() if key != name}
+    return value | {rng.choice([name, name, "extra"]): mutated(rng, value[name])}
+
+
+WHOLE_EVENTS: list[dict[str, Any]] = [
+    {
+        "type": "session.update",
+        "event_id": "e",
+        "session": {
+            "type": "realtime",
+            "instructions": "Hi.",
+            "output_modalities": ["audio"],
+            "audio": {
+                "input": {"format": {"type": "audio/pcmu"}, "turn_detection": {"type": "server_vad", "threshold": 0.5}},
+                "output": {"format": {"type": "audio/pcma"}, "voice": "marin", "speed": 1.0},
+            },
+            "tools": [{"type": "function", "name": "f", "parameters": {"type": "object"}}],
+            "tool_choice": {"type": "function", "name": "f"},
+        },
+    },
+    {"type": "input_audio_buffer.append", "event_id": "e", "audio": "AAAAAAAA"},
+    {"type": "response.create", "response": {"input": [{"type": "message", "role": "user", "content": [{}]}]}},
+    {
+        "type": "conversation.item.create",
+        "previous_item_id": None,
+        "item": {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": "AAAAAAAA"}]},
+    },
+    {"type": "conversation.item.truncate", "item_id": "i", "content_index": 0, "audio_end_ms": 5},
+    {"type": "response.cancel", "response_id": "r"},
+]  # fmt: skip
+
+
+def test_whatever_a_client_says_it_is_answered_and_served_on() -> None:
+    rng = random.Random(6)
+
+    async def take_all(agent: Agent) -> None:
+        while True:
+            await agent.next()
+
+    async def job() -> None:
+        async with Agent(relay.url, extra_query={"voice_up": "robot", "voice_down": "robot"}) as agent:
+            await agent.until("session.created")
+            reader = asyncio.create_task(take_all(agent))
+            for _ in range(400):
+                event = mutated(rng, rng.choice(WHOLE_EVENTS))
+                await agent.connection.send_raw(json.dumps(event))
+            await agent.send("response.create", event_id="last", response={"metadata": {"last": "yes"}})
+            await asyncio.to_thread(
+                provider.until, lambda: LAST in [e.get("response") for e in provider.peers[0].events]
+            )
+            while "response.done" not in agent.types and not reader.done():
+                await asyncio.sleep(0.01)
+            assert not reader.done() or reader.result(), "every event is one of the API"
+            reader.cancel()
+            codes = {event["error"]["code"] for event in agent.events if event["type"] == "error"}
+            assert codes <= {"invalid_value", "unknown_parameter", "missing_required_parameter", "invalid_json"}
+            assert len(agent.types) > 200
+
+    with FaultServer() as provider, serving(provider.url) as relay:
+        run(job)
+        relay.until_idle(IDLE)
+        for event in provider.peers[0].events:
+            if event["type"] != "input_audio_buffer.append":
+                check_client_event(event)
+
+
+LAST = {"metadata": {"last": "yes"}}
+
+
+def test_clients_beside_each_other_hear_their_own_answers() -> None:
+    async def echo(peer: Peer) -> None:
+        await begin(peer)
+        await peer.hear_audio(9600)
+        while (await peer.hear())["type"] != "response.create":
+            pass
+        await answer(peer, peer.audio, 960)
+        await peer.serve()
+
+    async def talk(number: int) -> None:
+        spoken = random.Random(number).randbytes(9600)
+        async with Agent(relay.url) as agent:
+            await agent.until("session.created")
+            await agent.speak(spoken)
+            await agent.connection.response.create()
+            await agent.until("response.done")
+            assert agent.audio() == spoken
+
+    async def job() -> None:
+        await asyncio.gather(*(talk(number) for number in range(12)))
+
+    with FaultServer(echo) as provider, serving(provider.url) as relay:
+        run(job)
+        relay.until_idle(IDLE)
+        assert relay.engines == 0

@@ -1,7 +1,7 @@
 """A session's settings as a client of the Realtime API chose them and is shown them."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +44,29 @@ def asked_format(session: Mapping[str, Any], direction: str) -> StreamFormat | N
 def with_format(session: Mapping[str, Any], direction: str, form: StreamFormat) -> dict[str, Any]:
     """The settings with another format."""
     return merge(session, {"audio": {direction: {"format": described(form)}}})
+
+
+def _is_choice(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return value.get("type") == "function" and isinstance(value.get("name"), str)
+    return value in ("none", "auto", "required") if isinstance(value, str) else value is None
+
+
+def _are_tools(value: object) -> bool:
+    texts = ("name", "description")
+    return value is None or (
+        isinstance(value, list)
+        and all(isinstance(tool, Mapping) and all(_is_text(tool.get(name)) for name in texts) for tool in value)
+    )
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+_ECHOED: Mapping[str, Callable[[object], bool]] = {"tool_choice": _is_choice, "tools": _are_tools}
+"""Settings that the provider judges, of which one that judges little may take what is none."""
+_SHOWN = frozenset({"audio", "instructions", "max_output_tokens", "output_modalities", *_ECHOED})
 
 
 def make_engine(mode: ProcessingMode, client: StreamFormat, wire: StreamFormat) -> RelayEngine:
@@ -138,7 +161,8 @@ class SessionView:
 
     def event(self, kind: str) -> dict[str, Any]:
         """``session.created`` or ``session.updated``, as it is now."""
-        session = merge(self._own, self._provider)
+        own = {name: value for name, value in self._own.items() if name not in _ECHOED or _ECHOED[name](value)}
+        session = merge({name: own[name] for name in own if name in _SHOWN}, self._provider)
         session = with_format(with_format(session, "input", self.input), "output", self.output)
         head = {"type": "realtime", "object": "realtime.session", "id": self.id or new_id("sess")}
         self.created = True

@@ -232,13 +232,13 @@ def _part(name: str, value: Any) -> Any:
 def _without_remote_tools(settings: dict[str, Any]) -> dict[str, Any]:
     for tool in settings.get("tools") or ():
         if not isinstance(tool, Mapping) or tool.get("type") != "function":
-            raise ProtocolError("tools: of clients of the relay only functions")
+            raise ProtocolError("tools: only functions are for clients of the relay")
     return settings
 
 
 def _check_item(item: object) -> None:
     kind = _mapping(item, "item").get("type")
-    if kind not in _ITEMS:
+    if not isinstance(kind, str) or kind not in _ITEMS:
         raise ProtocolError(f"item.type: {str(kind)[:64]!r} is not for clients of the relay")
 
 
