@@ -208,22 +208,18 @@ def test_one_session_is_shown_however_many_the_provider_makes() -> None:
     assert view.refused("e3") is None
 
 
-def test_settings_are_shown_only_in_shapes_that_clients_can_read() -> None:
+@pytest.mark.parametrize(
+    ("choice", "shown"),
+    [("auto", True), ({"type": "function", "name": "f"}, True), ({"type": "function"}, False), (7, False)],
+)
+def test_settings_are_shown_only_in_shapes_that_clients_can_read(choice: object, shown: bool) -> None:
     view = SessionView()
     view.see({"id": "sess_1"})
-    for choice, shown in (
-        ("auto", True),
-        ({"type": "function", "name": "f"}, True),
-        ({"type": "function"}, False),
-        (7, False),
-    ):
-        view.apply(
-            Update({"tool_choice": choice, "tools": [{"name": choice}], "truncation": choice}, PCM, PCM, PCM, PCM)
-        )
-        session = view.event("session.updated")["session"]
-        SERVER.validate_python({"type": "session.updated", "event_id": "e", "session": session})
-        assert ("tool_choice" in session) is shown
-        assert ("tools" in session) is isinstance(choice, str)
+    view.apply(Update({"tool_choice": choice, "tools": [{"name": choice}], "truncation": choice}, PCM, PCM, PCM, PCM))
+    session = view.event("session.updated")["session"]
+    SERVER.validate_python({"type": "session.updated", "event_id": "e", "session": session})
+    assert ("tool_choice" in session) is shown
+    assert ("tools" in session) is isinstance(choice, str)
 
 
 def test_silence_stays_silence_in_every_format() -> None:
