@@ -100,7 +100,7 @@ async def connect(address: NatsAddress, name: str, timeout_s: float, on_error: C
             await client.open(address, name, timeout_s)
     except BaseException as error:
         await client.shut()
-        if isinstance(error, asyncio.CancelledError):
+        if not isinstance(error, Exception):
             raise
         raise _typed(client.first_error or error, address) from None
     return Wire(client, client.lost)
