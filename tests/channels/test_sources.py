@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -36,17 +37,17 @@ def test_array_as_streams() -> None:
         array_streams(np.zeros(10, np.int16), 1000)
 
 
-def test_microphone_gives_streams_by_its_clock() -> None:
-    port = SyntheticInput(RATE)
-    port.feed((np.arange(200_000) % 32_000 / 32_768).astype(np.float32)[:, None])
+def capture(port: SyntheticInput, count: int, at_block: Callable[[int], None]) -> list[AudioStream]:
+    """So many streams of a microphone; before each block of its device, `at_block` learns how many have come."""
+
+    out: list[AudioStream] = []
 
     async def run() -> list[AudioStream]:
-        out = []
         heard = microphone(rate=RATE, open_port=lambda device, **form: port, clock=lambda: port.now_s)
         pump = asyncio.create_task(_pump())
         async for one in heard:
             out.append(one)
-            if len(out) == 20:
+            if len(out) == count:
                 break
         await heard.aclose()
         pump.cancel()
@@ -55,15 +56,47 @@ def test_microphone_gives_streams_by_its_clock() -> None:
     async def _pump() -> None:
         while True:
             if port.alive:
+                at_block(len(out))
                 port.pump(port.block)
             await asyncio.sleep(0.001)
 
-    out = asyncio.run(run())
+    return asyncio.run(run())
+
+
+def test_microphone_counts_frames_though_its_clock_wanders() -> None:
+    port = SyntheticInput(RATE)
+    port.feed((np.arange(200_000) % 32_000 / 32_768).astype(np.float32)[:, None])
+
+    def wander(come: int) -> None:
+        if come >= 10 * len(steps):
+            steps.append(come)
+            port.now_s += 0.05
+
+    steps: list[int] = []
+
+    out = capture(port, 40, wander)
     assert out[0].timestamp == (0.0, 0.02)
     for a, b in pairwise(out):
         assert b.timestamp == pytest.approx((a.timestamp[1], a.timestamp[1] + 0.02))
         assert (b.samples("int16")[0, 0] - a.samples("int16")[-1, 0]) % 32_000 == 1
     assert not port.alive
+
+
+def test_microphone_tells_of_audio_that_its_device_has_lost() -> None:
+    port = SyntheticInput(RATE)
+
+    lost: list[int] = []
+
+    def lose(come: int) -> None:
+        if come >= 20 and not lost:
+            lost.append(come)
+            port.now_s += 0.5
+            port.pump(port.block, lost=True)
+
+    out = capture(port, 60, lose)
+    jumps = [b.timestamp[0] - a.timestamp[1] for a, b in pairwise(out) if b.timestamp[0] - a.timestamp[1] > 1e-6]
+    assert len(jumps) == 1
+    assert jumps[0] == pytest.approx(0.5, abs=0.03)
 
 
 def test_streams_are_played_to_their_end_and_in_place() -> None:

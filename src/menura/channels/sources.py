@@ -15,7 +15,6 @@ from menura.audio.stream import AudioStream
 from menura.channels.options import Mismatch
 from menura.channels.stages import Gaps, StreamStage, Through
 from menura.channels.streaming import Streams, streams_of
-from menura.channels.timeline import Timeline
 from menura.clock import Clock, monotonic_s
 from menura.devices.portaudio_oneway import open_input, open_output
 from menura.errors import ConfigError
@@ -26,7 +25,9 @@ __all__ = ["Readable", "array_streams", "generate", "microphone", "play"]
 
 CHUNK_S = 0.1
 CAPTURE_TOLERANCE_S = 0.02
-"""A device's times wander; what is lost by an overrun is more."""
+"""Where a device has lost audio, its times tell how much; they wander by less."""
+WARY_S = 1.0
+"""A loss is counted before what was captured before it has all been read."""
 AHEAD_MS = 500.0
 
 
@@ -126,6 +127,8 @@ async def microphone(
 ) -> AsyncGenerator[AudioStream]:
     """What a microphone hears, from the first step on until it is closed.
 
+    Times count the frames, for a device's own wander by tens of milliseconds; where audio was lost they go on by those.
+
     Args:
         device: Name, part of a name or index; None for the default.
         rate: Hz.
@@ -142,25 +145,22 @@ async def microphone(
     config = AudioConfig(sample_rate=rate, channels=channels, chunk_duration_ms=chunk_ms)
     capture = DirectAudioCapture(config, device, open_port=open_port, clock=clock)
     await asyncio.to_thread(capture.start)
-    timeline = Timeline(CAPTURE_TOLERANCE_S)
     try:
         chunks = capture.stream()
+        begun, next_s, lost, wary_s = False, 0.0, 0, 0.0
         async for data in chunks:
+            now_lost = capture.stats().gaps + chunks.dropped
+            if now_lost > lost:
+                lost, wary_s = now_lost, WARY_S
             zero_s = chunks.captured_s if zero_s is None else zero_s
             start_s = chunks.captured_s - zero_s
-            span = (start_s, start_s + config.duration_ms(len(data)) / 1000.0)
-            stream = AudioStream(data=data, sample_rate=rate, channels=channels, timestamp=span)
-            yield _counted(stream, timeline)
+            jumps = not begun or (wary_s > 0.0 and abs(start_s - next_s) >= CAPTURE_TOLERANCE_S)
+            start_s = start_s if jumps else next_s
+            lasts_s = config.duration_ms(len(data)) / 1000.0
+            begun, next_s, wary_s = True, start_s + lasts_s, 0.0 if jumps else wary_s - lasts_s
+            yield AudioStream(data=data, sample_rate=rate, channels=channels, timestamp=(start_s, next_s))
     finally:
         await asyncio.to_thread(capture.stop)
-
-
-def _counted(stream: AudioStream, timeline: Timeline) -> AudioStream:
-    """With the time that the count of frames tells, unless audio was lost."""
-    follows = timeline.begun and timeline.counted(timeline.place(stream))
-    start_s = timeline.end_s if follows else stream.timestamp[0]
-    timeline.take(stream)
-    return stream.replaced(timestamp=(start_s, start_s + stream.duration_seconds()))
 
 
 async def play(
@@ -169,6 +169,7 @@ async def play(
     *,
     rate: int | None = None,
     channels: int | None = None,
+    prebuffer_ms: float = 40.0,
     open_port: OpenOutput = open_output,
 ) -> None:
     """Streams on a loudspeaker, one after the other, until they end and all was heard; half a second waits at most.
@@ -178,6 +179,7 @@ async def play(
         device: Name, part of a name or index; None for the default.
         rate: Of the device, Hz; that of the first stream by default.
         channels: Of the device; those of the first stream by default.
+        prebuffer_ms: What must be there before it begins: as much as streams may be late.
         open_port: Opens it.
 
     Raises:
@@ -192,7 +194,7 @@ async def play(
                 if player is None or stage is None:
                     form = rate or stream.sample_rate, channels or stream.channels
                     stage = StreamStage(Through(*form), gaps=Gaps.FILL, mismatch=Mismatch.CONVERT)
-                    player = _player(*form, device, open_port)
+                    player = _player(*form, device, open_port, prebuffer_ms)
                     await asyncio.to_thread(player.start)
                 await _queue(player, [piece.block for piece in stage.pieces(stream)])
         if player is not None and stage is not None:
@@ -205,9 +207,11 @@ async def play(
             await asyncio.to_thread(player.close)
 
 
-def _player(rate: int, channels: int, device: str | int | None, open_port: OpenOutput) -> BufferedAudioPlayer:
+def _player(
+    rate: int, channels: int, device: str | int | None, open_port: OpenOutput, prebuffer_ms: float
+) -> BufferedAudioPlayer:
     config = AudioConfig(sample_rate=rate, channels=channels, format=AudioFormat.PCM_F32, bit_depth=32)
-    return BufferedAudioPlayer(config, device, open_port=open_port)
+    return BufferedAudioPlayer(config, device, open_port=open_port, prebuffer_ms=prebuffer_ms)
 
 
 async def _queue(player: BufferedAudioPlayer, blocks: list[Samples]) -> None:

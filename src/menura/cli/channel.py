@@ -20,18 +20,20 @@ __all__ = ["change_voice", "listen", "play_to_channel", "record_channel", "speak
 
 MAX_QUEUE = 256
 MAX_FILL_S = 0.2
+PREBUFFER_MS = 200.0
+"""A network and a busy machine may be as late as this."""
 
 
-def _run(url: str, wire: Callable[[Patch], None], reads: str = "") -> None:
-    """Run the parts until they end, or are told to: then what is queued runs through."""
+def _run(url: str, wire: Callable[[Patch], None], says: str = "") -> None:
+    """Run the parts until they end, or are told to: then what is queued runs through. Say so when they have begun."""
 
     async def run() -> None:
         async with ChannelManager(url) as channels:
             patch = Patch(channels, policy="drop_oldest", max_queue=MAX_QUEUE)
             wire(patch)
             await patch.start()
-            if reads:
-                print(f"listening to {reads}; Ctrl-C ends", file=sys.stderr, flush=True)
+            if says:
+                print(f"{says}; Ctrl-C ends", file=sys.stderr, flush=True)
             done = asyncio.create_task(patch.wait())
             told = asyncio.create_task(asyncio.to_thread(ended.wait))
             await asyncio.wait({done, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -61,7 +63,7 @@ def record_channel(url: str, name: str, target: Path) -> None:
         nonlocal stats
         stats = await record(streams, target)
 
-    _run(url, lambda patch: patch.consume(name, keep), name)
+    _run(url, lambda patch: patch.consume(name, keep), f"listening to {name}")
     if not stats.frames:
         print(f"nothing came on {name}: {target} was not written", file=sys.stderr)
         return
@@ -87,7 +89,11 @@ def listen(url: str, name: str, device: str | int | None = None) -> None:
         ConnectionLostError: The broker cannot be reached.
     """
     quiet_libraries()
-    _run(url, lambda patch: patch.consume(name, lambda streams: play(streams, device)), name)
+    _run(
+        url,
+        lambda patch: patch.consume(name, lambda streams: play(streams, device, prebuffer_ms=PREBUFFER_MS)),
+        f"listening to {name}",
+    )
 
 
 def speak_to_channel(url: str, name: str, device: str | int | None = None, *, rate: int = 48_000) -> None:
@@ -98,7 +104,7 @@ def speak_to_channel(url: str, name: str, device: str | int | None = None, *, ra
         ConnectionLostError: The broker cannot be reached.
     """
     quiet_libraries()
-    _run(url, lambda patch: patch.source(microphone(device, rate=rate), to=name))
+    _run(url, lambda patch: patch.source(microphone(device, rate=rate), to=name), f"speaking to {name}")
 
 
 def change_voice(url: str, source: str, target: str, voice: Voice, parameters: VoiceParameters) -> None:
@@ -112,4 +118,7 @@ def change_voice(url: str, source: str, target: str, voice: Voice, parameters: V
     def build(rate: int, channels: int) -> VoiceStage:
         return make_stage(voice, rate, channels, parameters=parameters)
 
-    _run(url, lambda patch: patch.stage(source, build, to=target, gaps="fill", max_fill_s=MAX_FILL_S), source)
+    def wire(patch: Patch) -> None:
+        patch.stage(source, build, to=target, gaps="fill", max_fill_s=MAX_FILL_S)
+
+    _run(url, wire, f"listening to {source}")
