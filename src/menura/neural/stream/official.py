@@ -1,0 +1,260 @@
+"""RVC's own streaming, sample for sample: what its users know, and what menura's is measured against.
+
+Source:
+    The project's real-time client (2024-06 and 2026-07 versions, which agree), as facts: each block is computed anew
+    with all its context, and joined to the last by SOLA over the frames nearest to both edges.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, floor, gcd
+
+import numpy as np
+from numpy.typing import NDArray
+
+from menura.errors import ConfigError
+from menura.neural.stream.features import mix_index, widen
+from menura.neural.stream.model import RvcModel
+from menura.neural.stream.settings import RvcSettings, Unvoiced
+from menura.neural.synthesizer import FLOW_CONTEXT, coarse_pitch
+from menura.units import st_to_ratio
+
+__all__ = ["OfficialShape", "OfficialStream", "resample"]
+
+Floats = NDArray[np.float32]
+RATE, FRAME = 16_000, 160
+CACHE = 1024
+"""Frames of pitch that are remembered."""
+RMVPE_STEP = 5120
+"""Samples in whose multiples RMVPE is given audio: its network halves 32 frames."""
+LOWPASS_WIDTH, ROLLOFF = 6, 0.99
+
+
+@lru_cache(maxsize=16)
+def _kernel(down: int, up: int) -> tuple[Floats, int]:
+    """Windowed sinc at every phase: ``[up, taps]``, and how far it reaches to each side."""
+    base = min(down, up) * ROLLOFF
+    width = ceil(LOWPASS_WIDTH * down / base)
+    at = np.arange(-width, width + down, dtype=np.float32)[None] / np.float32(down)
+    t = (np.arange(0, -up, -1, dtype=np.float32)[:, None] / np.float32(up) + at).astype(np.float64) * base
+    t = np.clip(t, -LOWPASS_WIDTH, LOWPASS_WIDTH)
+    window = np.cos(t * np.pi / LOWPASS_WIDTH / 2) ** 2
+    kernel = np.sinc(t) * window * (base / down)
+    return kernel.astype(np.float32), width
+
+
+def resample(x: Floats, rate_in: int, rate_out: int) -> Floats:
+    """Convert a piece by itself, with silence around it, as RVC does for each block.
+
+    Source:
+        torchaudio's ``sinc_interp_hann``, as a formula (J. O. Smith, "Digital audio resampling").
+    """
+    if rate_in == rate_out:
+        return x
+    common = gcd(rate_in, rate_out)
+    down, up = rate_in // common, rate_out // common
+    kernel, width = _kernel(down, up)
+    padded = np.pad(x, (width, width + down))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, kernel.shape[1])[::down]
+    y = (windows.astype(np.float32) @ kernel.T).reshape(-1)
+    return np.ascontiguousarray(y[: ceil(up * len(x) / down)])
+
+
+def frame_levels(x: Floats, frame: int, hop: int) -> Floats:
+    """RMS of windows centred at every hop, the ends padded with zeros."""
+    padded = np.pad(x, frame // 2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, frame)[::hop]
+    levels: Floats = np.sqrt(np.mean(np.abs(windows) ** 2, axis=1, dtype=np.float32))
+    return levels
+
+
+@dataclass(frozen=True, slots=True)
+class OfficialShape:
+    """Lengths at the device's rate, all rounded to 10 ms.
+
+    Attributes:
+        rate: Hz.
+        block_s: New audio for each computation.
+        crossfade_s: Of it SOLA takes 40 ms at most.
+        extra_s: Context before.
+    """
+
+    rate: int
+    block_s: float = 0.25
+    crossfade_s: float = 0.05
+    extra_s: float = 2.5
+
+    def __post_init__(self) -> None:
+        if self.rate % 100 or self.block < self.hop or self.crossfade < self.hop:
+            raise ConfigError("a rate of whole frames in 10 ms, and block and crossfade of 10 ms at least")
+
+    @property
+    def hop(self) -> int:
+        """Samples of 10 ms."""
+        return self.rate // 100
+
+    def _frames(self, seconds: float) -> int:
+        return int(np.round(seconds * self.rate / self.hop)) * self.hop
+
+    @property
+    def block(self) -> int:
+        """Samples of a block."""
+        return self._frames(self.block_s)
+
+    @property
+    def crossfade(self) -> int:
+        """Samples kept for the crossfade."""
+        return self._frames(self.crossfade_s)
+
+    @property
+    def extra(self) -> int:
+        """Samples of context."""
+        return self._frames(self.extra_s)
+
+    @property
+    def fade(self) -> int:
+        """Samples faded."""
+        return min(self.crossfade, 4 * self.hop)
+
+    @property
+    def search(self) -> int:
+        """Samples among which the place to join is looked for."""
+        return self.hop
+
+
+class OfficialStream:
+    """A stream as RVC's real-time client runs it.
+
+    Args:
+        model: The voice.
+        shape: Its lengths.
+        settings: May be replaced between two blocks. Noise is drawn anew for each block, as there.
+        rmvpe: Whether pitch is given audio in the lengths that RMVPE takes there.
+        seed: Of the noise.
+
+    Attributes:
+        offset: Where the last block was joined.
+    """
+
+    def __init__(
+        self, model: RvcModel, shape: OfficialShape, settings: RvcSettings, *, rmvpe: bool = True, seed: int = 0
+    ) -> None:
+        self.model, self.shape, self.settings, self._rmvpe = model, shape, settings, rmvpe
+        self._random = np.random.default_rng(seed)
+        size = shape.extra + shape.crossfade + shape.search + shape.block
+        self._wave: Floats = np.zeros(size, np.float32)
+        self._wave_16k: Floats = np.zeros(FRAME * size // shape.hop, np.float32)
+        self._levels: Floats = np.zeros(4 * shape.hop, np.float32)
+        self._pitch: NDArray[np.int64] = np.zeros(CACHE, np.int64)
+        self._f0: NDArray[np.float32] = np.zeros(CACHE, np.float32)
+        self._tail: Floats = np.zeros(shape.fade, np.float32)
+        window = np.sin(0.5 * np.pi * np.linspace(0.0, 1.0, shape.fade, dtype=np.float32)) ** 2
+        self._fade_in: Floats = window.astype(np.float32)
+        self.offset = 0
+
+    def process(self, x: Floats) -> Floats:
+        """The next block, ``[block]`` → ``[block]`` at the device's rate."""
+        shape = self.shape
+        x = self._gate(x)
+        self._wave = np.concatenate([self._wave[shape.block :], x[-shape.block :]])
+        self._wave[-len(x) :] = x  # the gate gives a little of the past again
+        frames = len(x) // shape.hop
+        block_16k = FRAME * shape.block // shape.hop
+        self._wave_16k[:-block_16k] = self._wave_16k[block_16k:].copy()
+        fresh = resample(self._wave[-len(x) - 2 * shape.hop :], shape.rate, RATE)[FRAME:]
+        self._wave_16k[-FRAME * (frames + 1) :] = fresh
+        y = resample(self._convert(block_16k), self.model.synthesizer.config.rate, shape.rate)
+        if self.settings.rms_mix_rate < 1.0:
+            y = self._match(y)
+        return self._join(y)
+
+    def _gate(self, x: Floats) -> Floats:
+        hop = self.shape.hop
+        if self.settings.gate_db <= -60.0:
+            return x
+        x = np.concatenate([self._levels, x])
+        levels = frame_levels(x, 4 * hop, hop)[2:]
+        self._levels = x[-4 * hop :].copy()
+        x = x[2 * hop - hop // 2 :].copy()
+        quiet = 20.0 * np.log10(np.maximum(levels, 1e-5)) < self.settings.gate_db
+        for i in np.flatnonzero(quiet):
+            x[i * hop : (i + 1) * hop] = 0.0
+        return x[hop // 2 :]
+
+    def _convert(self, block_16k: int) -> Floats:
+        shape, settings, model = self.shape, self.settings, self.model
+        skip = shape.extra // shape.hop
+        count = (shape.block + shape.fade + shape.search) // shape.hop
+        frames = len(self._wave_16k) // FRAME
+        features = model.content.features(self._wave_16k[None])[0]
+        features = np.concatenate([features, features[-1:]])
+        if model.index is not None and settings.index_rate:
+            features[skip // 2 :] = mix_index(features[skip // 2 :], model.index, settings.index_rate)
+        phone = widen(features, frames)[None]
+        ratio = st_to_ratio(settings.formant_st)
+        stretched = ceil(count * ratio)
+        pitch, f0 = self._find_pitch(block_16k, frames, stretched / count)
+        speaker = model.synthesizer.speaker(settings.speaker)
+        y: Floats = model.synthesizer.convert(
+            phone, f0, speaker, cut=(skip, count), stretched=stretched, pitch=pitch, noise=self._noise(skip, count)
+        )[0]
+        rate = model.synthesizer.config.rate
+        step = floor(ratio * rate / 100)
+        if step != rate // 100:
+            y = resample(y[: count * step], step, rate // 100)
+        return y
+
+    def _noise(self, skip: int, count: int) -> tuple[Floats | None, Floats | None]:
+        scale = np.float32(self.settings.noise)
+        if not scale:
+            return None, None
+        config = self.model.synthesizer.config
+        first = len(self._wave_16k) // FRAME - max(skip - FLOW_CONTEXT, 0)
+        latent = self._random.standard_normal((1, config.inter, first), np.float32) * scale
+        return latent, self._random.standard_normal((1, count * config.hop), np.float32) * scale
+
+    def _find_pitch(
+        self, block_16k: int, frames: int, ratio: float
+    ) -> tuple[NDArray[np.int64] | None, NDArray[np.float32] | None]:
+        model, settings = self.model, self.settings
+        if not model.synthesizer.config.f0:
+            return None, None
+        assert model.finder is not None
+        length = block_16k + 800
+        if self._rmvpe:
+            length = RMVPE_STEP * ((length - 1) // RMVPE_STEP + 1) - FRAME
+        found = model.finder.pitch(self._wave_16k[None, -length:])[0]
+        found = found * st_to_ratio(settings.key_st - settings.formant_st)
+        if settings.unvoiced is Unvoiced.INTERPOLATE and (found > 0).any():
+            places = np.arange(len(found))
+            found = np.interp(places, places[found > 0], found[found > 0])
+        shift = block_16k // FRAME
+        for cache, new in ((self._pitch, coarse_pitch(found)), (self._f0, found)):
+            cache[:-shift] = cache[shift:].copy()
+            cache[4 - len(new) :] = new[3:-1]
+        return self._pitch[None, -frames:], self._f0[None, -frames:] * np.float32(ratio)
+
+    def _match(self, y: Floats) -> Floats:
+        hop = self.shape.hop
+        spoken = self._wave[self.shape.extra :][: len(y)]
+        first, second = (self._curve(frame_levels(part, 4 * hop, hop), len(y)) for part in (spoken, y))
+        second = np.maximum(second, np.float32(1e-3))
+        matched: Floats = y * np.power(first / second, np.float32(1.0 - self.settings.rms_mix_rate))
+        return matched
+
+    @staticmethod
+    def _curve(levels: Floats, size: int) -> Floats:
+        at = np.linspace(0.0, len(levels) - 1.0, size + 1)[:-1]
+        curve: Floats = np.interp(at, np.arange(len(levels)), levels).astype(np.float32)
+        return curve
+
+    def _join(self, y: Floats) -> Floats:
+        shape = self.shape
+        fade, block = shape.fade, shape.block
+        windows = np.lib.stride_tricks.sliding_window_view(y[: fade + shape.search], fade)
+        energy = np.sqrt(np.einsum("ij,ij->i", windows, windows) + 1e-8)
+        self.offset = int(np.argmax((windows @ self._tail) / energy))
+        y = y[self.offset :].copy()
+        y[:fade] = y[:fade] * self._fade_in + self._tail * (1.0 - self._fade_in)
+        self._tail = y[block : block + fade].copy()
+        return y[:block]
