@@ -214,6 +214,32 @@ def test_it_may_be_stopped_by_whoever_is_told(machine):
     assert len(machine.inputs) == 1
 
 
+def test_a_device_that_hangs_while_it_opens_holds_up_nobody_for_ever(machine, caplog):
+    opening, go = threading.Event(), threading.Event()
+    one, _ = started()
+    real = machine.open_input
+
+    def hangs(index, *, rate):
+        opening.set()
+        assert go.wait(TIMEOUT_S)
+        return real(index, rate=rate)
+
+    machine.monkeypatch.setattr(speaking, "open_input", hangs)
+    machine.monkeypatch.setattr(speaking, "JOIN_S", 0.05)
+    machine.inputs[0].unplug()
+    assert opening.wait(TIMEOUT_S)
+    one.stop()
+    assert "not given back" in caplog.text
+    with pytest.raises(DeviceError, match="it hangs since"):
+        one.start()
+    go.set()
+    machine.monkeypatch.setattr(speaking, "JOIN_S", TIMEOUT_S)
+    until(lambda: one._caretaker is None)
+    assert all(port.closed for port in machine.inputs)
+    one.start()
+    one.stop()
+
+
 def test_it_starts_again_after_a_stop(machine):
     one, _ = started()
     one.stop()

@@ -25,6 +25,8 @@ __all__ = ["Devices", "Speaking", "SpeakingStats", "have_one_clock"]
 
 logger = get_logger(__name__)
 
+HANGS = "Audio device not available: it hangs since it was last used"
+
 
 class Speaking:
     """Microphone, voice, outputs, from :meth:`start` to :meth:`stop`.
@@ -81,19 +83,26 @@ class Speaking:
             DeviceError: One is missing, in use, or does not start.
         """
         self._join(ended=True)
-        with self._control:
-            if self._caretaker is not None:
-                if self._ended.is_set():
-                    raise DeviceError("Audio device not available: it hangs since it was last used")
-                return
-            self._ended, self._trouble = threading.Event(), threading.Event()
-            self._error, self._lost, self._found = None, False, {}
-            try:
-                self._begin(refresh=False)
-            except DeviceError:
-                self._begin(refresh=True)  # it may have come since PortAudio started
-            self._caretaker = threading.Thread(target=self._care, name="menura-devices", daemon=True)
-            self._caretaker.start()
+        if not self._control.acquire(timeout=JOIN_S):
+            raise DeviceError(HANGS)
+        try:
+            self._start()
+        finally:
+            self._control.release()
+
+    def _start(self) -> None:
+        if self._caretaker is not None:
+            if self._ended.is_set():
+                raise DeviceError(HANGS)
+            return
+        self._ended, self._trouble = threading.Event(), threading.Event()
+        self._error, self._lost, self._found = None, False, {}
+        try:
+            self._begin(refresh=False)
+        except DeviceError:
+            self._begin(refresh=True)  # it may have come since PortAudio started
+        self._caretaker = threading.Thread(target=self._care, name="menura-devices", daemon=True)
+        self._caretaker.start()
         stop_at_exit(self, self.stop)
 
     def stop(self) -> None:
@@ -109,12 +118,15 @@ class Speaking:
         """Wait until the devices are given back; if ``ended``, only where that is under way."""
         if getattr(self._inside, "told", False) or (ended and not self._ended.is_set()):
             return
-        with self._control:
+        if self._control.acquire(timeout=JOIN_S):  # held for ever by who opens a device of a sound server that hangs
             caretaker = self._caretaker
-        if caretaker is not None:
+            self._control.release()
+            if caretaker is None:
+                return
             caretaker.join(JOIN_S)
-            if caretaker.is_alive():
-                logger.error("the devices are not given back within %.0f s: one hangs", JOIN_S)
+            if not caretaker.is_alive():
+                return
+        logger.error("the devices are not given back within %.0f s: one hangs", JOIN_S)
 
     # --- opening and closing; with control
 
