@@ -19,6 +19,8 @@ from menura.neural.nets.graph import Graph
 __all__ = ["linear", "over_time", "product"]
 
 Matrix = NDArray[np.float32]
+LEAST = 1e-20
+"""What rows and weights of nothing count as, so that their scale is not zero."""
 FLOAT, UINT8 = 1, 2
 """ONNX's numbers for these types."""
 
@@ -65,7 +67,7 @@ def over_time(g: Graph, x: str, name: str, shape: tuple[int, int, int], *, strid
         x = g.op("Pad", x, g.ints(0, before, 0, 0, width - 1 - before, 0))
     x = _taps(g, x, width, stride)
     if g.int8:
-        return _scaled(g, _each_rounded(g, x), name, matrix, bias)
+        return _each_scaled(g, _each_rounded(g, x), name, matrix, bias)
     return _shifted(g, g.op("MatMul", x, g.hold(f"{name}.matrix", matrix)), name, bias)
 
 
@@ -86,17 +88,32 @@ def _shifted(g: Graph, y: str, name: str, bias: Matrix | None) -> str:
 def _each_rounded(g: Graph, x: str) -> tuple[str, str, str]:
     """Rows in 8 bits, a scale for each, and their zero."""
     peak = g.op("ReduceMax", g.op("Abs", x), g.ints(-1), keepdims=1)
-    step = g.op("Mul", g.op("Max", peak, g.constant(np.finfo(np.float32).tiny)), g.constant(1.0 / 127.0))
+    step = g.op("Mul", g.op("Max", peak, g.constant(LEAST)), g.constant(1.0 / 127.0))
     # cut off after adding one half: rounded
     whole = g.op("Cast", g.op("Add", g.op("Div", x, step), g.constant(128.5)), to=UINT8)
     return whole, step, g.constant(128, np.uint8)
 
 
 def _scaled(g: Graph, rounded_rows: Sequence[str], name: str, matrix: Matrix, bias: Matrix | None) -> str:
-    """Rows in 8 bits (their values, scale and zero) times a matrix rounded to 8 bits."""
+    """Rows in 8 bits (their values, one scale for all, and zero) times a matrix rounded to 8 bits."""
     whole, step, zero = rounded_rows
-    scale = np.maximum(np.abs(matrix).max(axis=0), np.finfo(np.float32).tiny) / np.float32(127)
+    sums, scale = _summed(g, whole, zero, name, matrix)
+    # in this order ONNX Runtime makes one operator of all
+    y = g.op("Mul", g.op("Cast", sums, to=FLOAT), g.op("Mul", step, scale))
+    return _shifted(g, y, name, bias)
+
+
+def _each_scaled(g: Graph, rounded_rows: Sequence[str], name: str, matrix: Matrix, bias: Matrix | None) -> str:
+    """The same with a scale for each row."""
+    whole, step, zero = rounded_rows
+    sums, scale = _summed(g, whole, zero, name, matrix)
+    # in the other order ONNX Runtime's one operator would take the first row's scale for all
+    y = g.op("Mul", g.op("Mul", g.op("Cast", sums, to=FLOAT), scale), step)
+    return _shifted(g, y, name, bias)
+
+
+def _summed(g: Graph, whole: str, zero: str, name: str, matrix: Matrix) -> tuple[str, str]:
+    """Whole products, and the scale of each output."""
+    scale = np.maximum(np.abs(matrix).max(axis=0), np.float32(LEAST)) / np.float32(127)
     rounded = np.rint(matrix / scale).astype(np.int8)
-    sums = g.op("MatMulInteger", whole, g.hold(f"{name}.int8", rounded), zero)
-    scales = g.op("Mul", step, g.hold(f"{name}.scale", scale))
-    return _shifted(g, g.op("Mul", g.op("Cast", sums, to=FLOAT), scales), name, bias)
+    return g.op("MatMulInteger", whole, g.hold(f"{name}.int8", rounded), zero), g.hold(f"{name}.scale", scale)
