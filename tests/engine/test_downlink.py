@@ -184,3 +184,39 @@ def test_a_duration_that_is_none_is_refused(duration_ms: float) -> None:
         with pytest.raises(ConfigError, match="milliseconds"):
             call(duration_ms)
     assert len(engine.read_playback(40)) == 1920
+
+
+@pytest.mark.parametrize("rate", [24_000, 48_000])
+def test_client_that_throws_away_what_it_has_hears_no_more_of_it(rate: int) -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST, source=StreamFormat(AudioFormat.PCM16, rate))
+    assert engine.stop_playback() is None
+    engine.report_played(0.0)
+    engine.queue_playback(pcm(speech()[:24_000]), "a")
+    engine.queue_playback(pcm(speech()[:4800]), "b")
+    engine.read_playback(400)
+    engine.report_played(120.0, "a")
+    heard = engine.stop_playback()
+    assert heard is not None
+    assert (heard.item_id, heard.played_ms, heard.end_ms, heard.discarded_ms) == ("a", 120.0, 120.0, 880.0)
+    assert engine.heard_ms == 120.0
+    assert engine.read_playback(20) == b""
+    assert engine.stop_playback() is None
+    engine.queue_playback(pcm(speech()[:480]), "a")
+    assert engine.read_playback(20) == b"", "of what was stopped nothing comes later"
+    engine.queue_playback(bytes(960), "c")
+    out = engine.read_playback(20)
+    assert out == bytes(len(out)), "nor of what rate conversion held"
+
+
+def test_samples_are_looked_at_once() -> None:
+    engine = Engine(ProcessingMode.REALTIME, FAST)
+    looks = []
+    for incoming in (engine._downlink._prepared, engine._downlink._queued):
+        inspect = incoming.inspector.inspect
+        incoming.inspector.inspect = lambda audio, inspect=inspect: looks.append(1) or inspect(audio)  # type: ignore[method-assign]
+    engine.prepare_for_playback(bytes(960))
+    engine.queue_playback(bytes(960))
+    engine.prepare_for_playback(b"1")
+    engine.queue_playback(b"1")
+    assert len(looks) == 4
+    assert engine.get_metrics()["playback"]["refused"] == {"odd_bytes": 2}

@@ -48,6 +48,10 @@ class Scaled:
     def set(self, parameters: VoiceParameters) -> None:
         self.parameters = parameters
 
+    def warm(self, x: Samples) -> int:
+        self.process(x)
+        return 0
+
     def seed_speaker(self, speaker_hz: float) -> None:
         pass
 

@@ -71,6 +71,7 @@ class Replies:
     ) -> None:
         self._engine, self._voice, self._on_fail = engine, voice, on_fail
         self._form = engine.target
+        self._frame_bytes = self._form.frame_bytes
         self._max = ms_to_frames(max_ms, self._form.rate)
         self._lock = threading.Lock()  # between an answer that is stopped and audio of it that is queued
         self._queue: deque[_Queued] = deque()
@@ -88,7 +89,7 @@ class Replies:
         """More of an answer; of an era that is over it is dropped, like what is no whole frame."""
         if era != self.era:
             return
-        whole = audio[: len(audio) - len(audio) % self._form.frame_bytes]
+        whole = audio[: len(audio) - len(audio) % self._frame_bytes]
         if self._last[1:] != (item_id, era):
             self._last, self._joint = (b"", item_id, era), None
         if self._voice is None and self._joint is None:
@@ -134,7 +135,7 @@ class Replies:
         self._put_voiced(tail, item, era)
 
     def _put(self, audio: bytes, item_id: str, era: int) -> None:
-        frames = len(audio) // self._form.frame_bytes
+        frames = len(audio) // self._frame_bytes
         if not frames:
             return
         with self._lock:
@@ -197,7 +198,7 @@ class Replies:
         last, _, era = self._last
         self._voice = None if stage is None else VoiceSession(stage)
         if last and era == self.era:
-            self._joint = Joint(decode(last[-self._form.frame_bytes :], self._form), self._form.rate)
+            self._joint = Joint(decode(last[-self._frame_bytes :], self._form), self._form.rate)
 
     def turn(self, parameters: VoiceParameters) -> None:
         """Turn the voice's settings; any thread."""
