@@ -25,9 +25,10 @@ from menura.server.realtime_settings import (
     make_engine,
     with_format,
 )
-from menura.server.realtime_words import SERVER, ClientWords, RefusalError, error_event, new_id, shown_events, whole
+from menura.server.realtime_told import Recording, Told
+from menura.server.realtime_words import SERVER, ClientWords, RefusalError, error_event, shown_events
 from menura.server.relay import WebSocketRelay
-from menura.server.relay_engine import Playhead, RelayEngine
+from menura.server.relay_engine import RelayEngine
 from menura.server.relay_lane import UpLane
 from menura.server.relay_messages import client_view
 from menura.server.relay_options import Pace, RelayOptions
@@ -36,13 +37,10 @@ from menura.units import frames_to_ms
 __all__ = ["RealtimeRelay"]
 
 PIECE_MS = 100
-AHEAD_MS = 2000.0
-"""Audio that waits for the provider, and by which a client sends faster than one speaks, before it is made to wait."""
 LOOK_S = 0.02
-MAX_ITEMS, MAX_UPDATES = 1024, 64
+MAX_UPDATES = 64
 _TURN_ENDS = frozenset({"input_audio_buffer.commit", "input_audio_buffer.clear"})
 _TIMES = ("audio_start_ms", "audio_end_ms")
-_ITEM_EVENTS = frozenset({"conversation.item.added", "conversation.item.done"})
 
 
 class RealtimeRelay(WebSocketRelay):
@@ -70,14 +68,11 @@ class RealtimeRelay(WebSocketRelay):
         self._words = ClientWords(tools=tools)
         self._view = SessionView()
         self._up: VoiceSession | None = None
-        self._active: dict[str, dict[str, Any]] = {}
-        self._items: dict[str, None] = {}
-        self._before: frozenset[str] = frozenset()
+        self._told = Told()
         self._spoken = self._unsaid = False  # ever, and since the last turn
         self.close_reason = self._last_word = ""
-        self._speaker = Playhead(self._clock)
-        self._unlooked_ms = self._withheld_ms = 0.0
-        self._patient = True
+        self._recording = Recording(self._clock, self._waiting_up_ms, self.options.connection.turn.max_age_s)
+        self._withheld_ms = 0.0
         self._revert: StreamFormat | None = None
 
     # --- beginning
@@ -150,27 +145,12 @@ class RealtimeRelay(WebSocketRelay):
         step = form.bytes_for(PIECE_MS * form.rate // 1000)
         for i in range(0, len(audio), step):
             await self.handle_client_audio(audio if len(audio) <= step else audio[i : i + step])
-            if i and not i % (10 * step):
-                await asyncio.sleep(0)  # others shall not wait for a whole recording
             self._spoken = self._unsaid = True
-            self._unlooked_ms += frames_to_ms(min(step, len(audio) - i) // form.frame_bytes, form.rate)
-            if self._unlooked_ms >= PIECE_MS:
-                self._speaker.sent(self._unlooked_ms)
-                self._unlooked_ms = 0.0
-                if self._speaker.ahead_ms > AHEAD_MS:
-                    await self._catch_up()
+            await self._recording.sent(frames_to_ms(min(step, len(audio) - i) // form.frame_bytes, form.rate))
 
-    async def _catch_up(self) -> None:
-        """A recording comes as fast as the network is: none of it is lost, unless the provider takes nothing for so
-        long that what waits is stale. Who speaks as one speaks never waits here."""
-        for _ in range(int(self.options.connection.turn.max_age_s / LOOK_S)):
-            if self._closed or self.close_code != 1000 or self._connection.stats().queued_audio_ms <= AHEAD_MS:
-                self._patient = True
-                return
-            if not self._patient:
-                return
-            await asyncio.sleep(LOOK_S)
-        self._patient = False  # from now on what is old is dropped, until the provider takes something
+    def _waiting_up_ms(self) -> float:
+        over = self._closed or self.close_code != 1000
+        return 0.0 if over else self._connection.stats().queued_audio_ms
 
     async def _update(self, said: Mapping[str, Any], ready: dict[str, Any]) -> None:
         """Settings: formats are those of the client here, and what suits us on the wire."""
@@ -216,8 +196,8 @@ class RealtimeRelay(WebSocketRelay):
         if response_id is not None:
             self._answers.cut(response_id)
             return
-        for active in self._active:
-            self._answers.cut(active)
+        for response in self._told.open:
+            self._answers.cut(response)
         self._answers.cut()
 
     def interrupt(self, reason: str = "client") -> bool:
@@ -245,7 +225,7 @@ class RealtimeRelay(WebSocketRelay):
             self._greet()
             self._note(event)
             for shown in shown_events(event, self._words, self._redact):
-                if not self._is_old(shown):
+                if not self._told.knows(shown):
                     self._answers.tell(self._in_time(shown))
         return self._answers.room() if self._answers.full else None
 
@@ -282,13 +262,13 @@ class RealtimeRelay(WebSocketRelay):
         kind = event.type
         if kind == "response.created":
             response = event["response"]
-            self._active[response.id or ""] = response.to_dict()
+            self._told.begin(response.to_dict())
             self._answers.begin(response.id or "")
         elif kind == "response.output_audio.done":
             self._answers.end(event["response_id"])
         elif kind == "response.done":
             response_id = event["response"].id or ""
-            self._active.pop(response_id, None)
+            self._told.end(response_id)
             self._answers.end(response_id)
         elif kind == "input_audio_buffer.speech_started":
             if self.options.provider_barge_in and self._view.interrupts:
@@ -298,16 +278,6 @@ class RealtimeRelay(WebSocketRelay):
             if refused is not None and refused.before != refused.input:
                 self._revert = refused.before
 
-    def _is_old(self, shown: Mapping[str, Any]) -> bool:
-        """Whether it is about an item of the conversation that a new session of the provider was told again."""
-        if shown["type"] not in _ITEM_EVENTS:
-            return False
-        item_id = shown["item"].get("id") or ""
-        self._items[item_id] = None
-        while len(self._items) > MAX_ITEMS:
-            del self._items[next(iter(self._items))]
-        return item_id in self._before
-
     # --- the provider comes and goes
 
     def _on_state(self, state: ConnectionState) -> None:
@@ -316,24 +286,20 @@ class RealtimeRelay(WebSocketRelay):
         if state is ConnectionState.CONNECTED:
             self._view.renew()
         elif state is ConnectionState.RECONNECTING:
-            forgets = bool(self._items) and not self.options.connection.remember_items
-            if self._active or forgets:  # else the client misses nothing
+            forgets = self._told.conversed and not self.options.connection.remember_items
+            if self._told.open or forgets:  # else the client misses nothing
                 self._silence("provider")
                 text = "The connection to the AI provider was lost and is being made again; it may not remember all"
                 self._answers.tell(error_event(text, "provider_reconnecting", SERVER))
-            self._before = frozenset(self._items)
+            self._told.renew()
         elif state is ConnectionState.FAILED:
             self._fail(self._error)
 
     def _silence(self, reason: str) -> None:
         """What was being answered will not be: the client is told that it has ended."""
         self._stop(None)
-        active, self._active = self._active, {}
-        error = {"type": SERVER, "code": "connection_lost"}
-        for response in active.values():
-            ended = response | {"status": "failed", "status_details": {"type": "failed", "error": error}}
-            clean = {name: value for name, value in ended.items() if name in _OF_RESPONSE}
-            self._answers.tell(whole({"type": "response.done", "event_id": new_id("event"), "response": clean}))
+        for ended in self._told.give_up():
+            self._answers.tell(ended)
 
     def _fail(self, error: MenuraError) -> None:
         super()._fail(error)
@@ -365,8 +331,3 @@ class RealtimeRelay(WebSocketRelay):
 
     def _waiting_down_ms(self) -> float:
         return self._answers.waiting_ms
-
-
-_OF_RESPONSE = frozenset(
-    {"id", "object", "status", "status_details", "conversation_id", "metadata", "output_modalities"}
-)
