@@ -100,6 +100,15 @@ def test_an_input_of_a_wrong_shape_or_type_is_refused(x):
         open_session(_small(), ONE_THREAD).run(x=x)
 
 
+def test_a_failure_inside_a_network_is_not_the_inputs_fault():
+    g = Graph("folding", {})
+    g.output("y", g.op("Reshape", g.input("x", ("n",)), g.ints(3, -1)), (3, "m"))
+    session = open_session(g.build(), ONE_THREAD)
+    assert session.run(x=np.ones(6, np.float32))[0].shape == (3, 2)
+    with pytest.raises(ModelError, match=r"folding failed on x float32 \[7\]"):
+        session.run(x=np.ones(7, np.float32))
+
+
 def test_missing_and_unknown_inputs_are_refused():
     session = open_session(_small(), ONE_THREAD)
     with pytest.raises(FormatError, match="small takes x, not nothing"):

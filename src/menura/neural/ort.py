@@ -49,7 +49,10 @@ class OrtSession:
             return tuple(self._session.run(None, feeds))
         except Exception as error:
             shapes = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in feeds.items())
-            raise FormatError(f"{self.name} does not take {shapes}: {_first_line(error)}") from error
+            # by name: the class is in a module of the runtime that is not public
+            if type(error).__name__ == "InvalidArgument":
+                raise FormatError(f"{self.name} does not take {shapes}: {_first_line(error)}") from error
+            raise ModelError(f"{self.name} failed on {shapes}: {_first_line(error)}") from error
 
     def bind(self, feeds: Mapping[str, Array], outputs: Mapping[str, Array]) -> "Binding":
         """Tie arrays to the network's ends, for calls that copy and allocate nothing on a CPU.
@@ -107,13 +110,9 @@ def _open(runtime: Any, network: Network, options: RuntimeOptions, chain: list[A
 
 
 def _fresh(runtime: Any, network: Network, setup: Any, chain: list[Any]) -> Any:
-    # what an earlier network left
-    return_memory()
     values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in network.weights.values()]
     setup.add_external_initializers(list(network.weights), values)
-    session = runtime.InferenceSession(network.model, setup, providers=chain)
-    return_memory()
-    return session
+    return runtime.InferenceSession(network.model, setup, providers=chain)
 
 
 def _cached(runtime: Any, network: Network, options: RuntimeOptions, cache: NetworkCache) -> Any:
@@ -144,7 +143,8 @@ def _cached(runtime: Any, network: Network, options: RuntimeOptions, cache: Netw
 def return_memory() -> None:
     """Give back to the system what loading has freed: the C library would keep twice a network's weights for later.
 
-    Opening a session does so; once more is worth it when the checkpoint is dropped after that.
+    For the end of all loading, when the checkpoints are dropped: between two networks it would cost more time than the
+    second one takes, whose memory the system would have to provide anew.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:

@@ -35,6 +35,7 @@ class Session(Protocol):
 
         Raises:
             FormatError: An input is missing, unknown, or of a shape or type the network does not take.
+            ModelError: The device failed, or has too little memory.
         """
         ...
 
