@@ -9,6 +9,7 @@ of all variants alternate; a time is the median. The last table runs two calls a
 from __future__ import annotations
 
 import argparse
+import gc
 import statistics
 import tempfile
 import time
@@ -33,15 +34,19 @@ from menura.neural.nets.graph import Network
 from menura.neural.nets.hubert import hubert
 from menura.neural.nets.rmvpe import rmvpe
 from menura.neural.options import Provider, RuntimeOptions
-from menura.neural.runtime import open_session
+from menura.neural.runtime import open_session, return_memory
 from menura.neural.session import Session
 
 Feeds = dict[str, np.ndarray]
 Make = Callable[..., Network]
 
 
-def _rss_mb() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+def _own_mb() -> float:
+    """Memory of this process alone, without pages of files."""
+    gc.collect()
+    return_memory()
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) / 1e3
 
 
 def _feeds() -> dict[str, tuple[str, Feeds]]:
@@ -132,20 +137,26 @@ def _speed(folder: Path, threads: int, repeats: int) -> str:
 
 def _loading(folder: Path) -> str:
     rows, makes = [], _networks(folder, 1)
-    for name, extra in (("hubert", {}), ("hubert", {"int8": True}), *((n, {}) for n in list(makes)[1:])):
-        before = _rss_mb()
-        began = time.perf_counter()
-        network = makes[name](**extra)
-        built = time.perf_counter()
-        session = open_session(network, RuntimeOptions(threads=1))
-        loaded = time.perf_counter()
-        size = network.weight_bytes / 1e6
-        del network
-        held = _rss_mb() - before
-        times = [number((built - began) * 1e3, 0), number((loaded - built) * 1e3, 0)]
-        rows.append([f"{name}{' int8' if extra else ''}", *times, number(size, 0), number(held, 0)])
-        del session
-    return table(["network", "build ms", "load ms", "weights MB", "kept MB"], rows, "Loading, one thread")
+    with tempfile.TemporaryDirectory() as kept:
+        for name, extra in (("hubert", {}), ("hubert", {"int8": True}), *((n, {}) for n in list(makes)[1:])):
+            row = [f"{name}{' int8' if extra else ''}"]
+            for options in (RuntimeOptions(threads=1), *[RuntimeOptions(threads=1, cache=Path(kept))] * 2):
+                before, began = _own_mb(), time.process_time()
+                network = makes[name](**extra)
+                built = time.process_time()
+                session = open_session(network, options)
+                loaded = time.process_time()
+                size = network.weight_bytes / 1e6
+                del network
+                held = _own_mb() - before
+                if options.cache is None:
+                    row += [number((built - began) * 1e3, 0), number(size, 0)]
+                row += [number((loaded - built) * 1e3, 0), number(held, 0)]
+                del session
+            # the middle one wrote the entry
+            rows.append(row[:5] + row[7:])
+    head = ["network", "build ms", "weights MB", "load ms", "own MB", "kept: load ms", "own MB"]
+    return table(head, rows, "Loading: CPU time, and memory of the process besides pages of files")
 
 
 def _contention(folder: Path, repeats: int) -> str:
