@@ -8,9 +8,10 @@ from typing import NamedTuple
 from menura.audio.block import Samples, silence
 from menura.audio.format import check_channels, check_rate
 from menura.audio.stream import AudioStream
+from menura.channels.making import Through
 from menura.channels.options import Mismatch
 from menura.channels.origin import Piece
-from menura.channels.stages import Gaps, StreamStage, Through
+from menura.channels.stages import Gaps, StreamStage
 from menura.channels.timeline import RESTART_S, TOLERANCE_S
 from menura.errors import ConfigError, StateError
 

@@ -13,8 +13,8 @@ from menura.audio.format import MAX_CHANNELS
 from menura.audio.samples import to_samples
 from menura.audio.segment import Segment, from_segment, to_segment
 from menura.audio.stream import AudioStream
+from menura.channels.making import AnyStage
 from menura.channels.manager import ChannelManager
-from menura.channels.stages import AnyStage
 from menura.channels.streaming import StageSettings, Streams, process
 from menura.errors import FormatError
 

@@ -8,13 +8,13 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from menura.audio.stream import AudioStream
+from menura.channels.making import AnyStage
 from menura.channels.manager import ChannelManager
 from menura.channels.mixer import Combine
 from menura.channels.mixing import Mix, MixSettings, combine
 from menura.channels.options import Policy
 from menura.channels.part import Part, PartStats, Reader
 from menura.channels.recording import RecordSettings, record
-from menura.channels.stages import AnyStage
 from menura.channels.streaming import StageSettings, Streams, process, streams_of
 from menura.channels.subscription import Subscription
 from menura.errors import ConfigError, StateError

@@ -11,10 +11,11 @@ from menura.audio.block import Samples, silence
 from menura.audio.files import AudioWriter, writable_suffixes
 from menura.audio.stream import AudioStream
 from menura.audio.wav import WavWriter
+from menura.channels.making import Through
 from menura.channels.offload import Offload
 from menura.channels.options import Mismatch
 from menura.channels.origin import Piece
-from menura.channels.stages import Gaps, StreamStage, Through
+from menura.channels.stages import Gaps, StreamStage
 from menura.channels.streaming import Streams, streams_of
 from menura.channels.timeline import RESTART_S, TOLERANCE_S
 from menura.errors import FileError, StateError

@@ -12,8 +12,9 @@ from menura.audio.config import AudioConfig
 from menura.audio.format import AudioFormat
 from menura.audio.pcm import encode
 from menura.audio.stream import AudioStream
+from menura.channels.making import Through
 from menura.channels.options import Mismatch
-from menura.channels.stages import Gaps, StreamStage, Through
+from menura.channels.stages import Gaps, StreamStage
 from menura.channels.streaming import Streams, streams_of
 from menura.clock import Clock, monotonic_s
 from menura.devices.portaudio_oneway import open_input, open_output

@@ -1,10 +1,8 @@
 """A stage over AudioStreams: their timestamps and metadata stay with the audio they belong to."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
 
 import numpy as np
 
@@ -12,20 +10,14 @@ from menura.audio.block import Samples, silence
 from menura.audio.format import MAX_RATE, MIN_RATE
 from menura.audio.stream import AudioStream
 from menura.channels.fit import Fit
+from menura.channels.making import AnyStage, build, channels_of
 from menura.channels.options import Mismatch
 from menura.channels.origin import Origin, Origins, Piece
 from menura.channels.timeline import RESTART_S, TOLERANCE_S, Placed, Timeline
-from menura.dsp.chain import Chain
 from menura.dsp.stage import Stage
 from menura.errors import ConfigError, FormatError
-from menura.voices.build import make_stage
-from menura.voices.builtin import find_voice
-from menura.voices.voice import Voice
 
-__all__ = ["AnyStage", "Gaps", "StreamStage", "StreamStageStats", "Through", "to_stream"]
-
-AnyStage = Stage | Voice | str | Callable[[int, int], Stage]
-"""A stage; a voice or its id; or what makes a stage of a rate in Hz and a number of channels."""
+__all__ = ["Gaps", "StreamStage", "StreamStageStats", "to_stream"]
 
 SLICE = 65_536
 """Frames processed at a time, so that memory stays small however long a stream."""
@@ -67,14 +59,6 @@ class StreamStageStats:
     dropped_frames: int = 0
     resets: int = 0
     conversions: int = 0
-
-
-class Through(Chain):
-    """Changes nothing; with ``mismatch="convert"``, whatever comes is made to have this rate and so many channels."""
-
-    def __init__(self, rate: int, channels: int) -> None:
-        super().__init__([], rate)
-        self.channels = channels
 
 
 class StreamStage:
@@ -201,8 +185,8 @@ class StreamStage:
         rate, channels = stream.sample_rate, stream.channels
         if not MIN_RATE <= rate <= MAX_RATE:
             raise FormatError(f"the sample rate must be {MIN_RATE} to {MAX_RATE} Hz, the stream has {rate}")
-        stage = self._stage or _build(self._given, rate, channels)
-        own = self._channels or _channels_of(stage) or channels
+        stage = self._stage or build(self._given, rate, channels)
+        own = self._channels or channels_of(stage) or channels
         if self._mismatch is Mismatch.ERROR and (rate, channels) != (stage.rate_in, own):
             raise FormatError(
                 f"the stage takes {stage.rate_in} Hz and {own} channels, the stream has {rate} Hz and {channels}: "
@@ -321,22 +305,3 @@ def _mismatch(value: Mismatch | str) -> Mismatch:
         return Mismatch(value)
     except ValueError:
         raise ConfigError(f"mismatch is one of {', '.join(Mismatch)}, not {value!r}") from None
-
-
-def _build(given: AnyStage, rate: int, channels: int) -> Stage:
-    if isinstance(given, str):
-        given = find_voice(given)
-    if isinstance(given, Voice):
-        return make_stage(given, rate, channels)
-    if isinstance(given, Stage) and not isinstance(given, type):  # a class is what makes one
-        return given
-    return cast(Callable[[int, int], Stage], given)(rate, channels)
-
-
-def _channels_of(stage: object) -> int | None:
-    """Channels that a stage says it takes, or the first of a chain that says so."""
-    channels = getattr(stage, "channels", None)
-    if channels is not None:
-        return int(channels)
-    inner = (*getattr(stage, "stages", ()), getattr(stage, "stage", None))
-    return next((found for part in inner if part is not None and (found := _channels_of(part))), None)

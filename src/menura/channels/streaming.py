@@ -8,10 +8,11 @@ import numpy as np
 
 from menura.audio.block import silence
 from menura.audio.stream import AudioStream
+from menura.channels.making import AnyStage
 from menura.channels.offload import Offload
 from menura.channels.options import Mismatch
 from menura.channels.origin import Piece
-from menura.channels.stages import AnyStage, Gaps, StreamStage, to_stream
+from menura.channels.stages import Gaps, StreamStage, to_stream
 
 __all__ = ["StageSettings", "Streams", "process", "streams_of"]
 
