@@ -358,6 +358,26 @@ def test_what_is_published_while_the_broker_is_away_comes_in_order(own) -> None:
     run(main())
 
 
+def test_a_channel_closed_while_the_broker_is_away_ends_its_readers_when_it_is_back(own) -> None:
+    async def main() -> None:
+        for _ in range(3):  # who is back first is chance
+            async with Ends(own) as ends:
+                here, there = await ends.open(), await ends.open()
+                sub = there.subscribe("a")
+                await sub.ready()
+                await here.publish("a", 1)
+                assert await sub.get(LONG_S) == 1
+                own.kill()
+                await until(lambda m=(here, there): not any(figures(each).connected for each in m))
+                await here.publish("a", 2)
+                await here.close_channel("a")
+                own.start()
+                async with asyncio.timeout(LONG_S):
+                    assert [item async for item in sub] == [2]
+
+    run(main())
+
+
 def test_what_is_published_through_an_outage_comes_once_and_in_order(own) -> None:
     async def main() -> None:
         async with Ends(own) as ends:
@@ -570,6 +590,8 @@ def test_a_blocking_subscriber_that_dies_holds_a_publisher_no_longer(broker) -> 
             async with asyncio.timeout(LONG_S):
                 for i in range(50):
                     await here.publish("a", i)
+            lane.limit_by(1, 0, here._link.transport._clock())
+            await until(lambda: lane.limit is None)
             stuck.close()
 
     run(main())

@@ -4,13 +4,14 @@ import asyncio
 import secrets
 import threading
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Any, Final
 
 from menura.channels.nats_address import NatsAddress, NatsOptions, Subjects, unescape
 from menura.channels.nats_client import Wire
 from menura.channels.nats_inlet import Inlet
 from menura.channels.nats_link import Link
-from menura.channels.nats_outgoing import NO_LIMIT, Lane, Outgoing
+from menura.channels.nats_outgoing import LIMIT_HOLDS_S, NO_LIMIT, Lane, Outgoing
 from menura.channels.nats_question import Question
 from menura.channels.nats_sender import Sender
 from menura.channels.nats_stats import NatsChannelStats, NatsStats
@@ -130,6 +131,7 @@ class NatsTransport:
             if idle_s is not None and inlet.heard_s is not None and now - inlet.heard_s > idle_s:
                 inlet.heard_s = None
                 self._ended(name)
+        self._out.loosen(now - LIMIT_HOLDS_S)
         if self._out.waiting:
             self._sender.flush()
 
@@ -175,7 +177,8 @@ class NatsTransport:
         if self._in_loop():
             self._settle(name)
         else:
-            loop.call_soon_threadsafe(self._settle, name)
+            with suppress(RuntimeError):  # the loop has just ended
+                loop.call_soon_threadsafe(self._settle, name)
 
     def _in_loop(self) -> bool:
         return self._sender.thread == threading.get_ident()
@@ -235,21 +238,23 @@ class NatsTransport:
 
     def _asked(self, subject: bytes, data: bytes) -> None:
         """A subscriber elsewhere asks for what we keep, or has no room."""
-        found = self._channel_of(subject)
-        if found is None:
+        name = self._channel_of(subject)
+        wire = self._wire
+        if name is None or wire is None:
             return
-        name, lane = found, self._out.lanes.get(found)
         try:
             frame = decode(data)
         except ProtocolError:
             return
-        if lane is None or self._wire is None:
-            return
         if frame.kind is Kind.HELLO:
-            self._sender.flush()
-            inbox = self._subjects.answers(frame.publisher, name)
-            self._wire.write(self._out.answer(lane, Question.decode(frame), inbox))
-        elif frame.kind is Kind.CREDIT and frame.body == lane.publisher.to_bytes(8, "little"):
+            question = Question.decode(frame)
+            lane = self._out.asked_of(name, question)
+            if lane is not None:
+                self._sender.flush()
+                wire.write(self._out.answer(lane, question, self._subjects.answers(frame.publisher, name)))
+            return
+        lane = self._out.of_publisher(name, int.from_bytes(frame.body[:8], "little"))
+        if lane is not None and frame.kind is Kind.CREDIT:
             lane.limit_by(frame.publisher, frame.sequence, self._clock())
             self._sender.flush()
 

@@ -16,6 +16,8 @@ __all__ = ["LIMIT_HOLDS_S", "NO_LIMIT", "Lane", "Outgoing"]
 
 MAX_LANES: Final = 1024
 """Channels whose count goes on from one frame to the next without their having been created here."""
+MAX_ENDED: Final = 64
+"""Channels closed here whose end is still told to subscribers that were away."""
 WINDOW_BYTES: Final = 1 << 20
 """What the broker may have in hand and not yet have confirmed. It is also what a frozen broker may get late."""
 NO_LIMIT: Final = 2**64 - 1
@@ -139,6 +141,7 @@ class Outgoing:
         self._clock = clock
         self._lock = threading.Lock()
         self.lanes: dict[str, Lane] = {}
+        self._ended: dict[int, Lane] = {}  # by publisher number
         self._ready: deque[Lane] = deque()
         self._unconfirmed: deque[tuple[Lane, _Entry]] = deque()
         self._unconfirmed_bytes = 0
@@ -168,9 +171,29 @@ class Outgoing:
                 return
 
     def forget(self, name: str) -> None:
-        """Begin this channel anew if it is published to again. What waits still leaves."""
+        """Begin this channel anew if it is published to again. What waits still leaves, and its end is still told."""
         with self._lock:
-            self.lanes.pop(name, None)
+            lane = self.lanes.pop(name, None)
+            if lane is not None:
+                self._ended[lane.publisher] = lane
+                if len(self._ended) > MAX_ENDED:
+                    del self._ended[next(iter(self._ended))]
+
+    def of_publisher(self, name: str, publisher: int) -> Lane | None:
+        """The lane with this number, also where its channel was closed meanwhile."""
+        lane = self.lanes.get(name)
+        return lane if lane is not None and lane.publisher == publisher else self._ended.get(publisher)
+
+    def asked_of(self, name: str, question: Question) -> Lane | None:
+        """The lane that answers a question: of a channel that was closed, only who has heard of it is told."""
+        ended = next((self._ended[known] for known in question.known if known in self._ended), None)
+        return ended or self.lanes.get(name)
+
+    def loosen(self, before_s: float) -> None:
+        """Subscribers not heard of since then stop nobody any more."""
+        for lane in [*self.lanes.values(), *self._ended.values()]:
+            if lane.limit is not None:
+                lane.forget_limits(before_s)
 
     def put(self, lane: Lane, message: Any) -> None:
         """Queue a message as the channel's next frame.
@@ -272,6 +295,11 @@ class Outgoing:
     def unconfirmed_bytes(self) -> int:
         """Bytes that the broker may not have yet."""
         return self._unconfirmed_bytes
+
+    @property
+    def held(self) -> bool:
+        """Whether something waits, for the broker or for room elsewhere."""
+        return any(lane.waiting for lane in list(self._ready))
 
     @property
     def waiting(self) -> bool:

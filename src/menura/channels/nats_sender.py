@@ -179,7 +179,7 @@ class Sender:
             left_s = deadline - self._clock()
             if left_s <= 0.0:
                 return False
-            if wire is not None and not self._out.waiting:
+            if wire is not None and not self._out.held:
                 pong = wire.ping()
                 await asyncio.wait([pong, wire.lost], timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
                 return pong.done() and not pong.cancelled()
