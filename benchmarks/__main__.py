@@ -19,6 +19,7 @@ NAMES = (
     "relay",
     "realtime",
     "channels",
+    "channels_nats",
     "modelfiles",
     "server",
 )
@@ -34,6 +35,7 @@ QUICK = {
     "relay",
     "realtime",
     "channels",
+    "channels_nats",
     "modelfiles",
     "server",
 }
