@@ -5,7 +5,7 @@ from menura.errors import ConfigError, FormatError, ModelError
 from menura.neural.nets.decoder import decoder
 from menura.neural.nets.encoder import encoder
 from menura.neural.nets.flow import flow
-from menura.neural.nets.source import stretch
+from menura.neural.nets.source import HarmonicSource, stretch
 from menura.neural.runtime import open_session
 from menura.neural.synthesizer import FLOW_CONTEXT, Synthesizer, coarse_pitch
 from tests.neural.rvc import ONE_THREAD, VOICES, Arrays, arrays, assert_same, synthesizer, voice
@@ -149,3 +149,42 @@ def test_half_precision_is_near_single(name):
     audio = open_session(decoder(config, weights, half=True), ONE_THREAD).run(**feeds)[0]
     assert audio.dtype == np.float32
     assert_same(f"{name} audio", audio[0], held["offline_zero"], floor_db=40.0)
+
+
+@pytest.mark.parametrize("harmonics", [1, 3])
+def test_an_excitation_in_blocks_is_the_whole_one_when_its_phase_is_carried(harmonics):
+    rng = np.random.default_rng(2)
+    source = HarmonicSource(48_000, 480, rng.standard_normal(harmonics).astype(np.float32), 0.01)
+    f0 = np.where(rng.random((2, 60)) > 0.2, rng.uniform(60, 900, (2, 60)), 0.0)
+    noise = rng.standard_normal((2, 60 * 480, harmonics)).astype(np.float32)
+    whole, end = source.render(f0, None, noise)
+    parts, phase = [], None
+    for first, last in ((0, 1), (1, 30), (30, 30), (30, 60)):
+        part, phase = source.render(f0[:, first:last], phase, noise[:, first * 480 : last * 480])
+        parts.append(part)
+    assert_same("blocks", np.concatenate(parts, axis=1), whole)
+    np.testing.assert_allclose(np.exp(2j * np.pi * phase), np.exp(2j * np.pi * end), atol=1e-9)
+
+
+def test_a_phase_carried_for_long_is_as_exact_as_a_fresh_one():
+    source = HarmonicSource(48_000, 480, np.ones(1, np.float32), 0.0)
+    f0 = np.full((1, 100), 440.25)
+    phase = np.zeros(1)
+    for _ in range(200):
+        _, phase = source.render(f0, phase)
+    assert abs(phase[0]) <= 0.5
+    # 200 seconds of 440.25 turns are whole turns
+    assert_same("late", source.render(f0, phase)[0], source.render(f0)[0])
+
+
+def test_an_excitation_without_pitch_is_noise_and_with_none_is_still():
+    source = HarmonicSource(40_000, 400, np.ones(1, np.float32), 0.0)
+    unvoiced = np.zeros((1, 50))
+    assert (source.render(unvoiced)[0] == 0).all()
+    noise = np.random.default_rng(0).standard_normal((1, 20_000)).astype(np.float32)
+    made, _ = source.render(unvoiced, None, noise)
+    assert 0.9 < made.std() / (0.1 / 3) < 1.1
+    with pytest.raises(FormatError, match="batch, frames"):
+        source.render(np.zeros(5))
+    with pytest.raises(FormatError, match="does not fit 1 times 50 frames of 400"):
+        source.render(unvoiced, None, noise[:, :-1])

@@ -54,7 +54,8 @@ class RuntimeOptions:
         bfloat16: Let the hardware compute in bfloat16 where it can, twice as fast at about 40 dB (OpenVINO).
         float16: Compute content and voice in half precision, on a GPU; pitch stays in single.
         cache: Folder where networks are kept as the CPU wants them (:mod:`menura.neural.cache`): they load much faster
-            and processes share their weights, for up to twice their size on disk. None: nothing is kept.
+            and processes share their weights, for up to twice their size on disk. OpenVINO and TensorRT keep theirs
+            beside them. None: nothing is kept.
         spin: Threads wait by spinning: a little faster alone, ten times slower beside another program that does.
 
     Raises:

@@ -178,6 +178,10 @@ def _settings(options: RuntimeOptions) -> dict[str, str]:
             "cudnn_conv_algo_search": "HEURISTIC",
             "arena_extend_strategy": "kSameAsRequested",
         }
+    if options.provider == Provider.TENSORRT and options.cache is not None:
+        # its engines take minutes to build
+        kept = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(Path(options.cache) / "tensorrt")}
+        return {"device_id": str(options.device), **kept}
     if options.provider in (Provider.TENSORRT, Provider.DIRECTML):
         return {"device_id": str(options.device)}
     return {}

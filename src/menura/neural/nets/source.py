@@ -91,8 +91,12 @@ class HarmonicSource:
             voiced, np.float32(SINE_AMPLITUDE), np.float32(0)
         )
         if noise is not None:
-            drawn = noise.reshape(batch, frames * self.hop, -1).astype(np.float32)
-            waves += drawn * np.where(voiced, np.float32(VOICED_NOISE), np.float32(UNVOICED_NOISE))
+            drawn = noise[:, :, None] if noise.ndim == 2 else noise
+            if drawn.shape[:2] != waves.shape[:2] or drawn.shape[2] not in (1, self.harmonics):
+                raise FormatError(f"noise of {noise.shape} does not fit {batch} times {frames} frames of {self.hop}")
+            waves = waves + drawn.astype(np.float32, copy=False) * np.where(
+                voiced, np.float32(VOICED_NOISE), np.float32(UNVOICED_NOISE)
+            )
         last = ends[:, -1] if frames else (np.zeros(batch) if phase is None else phase)
         return np.tanh(waves @ self.mix + np.float32(self.bias)), last - np.rint(last)
 
