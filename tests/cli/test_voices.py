@@ -60,7 +60,7 @@ def test_a_model_becomes_a_voice(menura, tmp_path):
     assert menura("voices", "rename", voice_id, "Other").stdout.split() == [voice_id, "Other"]
     assert menura("voices", "export", "other", tmp_path / "v.menura").returncode == 0
     assert menura("voices", "delete", voice_id).returncode == 0
-    assert not list((home / "files").glob("*/*"))
+    assert not list((home / "files").glob("*/*/*"))
     done = menura("voices", "import", tmp_path / "v.menura")
     assert done.stdout.split()[1] == "Other"
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_done_is_one_line(menura, tmp_path, arguments, says):
     assert done.stderr.startswith("menura: ")
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
-    assert not list((tmp_path / "home").glob("files/*/*"))
+    assert not list((tmp_path / "home").glob("files/*/*/*"))
 
 
 def test_a_file_is_told_about(menura):

@@ -113,6 +113,29 @@ HOSTILE = {
         packed(GOOD | {"files": [file_of(DATA), file_of(DATA)]}, [(f"files/{sha256(DATA).hexdigest()}", DATA)]),
         UnsafeModelError,
     ),
+    "a role of nothing": (
+        packed(GOOD | {"files": [file_of(DATA, role="other")]}, [(f"files/{sha256(DATA).hexdigest()}", DATA)]),
+        MenuraError,
+    ),
+    "a model that is a preview": (
+        packed(
+            {
+                "menura": 1,
+                "voice": VOICE | {"stages": [{"kind": "rvc", "params": {"model": "@preview"}}]},
+                "files": [file_of(DATA)],
+            },
+            [(f"files/{sha256(DATA).hexdigest()}", DATA)],
+        ),
+        MenuraError,
+    ),
+    "no model at all": (
+        packed({"menura": 1, "voice": VOICE | {"stages": [{"kind": "rvc", "params": {"model": None}}]}}),
+        MenuraError,
+    ),
+    "a model from elsewhere": (
+        packed({"menura": 1, "voice": VOICE | {"stages": [{"kind": "rvc", "params": {"model": "/etc/passwd"}}]}}),
+        MenuraError,
+    ),
     "a role with a path": (packed(GOOD | {"files": [file_of(DATA, role="../x")]}), MenuraError),
     "another compression": (packed(GOOD, compression=zipfile.ZIP_LZMA), UnsupportedModelError),
     "no zip": (io.BytesIO(b"PK\x03\x04 and nothing"), MenuraError),

@@ -1,13 +1,14 @@
 """The library of voices, in SQLite and in PostgreSQL."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from menura.errors import ConfigError, FileError, LibraryError, LimitError, ModelError, VoiceNotFoundError
 from menura.store.database import Database
@@ -292,6 +293,146 @@ def test_a_killed_process_loses_nothing_and_leaves_nothing(url, tmp_path):
             assert list((tmp_path / "incoming").iterdir()) == []
             for voice_id in there:
                 library.delete(voice_id)
+
+
+def test_of_two_changes_at_once_none_is_lost(library, monkeypatch):
+    made, real, first = library.create(DEEP), VoiceData.check, []
+
+    def check(data, files):
+        real(data, files)
+        if not first:  # someone else is between its reading and its writing
+            first.append(library.update)
+            library.update(made.id, {"description": "theirs"})
+
+    monkeypatch.setattr(VoiceData, "check", check)
+    changed = library.update(made.id, {"name": "Mine"})
+    assert (changed.data.name, changed.data.description, changed.version) == ("Mine", "theirs", 3)
+
+
+def test_another_database_leaves_the_files_alone(library, tmp_path):
+    one = add(library)
+    library.close()
+    with VoiceLibrary(tmp_path, f"sqlite:///{tmp_path / 'other.db'}") as other:
+        two = add(other)
+        other.delete(two.id)
+    assert one.files["preview"].path.read_bytes() == b"model"
+
+
+def test_who_only_reads_waits_for_nobody(tmp_path, monkeypatch):
+    monkeypatch.setattr("menura.store.database.BUSY_MS", 0)
+    with VoiceLibrary(tmp_path) as library, library._database.writing():
+        assert library.get("robot").builtin
+        assert library.setting("x") is None
+        with pytest.raises(LibraryError, match="locked"):
+            library.set_setting("x", 1)
+
+
+@pytest.mark.parametrize("call", ["get", "delete", "duplicate"])
+@pytest.mark.parametrize("voice_id", ["\udcff", "a\x00b", "x" * 100_000])
+def test_an_id_that_cannot_be_is_not_found(library, call, voice_id):
+    with pytest.raises(VoiceNotFoundError) as told:
+        getattr(library, call)(voice_id)
+    assert len(str(told.value)) < 100
+    str(told.value).encode()
+
+
+def deep(depth):
+    params = {}
+    for _ in range(depth):
+        params = {"a": params}
+    return params
+
+
+@pytest.mark.parametrize("value", [float("nan"), b"x", "\udc80", deep(5000), "x" * 100_000, {1, 2}])
+def test_parameters_that_json_cannot_say_are_refused(library, value):
+    with pytest.raises(ConfigError, match=r"stages\.0\.params"):
+        library.create({"name": "x", "stages": [{"kind": "gain", "params": {"gain_db": value}}]})
+
+
+def test_what_is_no_mapping_is_refused(library):
+    with pytest.raises(ConfigError):
+        VoiceData.parse([1, 2])
+    with pytest.raises(ConfigError):
+        library.update("robot", [1, 2])
+
+
+def test_letters_are_found_however_they_are_written(library):
+    made = library.create({"name": "E\u0301lan Straße"})
+    assert made.data.name == "\u00c9lan Straße"
+    for words in ("élan", "E\u0301LAN", "STRASSE"):
+        assert library.voices(words) == [made]
+
+
+def test_a_file_of_any_name_is_taken(library):
+    with library.incoming() as incoming:
+        incoming.write(b"x")
+        made = library.create(VoiceData(name="x"), {"preview": NewFile(incoming, "a\udcff\n" + "b" * 300)})
+    assert made.files["preview"].name == ("a??" + "b" * 300)[:255]
+
+
+def test_two_files_may_be_the_same(library):
+    with library.incoming() as one, library.incoming() as two:
+        for incoming in (one, two):
+            incoming.write(b"same")
+        made = library.create(VoiceData(name="x"), {"a": NewFile(one, "a"), "b": NewFile(two, "b")})
+    assert made.files["a"].path == made.files["b"].path
+    library.delete(made.id)
+    assert list(library.files.hashes()) == []
+
+
+@pytest.mark.parametrize("place", ["write", "flush", "keep"])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, place):
+    """A limit on the size of files stands for it: the system refuses the bytes that are too many."""
+    with VoiceLibrary(tmp_path) as library:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with pytest.raises(FileError, match="cannot write"), library.incoming() as incoming:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+            try:
+                incoming.write(bytes(10_000_000 if place == "write" else 5000))
+                getattr(incoming, place)()
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert list((tmp_path / "incoming").iterdir()) == []
+        assert list(library.files.hashes()) == []
+
+
+def test_a_database_of_another_program_is_left_alone(url, tmp_path):
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(text("create table bookmarks (x int)"))
+    with pytest.raises(LibraryError, match="another program"):
+        VoiceLibrary(tmp_path, url)
+    with engine.begin() as connection:
+        assert inspect(connection).get_table_names() == ["bookmarks"]
+    engine.dispose()
+
+
+def test_a_damaged_database_is_told(tmp_path):
+    with VoiceLibrary(tmp_path):
+        pass
+    place = tmp_path / "library.db"
+    whole = place.read_bytes()
+    for damaged in (os.urandom(9000), whole[: len(whole) // 2], whole[:8192] + os.urandom(len(whole) - 8192)):
+        place.write_bytes(damaged)
+        with pytest.raises(LibraryError), VoiceLibrary(tmp_path) as library:
+            library.voices()
+
+
+def test_several_begin_at_once(url, tmp_path):
+    faults = []
+
+    def work():
+        try:
+            VoiceLibrary(tmp_path, url).close()
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert faults == []
 
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path):

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -29,14 +29,14 @@ __all__ = ["SUFFIX", "export_voice", "import_voice"]
 SUFFIX = ".menura"
 FORMAT = 1
 MAX_DESCRIPTION = 1 << 20
-MAX_FILES = 4
+MAX_FILES = 5
 _VOICE, _FOLDER = "voice.json", "files/"
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    role: Annotated[str, StringConstraints(pattern=r"^[a-z]{1,32}$")]
+    role: Literal["model", "index", "content", "pitch_model", "preview"]
     name: Annotated[str, StringConstraints(max_length=255)]
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=0, le=MAX_MODEL_BYTES)]

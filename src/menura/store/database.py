@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -19,6 +19,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = 0x6D656E75
 """Of PostgreSQL's advisory locks: "menu"."""
 BUSY_MS = 10_000
+_READS = "menura_reads"
 
 
 class Database:
@@ -28,7 +29,7 @@ class Database:
         url: ``sqlite:///file`` or ``postgresql+psycopg://…``.
 
     Raises:
-        LibraryError: It cannot be opened, or a newer menura has written it.
+        LibraryError: It cannot be opened, a newer menura has written it, or it is another program's.
         MissingExtraError: PostgreSQL's driver is not installed.
     """
 
@@ -44,6 +45,7 @@ class Database:
             event.listen(self._engine, "connect", _prepare_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
         self._sessions = sessionmaker(self._engine, expire_on_commit=False)
+        self._readers = sessionmaker(self._engine.execution_options(**{_READS: True}), expire_on_commit=False)
         try:
             self._upgrade()
         except BaseException:
@@ -65,6 +67,7 @@ class Database:
         try:
             with self._engine.begin() as connection:
                 _alone(connection)
+                self._check_owner(connection)
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         except CommandError as error:
@@ -74,23 +77,42 @@ class Database:
         except SQLAlchemyError as error:
             raise LibraryError(f"cannot open the library {self.place}: {_mild(error)}") from error
 
-    @contextmanager
-    def session(self, *, alone: bool = False) -> Iterator[Session]:
-        """A transaction: all that is done in it, or nothing.
+    def _check_owner(self, connection: Connection) -> None:
+        tables = inspect(connection).get_table_names()
+        if tables and "alembic_version" not in tables:
+            raise LibraryError(
+                f"{self.place} belongs to another program: nothing was changed in it;"
+                " name a database for menura alone with MENURA_DATABASE"
+            )
 
-        Args:
-            alone: No other such runs meanwhile, in any process: for what files are done to as well.
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that only reads: nobody waits for it, and it waits for nobody.
 
         Raises:
             LibraryError: The database fails.
         """
+        with self._told(), self._readers.begin() as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction: all that is done in it, or nothing. No other such runs meanwhile, in any process: what it has
+        read stays so, and what it does to files is seen by the next.
+
+        Raises:
+            LibraryError: The database fails.
+        """
+        with self._told(), self._sessions.begin() as session:
+            _alone(session.connection())
+            yield session
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            with self._sessions.begin() as session:
-                if alone:
-                    _alone(session.connection())
-                yield session
+            yield
         except SQLAlchemyError as error:
-            _log.warning("the library's database failed: %s", error)
+            _log.warning("the library's database failed: %s", _mild(error))
             raise LibraryError(f"the library cannot be read or written: {_mild(error)}") from error
 
     def close(self) -> None:
@@ -113,7 +135,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # two that read and then write would deadlock
+    reads = connection.get_execution_options().get(_READS, False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")  # two that read and then write would deadlock
 
 
 def _mild(error: BaseException) -> str:

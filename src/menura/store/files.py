@@ -30,13 +30,14 @@ class Incoming:
         try:
             self._file: IO[bytes] = self.path.open("xb")
         except OSError as error:
-            raise FileError(f"cannot write to {self.path.parent}: {error.strerror}") from error
+            raise _unwritten(self.path.parent, error) from error
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # what is still in its buffer may find no room; the file is closed all the same
+            self._file.close()
         with suppress(OSError):
             self.path.unlink()
 
@@ -52,7 +53,7 @@ class Incoming:
         try:
             self._file.write(data)
         except OSError as error:
-            raise FileError(f"cannot write to {self.path.parent}: {error.strerror}") from error
+            raise _unwritten(self.path.parent, error) from error
         self._hash.update(data)
         self.size += len(data)
 
@@ -62,8 +63,16 @@ class Incoming:
             self.write(piece)
 
     def flush(self) -> Path:
-        """Make what was written readable under :attr:`path`."""
-        self._file.flush()
+        """Make what was written readable under :attr:`path`, and safe on the disk.
+
+        Raises:
+            FileError: It cannot be written: the disk is full.
+        """
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise _unwritten(self.path.parent, error) from error
         return self.path
 
     @property
@@ -73,21 +82,26 @@ class Incoming:
 
     def keep(self) -> str:
         """Put it under its hash, for good; returns that."""
+        self.flush()
         try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
             self._file.close()
             target = self._store.path(self.sha256)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent)
             self.path.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
-            raise FileError(f"cannot write to {self._store.folder}: {error.strerror}") from error
+            raise _unwritten(self._store.folder, error) from error
         return self.sha256
+
+
+def _unwritten(place: Path, error: OSError) -> FileError:
+    return FileError(f"cannot write to {place}: {error.strerror or error}")
 
 
 class FileStore:
     """A folder of files under their hashes.
+
+    Databases that are used with one folder have each their own part of it: none clears away what another refers to.
 
     While a process uses it, it holds a shared lock, which the system gives back however the process ends. Whoever finds
     nobody else there may clear away what nobody refers to: what a killed process has left.
@@ -95,12 +109,15 @@ class FileStore:
     Args:
         folder: Made if it is not there.
 
+    Attributes:
+        owner: The database whose files these are; to be set before the first is kept.
+
     Raises:
         FileError: It cannot be made or written to.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self.owner = folder, ""
         try:
             (folder / "incoming").mkdir(parents=True, exist_ok=True)
             self._lock: IO[bytes] | None = (folder / "lock").open("ab")
@@ -110,7 +127,7 @@ class FileStore:
 
     def path(self, sha256: str) -> Path:
         """Where the file of this hash is, or would be."""
-        return self.folder / "files" / sha256[:2] / sha256
+        return self.folder / "files" / self.owner / sha256[:2] / sha256
 
     def incoming(self, max_bytes: int) -> Incoming:
         """Begin to write a file."""
@@ -123,14 +140,15 @@ class FileStore:
 
     def hashes(self) -> Iterator[str]:
         """Of all files."""
-        for path in (self.folder / "files").glob("??/*"):
+        for path in (self.folder / "files" / self.owner).glob("??/*"):
             yield path.name
 
     def clear(self, known: Iterable[str]) -> int:
         """Delete all but these; only when :attr:`alone`. Returns how many went."""
         keep, gone = set(known), 0
         for path in (self.folder / "incoming").iterdir():
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
         for sha256 in [sha256 for sha256 in self.hashes() if sha256 not in keep]:
             self.remove(sha256)
             gone += 1
@@ -147,6 +165,15 @@ class FileStore:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _make_folder(folder: Path) -> None:
+    """With those above it, each known to the disk: else a file in it would be lost with the power."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

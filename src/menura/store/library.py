@@ -2,14 +2,14 @@
 
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from menura.errors import ConfigError, LibraryError, VoiceNotFoundError
@@ -17,7 +17,7 @@ from menura.places import data_folder, database_url
 from menura.store.database import Database
 from menura.store.files import FileStore, Incoming
 from menura.store.tables import FileRow, SettingRow, VoiceFileRow, VoiceRow
-from menura.store.voice_data import StageData, VoiceData, fingerprint
+from menura.store.voice_data import StageData, VoiceData, fingerprint, plain, shown
 from menura.voices.builtin import builtin_voices
 from menura.voices.voice import Category, Voice, VoiceParameters
 
@@ -25,6 +25,9 @@ __all__ = ["NewFile", "StoredFile", "StoredVoice", "VoiceLibrary"]
 
 MAX_MODEL_BYTES = 4 * 1024**3
 MAX_VOICES = 10_000
+MAX_ID = 64
+_OWNER = "library.id"
+"""Setting: what the files of this database are kept under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +106,11 @@ class VoiceLibrary:
         except BaseException:
             self.files.close()
             raise
-        if self.files.alone:
-            self._clear()
-            self.files.share()
-        self._seed()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Leave it. Twice is fine."""
@@ -121,8 +125,20 @@ class VoiceLibrary:
 
     # --- beginning
 
+    def _begin(self) -> None:
+        with self._database.writing() as session:
+            row = session.get(SettingRow, _OWNER)
+            if row is None:
+                row = SettingRow(key=_OWNER, value=secrets.token_hex(8), updated_at=_now())
+                session.add(row)
+            self._seed(session)
+        self.files.owner = str(row.value)
+        if self.files.alone:
+            self._clear()
+            self.files.share()
+
     def _clear(self) -> None:
-        with self._database.session() as session:
+        with self._database.writing() as session:
             used = select(VoiceFileRow.sha256)
             for row in session.scalars(select(FileRow).where(FileRow.sha256.not_in(used))):
                 session.delete(row)
@@ -130,23 +146,23 @@ class VoiceLibrary:
             known = list(session.scalars(select(FileRow.sha256)))
         self.files.clear(known)
 
-    def _seed(self) -> None:
+    @staticmethod
+    def _seed(session: Session) -> None:
         """Built-in voices as this release has them."""
-        with self._database.session() as session:
-            rows = {row.id: row for row in session.scalars(select(VoiceRow).where(VoiceRow.builtin))}
-            for position, voice in enumerate(builtin_voices()):
-                data = VoiceData.of(voice)
-                mark, row = fingerprint(data), rows.pop(voice.id, None)
-                if row is None:
-                    row = _new_row(voice.id, builtin=True)
-                    session.add(row)
-                elif row.fingerprint != mark:
-                    row.version += 1
-                    row.updated_at = _now()
-                row.position, row.fingerprint = position, mark
-                _fill(row, data)
-            for row in rows.values():
-                session.delete(row)  # a release that no longer has it
+        rows = {row.id: row for row in session.scalars(select(VoiceRow).where(VoiceRow.builtin))}
+        for position, voice in enumerate(builtin_voices()):
+            data = VoiceData.of(voice)
+            mark, row = fingerprint(data), rows.pop(voice.id, None)
+            if row is None:
+                row = _new_row(voice.id, builtin=True)
+                session.add(row)
+            elif row.fingerprint != mark:
+                row.version += 1
+                row.updated_at = _now()
+            row.position, row.fingerprint = position, mark
+            _fill(row, data)
+        for row in rows.values():
+            session.delete(row)  # a release that no longer has it
 
     # --- reading
 
@@ -157,14 +173,12 @@ class VoiceLibrary:
             ConfigError: There is no such category.
         """
         query = select(VoiceRow).order_by(VoiceRow.builtin.desc(), VoiceRow.position, func.lower(VoiceRow.name))
-        for word in search.lower().split():
-            pattern = "%" + word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-            columns = (VoiceRow.name, VoiceRow.description)
-            query = query.where(or_(*(func.lower(column).like(pattern, escape="\\") for column in columns)))
         if category is not None:
             query = query.where(VoiceRow.category == str(_category(category)))
-        with self._database.session() as session:
-            return [self._stored(row) for row in session.scalars(query)]
+        words = plain(search).casefold().split()  # here, for databases do not agree on letters beyond ASCII
+        with self._database.reading() as session:
+            rows = [row for row in session.scalars(query) if _holds(row, words)]
+            return [self._stored(row) for row in rows]
 
     def get(self, voice_id: str) -> StoredVoice:
         """One voice.
@@ -172,7 +186,7 @@ class VoiceLibrary:
         Raises:
             VoiceNotFoundError: There is none of this id.
         """
-        with self._database.session() as session:
+        with self._database.reading() as session:
             return self._stored(_row(session, voice_id))
 
     def _stored(self, row: VoiceRow) -> StoredVoice:
@@ -215,7 +229,7 @@ class VoiceLibrary:
         )
         files = files or {}
         data.check({role: str(file.incoming.flush()) for role, file in files.items()})
-        with self._keeping(files), self._database.session(alone=True) as session:
+        with self._keeping(files), self._database.writing() as session:
             _check_room(session)
             row = _new_row(_new_id(), builtin=False)
             _fill(row, data)
@@ -231,14 +245,15 @@ class VoiceLibrary:
         try:
             yield
         except BaseException:
-            self._remove_unused([file.incoming.sha256 for file in files.values()])
+            with suppress(LibraryError):  # the database has failed; the next to open it alone clears them away
+                self._remove_unused([file.incoming.sha256 for file in files.values()])
             raise
 
     def _remove_unused(self, hashes: list[str]) -> None:
         """Not what someone has put there again meanwhile: whoever refers to a file does so while nobody else may."""
         if not hashes:
             return
-        with self._database.session(alone=True) as session:
+        with self._database.writing() as session:
             for sha256 in hashes:
                 if session.get(FileRow, sha256) is None:
                     self.files.remove(sha256)
@@ -246,7 +261,9 @@ class VoiceLibrary:
     def _attach(self, session: Session, row: VoiceRow, role: str, file: "NewFile") -> None:
         sha256 = file.incoming.keep()
         known = session.get(FileRow, sha256) or FileRow(sha256=sha256, size=file.incoming.size, created_at=_now())
-        part = VoiceFileRow(role=role, sha256=sha256, name=file.name[:255], details=dict(file.details), file=known)
+        part = VoiceFileRow(
+            role=role, sha256=sha256, name=shown(file.name)[:255], details=dict(file.details), file=known
+        )
         row.files = [other for other in row.files if other.role != role] + [part]
 
     def update(self, voice_id: str, changes: Mapping[str, Any]) -> StoredVoice:
@@ -256,14 +273,21 @@ class VoiceLibrary:
             VoiceNotFoundError: There is none of this id.
             ConfigError, ModelError: It cannot be changed so.
         """
-        before = self.get(voice_id)
-        merged = before.data.model_dump(mode="json") | dict(changes)
-        data = VoiceData.parse(merged).model_copy(update={"category": Category.CUSTOM})
-        data.check({role: str(file.path) for role, file in before.files.items()})
-        if before.builtin:
-            return self._copy(before, data)
-        with self._database.session() as session:
-            row = _row(session, voice_id)
+        while True:
+            before = self.get(voice_id)
+            data = before.data.changed(changes).model_copy(update={"category": Category.CUSTOM})
+            data.check({role: str(file.path) for role, file in before.files.items()})
+            if before.builtin:
+                return self._copy(before, data)
+            if after := self._write(before, data):
+                return after
+
+    def _write(self, before: StoredVoice, data: VoiceData) -> StoredVoice | None:
+        """None if someone has changed it meanwhile: that is not to be lost."""
+        with self._database.writing() as session:
+            row = _row(session, before.id)
+            if row.version != before.version:
+                return None
             _fill(row, data)
             row.version += 1
             row.updated_at = _now()
@@ -279,10 +303,10 @@ class VoiceLibrary:
         """
         before = self.get(voice_id)
         changes = {"name": name or f"{before.data.name[:70]} (copy)", "category": Category.CUSTOM}
-        return self._copy(before, VoiceData.parse(before.data.model_dump(mode="json") | changes))
+        return self._copy(before, before.data.changed(changes))
 
     def _copy(self, before: StoredVoice, data: VoiceData) -> StoredVoice:
-        with self._database.session(alone=True) as session:
+        with self._database.writing() as session:
             _check_room(session)
             source = _row(session, before.id)
             row = _new_row(_new_id(), builtin=False)
@@ -302,7 +326,7 @@ class VoiceLibrary:
         Raises:
             VoiceNotFoundError: There is none of this id.
         """
-        with self._database.session() as session:
+        with self._database.writing() as session:
             row = _row(session, voice_id)
             row.favourite = favourite
             return self._stored(row)
@@ -314,7 +338,7 @@ class VoiceLibrary:
             VoiceNotFoundError: There is none of this id.
             LibraryError: It is a built-in one.
         """
-        with self._database.session(alone=True) as session:
+        with self._database.writing() as session:
             row = _row(session, voice_id)
             if row.builtin:
                 raise LibraryError(f"{row.name} came with menura and cannot be deleted")
@@ -342,7 +366,7 @@ class VoiceLibrary:
         Raises:
             VoiceNotFoundError: There is none of this id.
         """
-        with self._keeping({role: file}), self._database.session(alone=True) as session:
+        with self._keeping({role: file}), self._database.writing() as session:
             row = _row(session, voice_id)
             before = [part.sha256 for part in row.files if part.role == role]
             self._attach(session, row, role, file)
@@ -356,13 +380,13 @@ class VoiceLibrary:
 
     def setting(self, key: str, default: Any = None) -> Any:
         """What was kept under a key."""
-        with self._database.session() as session:
+        with self._database.reading() as session:
             row = session.get(SettingRow, key)
             return default if row is None else row.value
 
     def set_setting(self, key: str, value: Any) -> None:
         """Keep something that JSON can say; None forgets it."""
-        with self._database.session() as session:
+        with self._database.writing() as session:
             row = session.get(SettingRow, key)
             if value is None:
                 if row is not None:
@@ -419,10 +443,15 @@ def _fill(row: VoiceRow, data: VoiceData) -> None:
 
 
 def _row(session: Session, voice_id: str) -> VoiceRow:
-    row = session.get(VoiceRow, voice_id)
+    row = session.get(VoiceRow, voice_id) if voice_id.isprintable() and len(voice_id) <= MAX_ID else None
     if row is None:
-        raise VoiceNotFoundError(f"Voice not found: {voice_id}")
+        raise VoiceNotFoundError(f"Voice not found: {shown(voice_id)[:MAX_ID]}")
     return row
+
+
+def _holds(row: VoiceRow, words: list[str]) -> bool:
+    text = f"{row.name}\n{row.description}".casefold()
+    return all(word in text for word in words)
 
 
 def _check_room(session: Session) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Self
@@ -13,7 +14,7 @@ from menura.store.files import jsonable
 from menura.voices.build import KINDS, make_stage
 from menura.voices.voice import Category, StageSpec, Voice, VoiceParameters
 
-__all__ = ["StageData", "VoiceData", "fingerprint"]
+__all__ = ["StageData", "VoiceData", "fingerprint", "plain", "shown"]
 
 MAX_STAGES = 24
 MAX_JSON = 64 * 1024
@@ -23,14 +24,32 @@ PROBE_RATE = 48_000
 MODEL, PATHS = "rvc", ("model", "index", "content", "pitch_model")
 
 
+def plain(text: str) -> str:
+    """Text as it is kept and looked for: composed, so that what looks the same is the same."""
+    return unicodedata.normalize("NFC", text)
+
+
+def shown(text: str) -> str:
+    """Text of unknown origin, a file's name say, with all that cannot be printed replaced.
+
+    >>> shown("a\\nb")
+    'a?b'
+    """
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def _printable(text: str) -> str:
     if any(not character.isprintable() for character in text):
         raise ValueError("holds characters that cannot be printed")
-    return text
+    return plain(text)
 
 
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(params)) > MAX_JSON:
+def _small(params: dict[str, Any]) -> dict[str, Any]:
+    try:
+        size = len(json.dumps(params, allow_nan=False, ensure_ascii=False).encode())
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError("is nothing that JSON can say, or nested too deep") from None
+    if size > MAX_JSON:
         raise ValueError(f"is longer than {MAX_JSON} bytes")
     return params
 
@@ -45,7 +64,7 @@ class StageData(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     kind: Annotated[str, StringConstraints(min_length=1, max_length=40)]
-    params: Annotated[dict[str, Any], AfterValidator(_plain)] = Field(default_factory=dict)
+    params: Annotated[dict[str, Any], AfterValidator(_small)] = Field(default_factory=dict)
 
 
 class VoiceData(BaseModel):
@@ -75,11 +94,21 @@ class VoiceData(BaseModel):
             ConfigError: It is no voice; the text names the field.
         """
         try:
-            return cls.model_validate(dict(data))
+            return cls.model_validate(data)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             where = ".".join(str(part) for part in first["loc"]) or "voice"
             raise ConfigError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """With these fields.
+
+        Raises:
+            ConfigError: It is no voice then; the text names the field.
+        """
+        if not isinstance(changes, Mapping):
+            raise ConfigError("voice: changes are fields and their values")
+        return self.parse(self.model_dump(mode="json") | dict(changes))
 
     @classmethod
     def of(cls, voice: Voice) -> Self:
@@ -126,7 +155,7 @@ class VoiceData(BaseModel):
         data = next(stage for stage in self.stages if stage.kind == MODEL)
         for name in PATHS:
             value = data.params.get(name)
-            if value is not None and not (isinstance(value, str) and value.startswith(ROLE)):
+            if value != ROLE + name and (value is not None or name == "model"):
                 raise ModelError(f"stage {MODEL!r}: {name} must be a file of the voice, {ROLE}{name}")
         try:
             check_rvc(**spec.params)
