@@ -43,6 +43,11 @@ class Wire:
         self.max_payload = int(client.max_payload)
         self._last_sid = 0
 
+    @property
+    def messages(self) -> int:
+        """Messages that came so far."""
+        return int(self._client.messages)
+
     def subscribe(self, subject: str, on_message: OnMessage) -> int:
         """Hand what comes on a subject to a function, within the read loop."""
         self._last_sid += 1
@@ -134,6 +139,7 @@ class _Direct:
         self.handlers: dict[int, OnMessage] = {}
         self.lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         self.first_error: Exception | None = None
+        self.messages = 0
         self._turn = TURN
         self._secure, self._on_error = secure, on_error
 
@@ -154,6 +160,7 @@ class _Direct:
         return bytes(super()._connect_command())  # type: ignore[misc]
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: Any) -> None:
+        self.messages += 1
         handler = self.handlers.get(sid)
         if handler is not None:
             try:

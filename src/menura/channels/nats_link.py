@@ -97,15 +97,19 @@ class Link:
     async def _watch(self, wire: Wire) -> Exception:
         """Wait for the loss; ask now and then whether it is there."""
         pong = wire.ping()
-        asked = self._clock()
+        asked = heard = self._clock()
+        messages = 0
         while True:
             await asyncio.wait([wire.lost], timeout=self._options.stale_s / 3.0)
             if wire.lost.done():
                 return wire.lost.result()
+            if wire.messages != messages:  # the answer may be behind many of them
+                messages, heard = wire.messages, self._clock()
             if pong.done():
                 self.heard_s = asked
                 pong, asked = wire.ping(), self._clock()
-            elif self._clock() - asked >= self._options.stale_s:
+                heard = asked
+            elif self._clock() - heard >= self._options.stale_s:
                 wire.abort(ConnectionLostError(f"no answer for {self._options.stale_s} s"))
 
     async def _again(self) -> Wire:
