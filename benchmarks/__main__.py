@@ -21,6 +21,7 @@ NAMES = (
     "channels",
     "channels_nats",
     "modelfiles",
+    "networks",
     "server",
 )
 QUICK = {
@@ -37,6 +38,7 @@ QUICK = {
     "channels",
     "channels_nats",
     "modelfiles",
+    "networks",
     "server",
 }
 
