@@ -273,7 +273,7 @@ def costs(url: str, names: list[str], counts: tuple[int, int], turns: int) -> li
 
 async def _stuck(url: str, count: int, *, freeze: Callable[[], None] | None) -> tuple[float, float]:
     """Resident set after a tenth and after all, publisher and stuck subscriber being one process."""
-    async with ChannelManager(url, stale_s=600.0) as here, ChannelManager(url) as there:
+    async with ChannelManager(url, stale_s=600.0) as here, ChannelManager(url, stale_s=600.0) as there:
         subscription = there.subscribe("a")
         await subscription.ready()
         if freeze is not None:
