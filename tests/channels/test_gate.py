@@ -108,6 +108,33 @@ def test_jitter_of_a_clock_moves_the_times_but_makes_no_click() -> None:
     assert moved[1].timestamp[0] - steady[1].timestamp[0] == pytest.approx(0.004)
 
 
+@pytest.mark.parametrize("span", [1.0, 0.001, 0.0])
+def test_times_are_the_source_s_where_they_span_more_or_less_than_the_samples(span: float) -> None:
+    x = tone(44_100, 44_100)
+    streams = [
+        AudioStream.from_block(x[at : at + 22_050], 44_100, timestamp=(2.0 + number, 2.0 + number + span))
+        for number, at in enumerate((0, 22_050))
+    ]
+    if span < 1.0:  # as the samples are, told by points in time
+        streams[1] = streams[1].replaced(timestamp=(2.5, 2.5 + span))
+    out = through(ChannelOptions(sample_rate=48_000, mismatch="convert"), streams)
+    assert sum(stream.frames for stream in out) == 48_000
+    assert len(out) == 3, "one piece, and the rest of it"
+    start_s = out[1].timestamp[0] + 24_000 / 48_000 - out[0].frames / 48_000  # of the second stream's first sample
+    assert start_s == pytest.approx(streams[1].timestamp[0])
+
+
+def test_stream_that_cannot_be_converted_takes_nothing_from_the_others() -> None:
+    gate = Gate("a", ChannelOptions(sample_rate=48_000, mismatch="convert"))
+    streams = cut(tone(4410, 44_100), 44_100, [882])
+    out = [each for stream in streams[:2] for each in gate.admit(stream)]
+    with pytest.raises(FormatError, match="sample_rate"):
+        gate.admit(AudioStream(data=bytes(20), sample_rate=100))
+    out += [each for stream in streams[2:] for each in gate.admit(stream)] + gate.flush()
+    assert sum(stream.frames for stream in out) == 4800
+    assert gate.converted == 5
+
+
 def test_source_that_changes_its_rate_is_followed() -> None:
     slow = cut(tone(4410, 44_100), 44_100, [882])
     same = [AudioStream.from_block(tone(960, 48_000), 48_000, timestamp=(2.1, 2.12))]

@@ -11,7 +11,7 @@ from menura.channels.continuity import Continuity
 from menura.channels.gate import Gate
 from menura.channels.mailbox import Fate
 from menura.channels.options import ChannelOptions, Policy, is_count
-from menura.channels.settle import Blocked, settle, settle_in_thread
+from menura.channels.settle import Blocked, give_beside, settle, settle_in_thread
 from menura.channels.stats import ChannelStats
 from menura.channels.subscription import Inbox, Subscription
 from menura.channels.wakers import in_loop
@@ -84,7 +84,7 @@ class Channel:
         self._credit -= 1
         gate = self._gate
         heavy = gate is not None and self._is_heavy(gate, item)
-        blocked = await asyncio.to_thread(self._give, item) if heavy else self._give(item)
+        blocked = await give_beside(lambda: self._give(item), self._lock) if heavy else self._give(item)
         if blocked:
             await settle(blocked, self._lock)
 
@@ -261,10 +261,11 @@ class Channel:
 
     async def aclose(self) -> None:
         """The same; a conversion that is under way in a thread is waited for without stopping the loop."""
-        if self._gate is None:
-            self.close()
-        else:
-            await asyncio.to_thread(self.close)
+        try:
+            if self._gate is not None and self._gate.busy:
+                await asyncio.to_thread(self.close)
+        finally:
+            self.close()  # if cancelled, too
 
     def _end(self, last: list[AudioStream]) -> None:
         with self._lock:

@@ -28,23 +28,26 @@ class _Resampling:
         self.last = first
         self._rate, self._channels = rate, channels
         self._fit = Fit(rate, min(channels, first.channels))
-        self._made = 0
-        self._begin_s, self._due_s = first.timestamp[0], first.timestamp[0]
+        self._taken = self._made = 0
+        self._begin_s = first.timestamp[0]
+        self._due_s = (self._begin_s, self._begin_s)  # as the timestamps tell, and as the samples do
 
     def follows(self, stream: AudioStream) -> bool:
         """Whether it is the same piece that goes on."""
-        start_s = stream.timestamp[0]
-        jump_s = start_s - self._due_s if start_s else 0.0  # one that begins at 0 tells no time
-        return (stream.sample_rate, stream.channels) == self.source and abs(jump_s) < RESTART_S
+        start_s = stream.timestamp[0] or self._due_s[0]  # one that begins at 0 tells no time
+        near = any(abs(start_s - due_s) < RESTART_S for due_s in self._due_s)
+        return near and (stream.sample_rate, stream.channels) == self.source
 
     def process(self, stream: AudioStream, form: str) -> list[AudioStream]:
         """Convert the next stream."""
         start_s, end_s = stream.timestamp
         if start_s:
-            self._begin_s += start_s - self._due_s
-            self._due_s = end_s
+            self._begin_s = start_s - self._taken / stream.sample_rate
         else:
-            self._due_s += end_s
+            start_s, end_s = self._due_s[0], self._due_s[0] + end_s
+        by_samples_s = start_s + stream.duration_seconds()
+        self._due_s = (end_s if end_s > start_s else by_samples_s, by_samples_s)
+        self._taken += stream.frames
         self.last = stream
         return self._dress(self._fit.push(stream.to_block(), stream.sample_rate), form)
 
@@ -96,6 +99,14 @@ class Gate:
         self.lock = threading.RLock()
         self.converted = 0
 
+    @property
+    def busy(self) -> bool:
+        """Whether another thread is converting now."""
+        free = self.lock.acquire(blocking=False)
+        if free:
+            self.lock.release()
+        return not free
+
     def fits(self, stream: AudioStream) -> bool:
         """Whether it may pass as it is."""
         return self._look is None or self._look(stream) == self._wanted
@@ -116,7 +127,6 @@ class Gate:
             return [*self.flush(), stream] if self._resampling else [stream]
         if not self._convert:
             raise FormatError(self._complaint(stream))
-        self.converted += 1
         form = self._options.format or stream.format
         channels = self._options.channels or stream.channels
         rate = self._options.sample_rate or stream.sample_rate
@@ -127,11 +137,13 @@ class Gate:
             recoded = AudioStream.from_block(
                 block, rate, format=form, timestamp=stream.timestamp, metadata=stream.metadata
             )
+            self.converted += 1
             return [*self.flush(), recoded]
         done: list[AudioStream] = []
         if self._resampling is None or not self._resampling.follows(stream):
-            done = self.flush()
-            self._resampling = _Resampling(stream, rate, channels)
+            anew = _Resampling(stream, rate, channels)  # first: what cannot be converted leaves all as it is
+            done, self._resampling = self.flush(), anew
+        self.converted += 1
         return done + self._resampling.process(stream, form)
 
     def flush(self) -> list[AudioStream]:

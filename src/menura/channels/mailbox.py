@@ -1,6 +1,11 @@
-"""A subscriber's queue: bounded, with a policy for what does not fit, and counters. No waiting, no locks."""
+"""A subscriber's queue: bounded, with a policy for what does not fit, and counters. No waiting, no locks.
+
+Whoever calls it holds a lock, but may be interrupted in the middle by itself: a signal handler, or an object that is
+collected, may put into the same mailbox or close it. So it looks once more after what such a call could have changed.
+"""
 
 from collections import deque
+from contextlib import suppress
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -90,6 +95,11 @@ class Mailbox:
         return len(self._waiting)
 
     @property
+    def quiet(self) -> bool:
+        """Whether there is nothing to read and nothing to tell."""
+        return not (self._queue or self._lost or self.closed)
+
+    @property
     def would_block(self) -> bool:
         """Whether the next item would have to wait."""
         return self.policy is Policy.BLOCK and not self.closed and (self._busy or len(self._queue) >= self.limit)
@@ -113,16 +123,25 @@ class Mailbox:
             ticket = Ticket(item)
             self._waiting.append(ticket)
             self._busy = True
-            return ticket
+            return self._unless_closed(ticket)
         self.received += 1
-        self.dropped += 1
         if self.policy is Policy.ERROR:
             self._lost += 1
             self._busy = True
         elif self.policy is not Policy.DROP_NEWEST:
-            self._queue.popleft()
             self._queue.append(item)
+            while len(self._queue) > self.limit:
+                self.dropped += 1
+                self._queue.popleft()
+            return None
+        self.dropped += 1
         return None
+
+    def _unless_closed(self, ticket: Ticket) -> Ticket | None:
+        if self.closed:
+            self.withdraw(ticket)
+            return None
+        return ticket
 
     def put_last(self, item: Any) -> None:
         """Queue what must not wait, as the channel is about to close; with ``block`` it may be one too many."""
@@ -171,8 +190,9 @@ class Mailbox:
         """Take back an item that still waits; nothing happens where it does not."""
         if ticket.fate is Fate.WAITING:
             ticket.fate = Fate.DISMISSED
-            self._waiting.remove(ticket)
-            self._busy = bool(self._waiting)
+            with suppress(ValueError):
+                self._waiting.remove(ticket)
+            self._busy = bool(self._waiting) or self.closed
 
     def close(self, fate: Fate = Fate.REFUSED) -> list[Ticket]:
         """No more comes.

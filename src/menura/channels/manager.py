@@ -133,12 +133,17 @@ class ChannelManager:
         """
         with self._lock:
             channel = self._channels.get(name) or self._passing.pop(name, None)
+            if channel is not None and self._link is None:
+                self._forget(channel)  # from here on the name may be used anew
         if channel is None:
             return
-        await channel.aclose()  # what is still on its way is delivered to it by its name
-        self._forget(channel)
-        if self._link is not None:
-            self._link.transport.end(name)
+        try:
+            await channel.aclose()  # what is still on its way is delivered to it by its name
+        finally:
+            channel.close()  # if cancelled, too
+            self._forget(channel)
+            if self._link is not None:
+                self._link.transport.end(name)
 
     # --- items
 
@@ -243,12 +248,16 @@ class ChannelManager:
         with self._lock:
             self._closed = True
             channels = list(self._channels.values())
-        await asyncio.gather(*(channel.aclose() for channel in channels))
-        with self._lock:
-            self._channels.clear()
-            self._passing.clear()
-        if self._link is not None:
-            await self._link.transport.close()
+        try:
+            await asyncio.gather(*(channel.aclose() for channel in channels))
+        finally:
+            for channel in channels:
+                channel.close()  # if cancelled, too
+            with self._lock:
+                self._channels.clear()
+                self._passing.clear()
+            if self._link is not None:
+                await self._link.transport.close()
 
     async def open(self) -> None:
         """Connect, where channels go over a transport and that was not done.

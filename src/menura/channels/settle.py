@@ -1,6 +1,8 @@
-"""How a publisher waits for room: as a task, or as a thread."""
+"""How a publisher waits: for room, as a task or as a thread; and for work that takes long."""
 
+import asyncio
 import threading
+from collections.abc import Callable
 
 from menura.channels.mailbox import Fate, Ticket
 from menura.channels.subscription import Inbox
@@ -8,7 +10,7 @@ from menura.channels.wakers import TaskWaker, ThreadWaker
 from menura.clock import monotonic_s
 from menura.errors import ChannelClosedError, WaitTimeoutError
 
-__all__ = ["Blocked", "settle", "settle_in_thread"]
+__all__ = ["Blocked", "give_beside", "settle", "settle_in_thread"]
 
 Blocked = list[tuple[Inbox, Ticket]]
 """Who had no room, and what waits there."""
@@ -23,9 +25,9 @@ async def settle(blocked: Blocked, lock: "threading.RLock") -> None:
     try:
         for _, ticket in blocked:
             with lock:
+                ticket.wake = waker = TaskWaker()
                 if ticket.fate is not Fate.WAITING:
                     continue
-                ticket.wake = waker = TaskWaker()
             await waker.future
     except BaseException:
         _withdraw(blocked, lock)
@@ -44,10 +46,10 @@ def settle_in_thread(blocked: Blocked, lock: "threading.RLock", timeout_s: float
     try:
         for inbox, ticket in blocked:
             with lock:
+                ticket.wake = waker = ThreadWaker()
                 if ticket.fate is not Fate.WAITING:
                     continue
-                ticket.wake = waker = ThreadWaker()
-            if not waker.event.wait(None if until_s is None else max(0.0, until_s - monotonic_s())):
+            if not waker.wait(None if until_s is None else until_s - monotonic_s()):
                 raise WaitTimeoutError(
                     f"subscriber {inbox.subscriber_id!r} of channel {inbox.name!r} had no room within {timeout_s} s"
                 )
@@ -55,6 +57,25 @@ def settle_in_thread(blocked: Blocked, lock: "threading.RLock", timeout_s: float
         _withdraw(blocked, lock)
         raise
     _check_fates(blocked)
+
+
+async def give_beside(give: Callable[[], Blocked], lock: "threading.RLock") -> Blocked:
+    """Give an item in a thread, so that the loop goes on; if cancelled, what then has no room is taken back."""
+    blocked: Blocked = []
+    cancelled = False
+
+    def work() -> None:
+        blocked.extend(give())
+        if cancelled:
+            _withdraw(blocked, lock)
+
+    try:
+        await asyncio.to_thread(work)
+    except BaseException:
+        cancelled = True
+        _withdraw(blocked, lock)
+        raise
+    return blocked
 
 
 def _withdraw(blocked: Blocked, lock: "threading.RLock") -> None:

@@ -5,6 +5,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -121,11 +122,13 @@ class Subscription(AsyncIterator[Any]):
         """The next item, ``END``, or what wakes us when it is worth another try."""
         inbox = self._inbox
         with self._lock:
-            item = inbox.take()
-            if item is EMPTY:
+            while (item := inbox.take()) is EMPTY:
                 waker = make()
                 inbox.readers.append(waker)
-                return waker
+                if inbox.quiet:  # else a signal handler, say, has just published
+                    return waker
+                with suppress(ValueError):
+                    inbox.readers.remove(waker)
             if inbox.blocked:
                 wake_all(inbox.admit())
             if isinstance(item, AudioStream):
@@ -138,7 +141,7 @@ class Subscription(AsyncIterator[Any]):
             try:
                 self._inbox.readers.remove(waker)
             except ValueError:
-                if len(self._inbox):
+                if not self._inbox.quiet:
                     self._inbox.wake()
 
     # --- a task
@@ -242,7 +245,7 @@ class Subscription(AsyncIterator[Any]):
             try:
                 if in_loop():
                     raise StateError("this would stop the event loop: use async for, or await get()")
-                if not item.event.wait(None if until_s is None else max(0.0, until_s - monotonic_s())):
+                if not item.wait(None if until_s is None else until_s - monotonic_s()):
                     raise self._timeout_error(timeout_s)
             except BaseException:
                 self._leave(item)
