@@ -139,3 +139,60 @@ def test_schema_says_that_data_is_base64() -> None:
         schema = AudioStream.model_json_schema(mode=mode)
         assert schema["properties"]["data"]["contentEncoding"] == "base64"
         assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("field", ["sample_rate", "channels", "sample_width"])
+def test_numpy_s_whole_numbers_are_numbers(field: str) -> None:
+    stream = AudioStream.model_validate({field: np.uint16(getattr(AudioStream(), field))})
+    assert type(getattr(stream, field)) is int
+    with pytest.raises(ValidationError, match=field):
+        AudioStream.model_validate({field: np.float32(2.0)})
+    with pytest.raises(ValidationError, match=field):
+        AudioStream.model_validate({field: np.True_})
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"sample_width": 4}, "sample_width"),
+        ({"data": bytes(3)}, "data"),
+        ({"data": bytes(4), "channels": 3}, "data"),
+        ({"timestamp": (1.0, 0.0)}, "timestamp"),
+        ({"timestamp": (float("nan"), 0.0)}, "timestamp"),
+    ],
+)
+def test_error_has_the_field_as_its_place(fields: dict[str, object], name: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name}: ") as caught:
+        AudioStream.model_validate(fields)
+    assert [error["loc"] for error in caught.value.errors()] == [(name,)]
+
+
+def test_equal_streams_have_one_hash() -> None:
+    one, same, other = (AudioStream(data=data, metadata={"a": [1]}) for data in (b"ab", b"ab", b"cd"))
+    assert {one, same, other} == {one, other}
+
+
+def test_long_stream_is_shown_by_its_length() -> None:
+    stream = AudioStream(data=bytes(10_000_000), metadata={"who": "me"})
+    for text in (repr(stream), str(stream)):
+        assert "10000000 bytes" in text
+        assert "'me'" in text
+        assert len(text) < 300
+    assert "b'ab'" in repr(AudioStream(data=b"ab"))
+
+
+def test_metadata_that_no_json_can_hold_is_refused_by_name() -> None:
+    circle: dict[str, object] = {}
+    circle["again"] = circle
+    for metadata in (circle, {"\ud800": 1}):
+        with pytest.raises(ValueError, match="metadata: cannot be written as JSON"):
+            AudioStream(metadata=metadata).model_dump_json()
+
+
+def test_block_of_no_rate_or_format_is_refused_by_name() -> None:
+    for rate in ("44100", 44_100.5, None):
+        with pytest.raises(ValueError, match="sample_rate"):
+            AudioStream.from_block(np.zeros((4, 1)), rate)  # type: ignore[arg-type]
+    with pytest.raises(FormatError, match="format"):
+        AudioStream.from_block(np.zeros((4, 1)), 44_100, format=[])
+    assert AudioStream.from_block(np.zeros((4, 1)), np.int64(8)).timestamp == (0.0, 0.5)  # type: ignore[arg-type]

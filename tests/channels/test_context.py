@@ -187,3 +187,11 @@ def test_each_context_has_channels_of_its_own_unless_given() -> None:
         await ProcessingContext().close()
 
     run(main())
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 1.0, "1", None])
+def test_numbers_that_are_none_are_refused_by_name(value: Any) -> None:
+    with pytest.raises(FormatError, match="sample_rate: must be a whole number"):
+        made(np.zeros(4), value)
+    with pytest.raises(FormatError, match="channels: must be a whole number"):
+        made(np.zeros(4), 44_100, value)

@@ -2,21 +2,24 @@
 
 import base64
 import math
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationError,
     WithJsonSchema,
     field_serializer,
     model_validator,
 )
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticCustomError, to_jsonable_python
 
 from menura.audio.block import Samples
 from menura.audio.format import MAX_CHANNELS
@@ -26,6 +29,8 @@ from menura.errors import FormatError
 __all__ = ["FORMATS", "AudioStream"]
 
 UNTIMED = (0.0, 0.0)
+SHOWN = 16
+"""Bytes of data that ``repr`` shows; of more it tells the number."""
 _WIDTH = {name: pcm.width for name, pcm in FORMATS.items()}
 
 
@@ -33,6 +38,31 @@ def _to_bytes(value: Any) -> Any:
     if isinstance(value, str):
         return base64.b64decode(value, validate=True)
     return bytes(value) if isinstance(value, bytearray | memoryview) else value
+
+
+def _to_int(value: Any) -> Any:
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _in_order(timestamp: tuple[float, float]) -> tuple[float, float]:
+    start, end = timestamp
+    if not -math.inf < start <= end < math.inf:  # false for NaN too
+        raise ValueError(f"timestamp: needs finite start <= end, not {timestamp}")
+    return timestamp
+
+
+def _wrong(field: str, text: str, value: Any) -> ValidationError:
+    """What is wrong with a field in the light of others, told as of this field."""
+    error = PydanticCustomError("value_error", "{text}", {"text": f"{field}: {text}"})
+    return ValidationError.from_exception_data("AudioStream", [{"type": error, "loc": (field,), "input": value}])
+
+
+class _Shown:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __repr__(self) -> str:
+        return repr(self._data) if len(self._data) <= SHOWN else f"<{len(self._data)} bytes>"
 
 
 def _to_plain(value: Any) -> Any:
@@ -47,6 +77,9 @@ _Bytes = Annotated[
     PlainSerializer(lambda data: base64.b64encode(data).decode("ascii"), when_used="json"),
     WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
 ]
+
+
+_Int = Annotated[int, BeforeValidator(_to_int)]
 
 
 class AudioStream(BaseModel):
@@ -75,11 +108,11 @@ class AudioStream(BaseModel):
 
     type: Literal["audio_stream"] = "audio_stream"
     data: _Bytes = b""
-    sample_rate: int = Field(default=44_100, ge=1, le=768_000, strict=True)
-    channels: int = Field(default=1, ge=1, le=MAX_CHANNELS, strict=True)
-    sample_width: int = Field(default=2, strict=True)
+    sample_rate: _Int = Field(default=44_100, ge=1, le=768_000, strict=True)
+    channels: _Int = Field(default=1, ge=1, le=MAX_CHANNELS, strict=True)
+    sample_width: _Int = Field(default=2, strict=True)
     format: Literal["pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"] = "pcm_s16le"
-    timestamp: tuple[float, float] = UNTIMED
+    timestamp: Annotated[tuple[float, float], AfterValidator(_in_order)] = UNTIMED
     metadata: Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)] = Field(
         default_factory=dict
     )
@@ -89,21 +122,27 @@ class AudioStream(BaseModel):
         width = _WIDTH[self.format]
         if self.sample_width != width:
             if "sample_width" in self.model_fields_set:
-                raise ValueError(f"sample_width: {self.format} has {width} bytes a sample, not {self.sample_width}")
+                text = f"{self.format} has {width} bytes a sample, not {self.sample_width}"
+                raise _wrong("sample_width", text, self.sample_width)
             self.__dict__["sample_width"] = width
         if len(self.data) % (width * self.channels):
-            raise ValueError(f"data: {len(self.data)} bytes are not whole frames of {width * self.channels} bytes")
-        start, end = self.timestamp
-        if not -math.inf < start <= end < math.inf:  # false for NaN too
-            raise ValueError(f"timestamp: needs finite start <= end, not {self.timestamp}")
+            text = f"{len(self.data)} bytes are not whole frames of {width * self.channels} bytes"
+            raise _wrong("data", text, self.data)
         return self
 
     @field_serializer("metadata", when_used="json")
     def _plain(self, metadata: dict[str, Any]) -> Any:
         try:
             return to_jsonable_python(metadata, fallback=_to_plain)
-        except (PydanticSerializationError, UnicodeDecodeError) as error:
+        except ValueError as error:  # pydantic's, of a circle, and of text that is none
             raise FormatError(f"metadata: cannot be written as JSON: {error}") from error
+
+    def __hash__(self) -> int:
+        return hash((self.data, self.sample_rate, self.channels, self.format, self.timestamp))
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, _Shown(value) if name == "data" else value
 
     @property
     def frames(self) -> int:
@@ -172,7 +211,9 @@ class AudioStream(BaseModel):
         if x.ndim != 2:
             raise FormatError(f"a block has the shape [frames, channels], not {list(x.shape)}")
         form = fields.get("format", "pcm_s16le")
-        if form not in FORMATS:
+        if not isinstance(form, str) or form not in FORMATS:
             raise FormatError(f"format: must be one of {', '.join(FORMATS)}, not {form!r}")
-        fields = {"timestamp": (0.0, len(x) / sample_rate if sample_rate else 0.0)} | fields
+        if "timestamp" not in fields:
+            told = isinstance(sample_rate, int | np.integer) and sample_rate > 0
+            fields["timestamp"] = (0.0, len(x) / int(sample_rate)) if told else UNTIMED
         return cls(data=from_samples(x, form), sample_rate=sample_rate, channels=x.shape[1], **fields)

@@ -182,6 +182,8 @@ class ProcessingContext:
 
 def _whole(field: str, value: Any) -> int:
     try:
+        if isinstance(value, bool):
+            raise TypeError
         return operator.index(value)
     except TypeError:
         raise FormatError(f"{field}: must be a whole number, not {value!r}") from None
