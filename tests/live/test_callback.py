@@ -162,11 +162,21 @@ def test_output_longer_than_input_ends_in_silence():
         (np.zeros((4, 2), np.float32), np.zeros((4, 2), np.float32)),
         (np.zeros(4, np.int16), np.zeros(4, np.float32)),
         (np.zeros((4, 1), np.float32), np.zeros(4, np.float32)),
+        (np.zeros((4, 1), np.float32), np.zeros((4, 2), np.float32)),
+        (0.5, np.zeros(4, np.float32)),
+        ([[1.0], [1.0, 2.0]], np.zeros((2, 1), np.float32)),
+        ("sound", np.zeros(4, np.float32)),
     ],
 )
 def test_what_fits_nowhere_is_refused(given, output):
     with pytest.raises(FormatError):
         StageCallback(Gain(RATE))(given, output)
+
+
+def test_lists_and_double_precision_are_taken():
+    callback, output = StageCallback(Gain(RATE)), np.ones(4)
+    callback([0.5, 0.25, 1e300, -1e300], output)
+    assert output.tolist() == [0.5, 0.25, 1.0, -1.0]
 
 
 def test_a_buffer_of_floats_is_written_to():
@@ -288,7 +298,41 @@ def test_a_stream_uses_the_callback_that_was_set():
     assert rvc.stream_latency == 0
 
 
-@pytest.mark.parametrize("settings", [{"pitch": np.nan}, {"pitch": 99.0}, {"formant": "high"}, {"pitch": True}])
+def test_a_stream_at_another_rate_has_a_callback_of_its_own():
+    rvc = ready(pitch=5.0)
+    rvc.set_audio_callback(rvc.create_audio_callback())  # 16 kHz
+    rvc.start_enhanced_stream(AudioCallbackConfig(sample_rate=44_100, block_size=1024, crossfade_samples=128))
+    x = speech(48_000, "am_michael")[:48_000, 0]
+    y = np.concatenate([rvc.process_stream_chunk(x), rvc.stop_stream()[:, 0]])
+    want = ready(pitch=5.0)
+    want.start_stream(44_100, 1024)
+    assert np.array_equal(y, np.concatenate([want.process_stream_chunk(x), want.stop_stream()[:, 0]]))
+
+
+@pytest.mark.parametrize("chunk", [0.5, np.zeros((2, 2, 2)), [[1.0], [1.0, 2.0]], np.zeros(4, np.int16)])
+def test_a_chunk_that_is_none_is_refused_and_the_stream_goes_on(chunk):
+    rvc = ready()
+    rvc.start_stream(16_000, 512)
+    with pytest.raises(FormatError):
+        rvc.process_stream_chunk(chunk)
+    assert rvc.process_stream_chunk([0.1] * 8).shape == (8,)
+    assert "1 chunks" in rvc.get_stream_info()
+
+
+def test_a_change_reaches_every_callback():
+    rvc = ready()
+    callbacks = [rvc.create_audio_callback(AudioCallbackConfig(RATE)) for _ in range(2)]
+    rvc.change(pitch=7.0)
+    x = speech(RATE, "am_michael")[:RATE, 0]
+    want = run(ready(pitch=7.0).create_audio_callback(AudioCallbackConfig(RATE)), x, [512])
+    for callback in callbacks:
+        y = run(callback, x, [512])
+        assert np.allclose(y[RATE // 2 :], want[RATE // 2 :], atol=1e-3)  # once it has glided there
+
+
+@pytest.mark.parametrize(
+    "settings", [{"f0method": "harvest"}, {"pitch": np.nan}, {"pitch": 99.0}, {"formant": "high"}, {"pitch": True}]
+)
 def test_settings_that_cannot_be_are_refused(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         RVC(GUIConfig(**settings))

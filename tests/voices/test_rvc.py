@@ -1,6 +1,7 @@
 """Voices that are models: found, loaded once, built like any other voice."""
 
 import gc
+import threading
 
 import numpy as np
 import pytest
@@ -111,6 +112,110 @@ def test_a_session_changes_to_a_model_and_back_without_a_gap():
     levels = np.sqrt((y[: len(y) // 960 * 960].reshape(-1, 960) ** 2).mean(axis=1))
     assert levels.min() > 0.003
     assert session.stage.voice == plain
+
+
+class Broken:
+    """A runtime that fails when it is told to."""
+
+    def __init__(self, stage):
+        (self.stage,) = stage._models
+        self.real, self.stage._runner, self.fails = self.stage._runner, self, True
+
+    def __call__(self, model, steps):
+        if self.fails:
+            raise RuntimeError("the device is lost")
+        return self.real(model, steps)
+
+
+def blocks(session, x):
+    """What a session gives, and how often it failed: silence then, as a server has it."""
+    parts, failures = [], 0
+    for at in range(0, len(x), 480):
+        try:
+            parts.append(session.process(x[at : at + 480]))
+        except RuntimeError:
+            parts.append(np.zeros_like(x[at : at + 480]))
+            failures += 1
+        assert len(parts[-1]) == len(x[at : at + 480])
+    return np.concatenate(parts), failures
+
+
+def test_a_session_outlives_a_model_that_fails():
+    x = speech(48_000, "am_michael")[:72_000]
+    stage = make_stage(voice(), 48_000)
+    session, broken = VoiceSession(stage), Broken(stage)
+    _, failures = blocks(session, x)
+    assert failures > 3
+    broken.fails = False
+    session.finish()
+    y, failures = blocks(session, x)
+    assert failures == 0
+    assert np.array_equal(y, VoiceSession(make_stage(voice(), 48_000)).process(x))
+
+
+def test_a_model_that_fails_before_it_is_heard_leaves_the_voice_that_was():
+    x = np.concatenate([speech(48_000, "am_michael")[:48_000]] * 2)
+    session, plain = (
+        VoiceSession(make_stage(find_voice("robot"), 48_000)),
+        VoiceSession(make_stage(find_voice("robot"), 48_000)),
+    )
+    before, _ = blocks(session, x[:24_000])
+    stage = make_stage(voice(), 48_000)
+    Broken(stage)
+    session.switch(stage)
+    after, failures = blocks(session, x[24_000:])
+    assert failures == 1
+    assert session.stage.voice.id == "robot"
+    y, want = np.concatenate([before, after]), blocks(plain, x)[0]
+    assert (y != want).any(axis=1).sum() <= 480  # the block that failed
+
+
+@pytest.mark.parametrize("gone_ms", [0, 100, 310])
+def test_what_was_said_before_a_switch_is_heard_to_its_end(gone_ms):
+    """The session ends while the model is silent yet: the voice before it says all it was given."""
+    x = speech(48_000, "am_michael")[:48_000]
+    stage = make_stage(find_voice("natural-man"), 48_000)
+    session, alone = VoiceSession(stage), VoiceSession(make_stage(find_voice("natural-man"), 48_000))
+    first = 48_000 - gone_ms * 48
+    parts = [session.process(x[:first])]
+    session.switch(make_stage(voice(block_ms=480.0), 48_000))
+    parts += [session.process(x[first:])] if gone_ms else [session.process(x[:0])]
+    assert session.stage is not stage
+    latency = session.latency
+    parts.append(session.finish())
+    assert len(parts[-1]) == latency
+    want = np.concatenate([alone.process(x), alone.finish()])
+    heard = min(len(want), first + latency)
+    assert np.array_equal(np.concatenate(parts)[:heard], want[:heard])
+    assert np.array_equal(session.process(x), VoiceSession(make_stage(voice(block_ms=480.0), 48_000)).process(x))
+
+
+def test_sessions_change_between_models_of_different_latency():
+    x = np.concatenate([speech(48_000, "am_michael")[:48_000]] * 4)
+    slow, quick = voice(block_ms=480.0), voice("v1_40k_f0")
+    session, parts, seen = VoiceSession(make_stage(quick, 48_000)), [], set()
+    for number, at in enumerate(range(0, len(x), 480)):
+        if number in (60, 160, 170, 180, 250):  # also before the last has ended
+            session.switch(make_stage(slow if number % 20 else quick, 48_000))
+        parts.append(session.process(x[at : at + 480]))
+        seen.add(session.latency)
+        assert len(parts[-1]) == 480
+    tail = session.finish()
+    y = np.concatenate([*parts, tail])
+    assert len(y) == len(x) + session.latency
+    assert len(seen) == 2
+    assert np.all(np.isfinite(y))
+
+
+def test_threads_that_load_a_voice_at_once_share_it():
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(make_stage(voice(), 48_000))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(made) == 4
+    assert len({id(stage._models[0]._model.synthesizer) for stage in made}) == 1
 
 
 def test_the_tracker_follows_a_glide():

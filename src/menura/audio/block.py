@@ -36,7 +36,10 @@ def as_block(x: ArrayLike, channels: int | None = None) -> Samples:
     >>> as_block(np.zeros(4)).shape
     (4, 1)
     """
-    block: NDArray[Any] = np.asarray(x)
+    try:
+        block: NDArray[Any] = np.asarray(x)
+    except ValueError as error:
+        raise FormatError(f"a block has the shape [frames, channels]: {error}") from error
     if block.dtype.kind != "f" and block.size:
         raise FormatError(f"a block holds floating-point samples in −1…1, not {block.dtype}")
     if block.ndim == 1:
@@ -45,7 +48,8 @@ def as_block(x: ArrayLike, channels: int | None = None) -> Samples:
         raise FormatError(f"a block has the shape [frames, channels], not {list(block.shape)}")
     if channels is not None and block.shape[1] != channels:
         raise FormatError(f"expected {channels} channel{'s' if channels > 1 else ''}, got {block.shape[1]}")
-    return np.ascontiguousarray(block, np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite: that is finite()'s
+        return np.ascontiguousarray(block, np.float32)
 
 
 LOUDEST = 1e6

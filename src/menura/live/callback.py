@@ -13,7 +13,7 @@ from menura.audio.format import check_channels, check_rate
 from menura.dsp.stage import Stage
 from menura.errors import ConfigError, FormatError
 
-__all__ = ["AudioCallback", "AudioCallbackConfig", "StageCallback", "writable"]
+__all__ = ["AudioCallback", "AudioCallbackConfig", "StageCallback", "as_array", "writable"]
 
 AudioCallback = Callable[[NDArray[np.float32], NDArray[np.float32]], Any]
 """Takes a block of samples and writes as many into the other array, in place."""
@@ -73,6 +73,18 @@ def writable(output: Any) -> NDArray[np.floating[Any]]:
     return array
 
 
+def as_array(samples: ArrayLike) -> NDArray[Any]:
+    """What holds samples, as an array of one shape.
+
+    Raises:
+        FormatError: Its rows have different lengths.
+    """
+    try:
+        return np.asarray(samples)
+    except ValueError as error:
+        raise FormatError(f"samples have the shape [frames] or [frames, channels]: {error}") from error
+
+
 class StageCallback:
     """An audio callback that runs a stage.
 
@@ -111,9 +123,8 @@ class StageCallback:
 
     def __call__(self, input: ArrayLike, output: NDArray[np.float32]) -> None:  # noqa: A002 - as documented
         """Process a block."""
-        target = writable(output)
-        x = np.asarray(input)
-        if target.ndim != x.ndim:
+        target, x = writable(output), as_array(input)
+        if target.ndim != x.ndim or target.shape[1:] != x.shape[1:]:
             raise FormatError(f"input and output have one shape, not {list(x.shape)} and {list(target.shape)}")
         if len(target) < len(x):
             raise FormatError(f"output has room for {len(target)} frames, input has {len(x)}")

@@ -2,16 +2,17 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from menura.audio.block import silence
-from menura.dsp.stage import Stage
-from menura.errors import ConfigError, StateError
-from menura.live.callback import AudioCallback, AudioCallbackConfig, StageCallback, writable
+from menura.errors import ConfigError, FormatError, StateError
+from menura.live.callback import AudioCallback, AudioCallbackConfig, StageCallback, as_array, writable
 from menura.live.simple_rvc import SimpleRVC, SimpleStage, parameters_of
 from menura.neural.options import RuntimeOptions
 from menura.neural.stream.model import RvcModel
@@ -19,7 +20,7 @@ from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import StreamShape
 from menura.neural.stream.stage import RvcStage
 from menura.units import frames_to_ms
-from menura.voices.rvc import load_rvc
+from menura.voices.rvc import PITCH_METHODS, load_rvc
 
 __all__ = ["RVC", "GUIConfig"]
 
@@ -73,6 +74,8 @@ class GUIConfig:
             ConfigError: One is not; the text names it.
         """
         parameters_of(self.pitch, self.formant)
+        if self.f0method not in PITCH_METHODS:
+            raise ConfigError(f"f0method must be one of {', '.join(PITCH_METHODS)}, not {self.f0method!r}")
         self.settings()
         self.shape(1)
         self.options()
@@ -147,6 +150,7 @@ class RVC:
         self._model: RvcModel | None = None
         self._lock = threading.RLock()
         self._stream: _Stream | None = None
+        self._made: WeakSet[StageCallback] = WeakSet()
 
     def load(self, progress: Callable[[float, str], Any] | None = None) -> None:
         """Load the models that the config names; takes seconds, so a window or an event loop calls it in a thread.
@@ -222,15 +226,12 @@ class RVC:
             if self._model is not None:
                 self._model.synthesizer.speaker(config.speaker_id)
             self.config = config
-            for stage in self._running():
+            for stage in [callback.stage for callback in self._made]:
                 if isinstance(stage, RvcStage):
-                    stage.set(config.settings())
+                    with suppress(ConfigError):  # a voice loaded before lacks the speaker
+                        stage.set(config.settings())
                 elif isinstance(stage, SimpleStage):
                     stage.turn(config.pitch, config.formant)
-
-    def _running(self) -> list[Stage]:
-        callbacks = [self.audio_callback, self._stream and self._stream.callback]
-        return [callback.stage for callback in callbacks if isinstance(callback, StageCallback)]
 
     # --- callbacks
 
@@ -245,13 +246,19 @@ class RVC:
         config.check()
         with self._lock:
             self._check_ready()
-            if self._model is None:
-                return SimpleRVC(self.config.pitch, self.config.formant, tgt_sr=config.sample_rate).callback(config)
-            fade_ms = frames_to_ms(config.crossfade_samples, config.sample_rate) if config.enable_crossfade else 0.0
-            shape = self.config.shape(max(1, round(fade_ms / FRAME_MS)))
-            settings = self.config.settings()
-            stage = RvcStage(self._model, config.sample_rate, config.channels, shape=shape, settings=settings)
-            return StageCallback(stage, config.channels)
+            callback = self._simple(config) if self._model is None else self._converting(self._model, config)
+            self._made.add(callback)
+            return callback
+
+    def _simple(self, config: AudioCallbackConfig) -> StageCallback:
+        return SimpleRVC(self.config.pitch, self.config.formant, tgt_sr=config.sample_rate).callback(config)
+
+    def _converting(self, model: RvcModel, config: AudioCallbackConfig) -> StageCallback:
+        fade_ms = frames_to_ms(config.crossfade_samples, config.sample_rate) if config.enable_crossfade else 0.0
+        shape = self.config.shape(max(1, round(fade_ms / FRAME_MS)))
+        settings = self.config.settings()
+        stage = RvcStage(model, config.sample_rate, config.channels, shape=shape, settings=settings)
+        return StageCallback(stage, config.channels)
 
     def set_audio_callback(self, callback: AudioCallback) -> None:
         """Use this callback: one of :meth:`create_audio_callback`, or any function ``(input, output)``.
@@ -287,7 +294,7 @@ class RVC:
             raise StateError("No audio callback registered: call set_audio_callback() first")
         target = writable(output)
         try:
-            callback(np.asarray(input), target)
+            callback(as_array(input), target)
         except BaseException:
             target[:] = 0.0
             raise
@@ -301,6 +308,8 @@ class RVC:
     def start_enhanced_stream(self, config: AudioCallbackConfig | None = None) -> None:
         """Begin a stream for :meth:`process_stream_chunk`.
 
+        It uses the callback that was set, but for one that was made for another rate or other channels.
+
         Raises:
             ConfigError: A setting has a value it cannot have.
             StateError: "Stream already running", or "RVC not ready".
@@ -311,7 +320,15 @@ class RVC:
             if self._stream is not None:
                 raise StateError("Stream already running: call stop_stream() first")
             self._check_ready()
-            self._stream = _Stream(config, self.audio_callback or self.create_audio_callback(config))
+            self._stream = _Stream(config, self._set_for(config) or self.create_audio_callback(config))
+
+    def _set_for(self, config: AudioCallbackConfig) -> AudioCallback | None:
+        """What was set, unless it was made for audio of another kind."""
+        callback = self.audio_callback
+        if isinstance(callback, StageCallback):
+            made = (callback.stage.rate_in, callback.channels)
+            return callback if made == (config.sample_rate, config.channels) else None
+        return callback
 
     def is_streaming(self) -> bool:
         """Whether a stream runs."""
@@ -332,7 +349,9 @@ class RVC:
         """
         with self._lock:
             stream = self._running_stream()
-            x = np.asarray(chunk)
+            x = as_array(chunk)
+            if x.ndim not in (1, 2):
+                raise FormatError(f"a chunk has the shape [frames] or [frames, channels], not {list(x.shape)}")
             output = np.zeros(x.shape, np.float32)
             stream.callback(x, output)
             stream.chunks += 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from menura.audio.block import Samples
+from menura.audio.block import Samples, silence
 from menura.clock import Clock, monotonic_s
 from menura.dsp.meter import Meter
 from menura.dsp.ring import Ring
@@ -108,18 +108,18 @@ class VoiceSession:
             stage.set(parameters)
 
     def process(self, x: Samples) -> Samples:
-        """Change the next block, ``[n, c]`` → ``[n, c]``, late by ``latency`` frames."""
+        """Change the next block, ``[n, c]`` → ``[n, c]``, late by ``latency`` frames.
+
+        Where a voice's model fails, its error is raised; the next block begins anew, and a voice that failed before it
+        was heard is dropped.
+        """
         start = self._clock()
         if self._next_stage and self._switch is None:
             self._begin(self._next_stage.popleft())
         if self._next_parameters:
             self._turn(self._next_parameters.popleft())
         self._input.push(x)
-        y = self._stage.process(x)
-        if switch := self._switch:
-            y = switch.mix(y, switch.stage.process(x), self._fade)
-            if switch.done >= self._fade:
-                self._stage, self._switch = switch.stage, None
+        y = self._change(x)
         self._history.write(x)
         self._output.push(y)
         self._frames += len(x)
@@ -127,10 +127,27 @@ class VoiceSession:
         self._processing_s += (spent - self._processing_s) * (SMOOTH if self._processing_s else 1.0)
         return y
 
+    def _change(self, x: Samples) -> Samples:
+        y, switch = self._stage.process(x), self._switch
+        if switch is None:
+            return y
+        try:
+            y = switch.mix(y, switch.stage.process(x), self._fade)
+        except BaseException:
+            self._switch = None  # the voice that was heard goes on
+            raise
+        if switch.done >= self._fade:
+            self._stage, self._switch = switch.stage, None
+        return y
+
     def finish(self) -> Samples:
         """Return the ``latency`` frames still held; then the session is at its start, with its voice and settings."""
         stage = self.stage
-        tail = stage.flush()
+        if self._switch is None:
+            tail = stage.flush()
+        else:
+            tail = self._change(silence(stage.latency, self.channels))
+            stage.reset()
         self._stage, self._switch = stage, None
         self._history.clear()
         self._input.reset()

@@ -146,7 +146,7 @@ def _take(
     if len({file.role for file in bundle.files}) != len(bundle.files):
         raise UnsafeModelError("this voice has two files for one purpose: it is not taken")
     with ExitStack() as stack:
-        files = {}
+        files: dict[str, NewFile] = {}
         for file in bundle.files:
             incoming = stack.enter_context(library.incoming(file.size))
             _copy(archive, members[_FOLDER + file.sha256], incoming, file)

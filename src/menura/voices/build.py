@@ -192,14 +192,23 @@ class VoiceStage:
         """
         for model in self._models:
             model.resting = True
-        self.process(x if self._models else x[-ms_to_frames(WARM_MS, self.rate_in) :])
-        for model in self._models:
-            model.resting = False
+        try:
+            self.process(x if self._models else x[-ms_to_frames(WARM_MS, self.rate_in) :])
+        finally:
+            for model in self._models:
+                model.resting = False
         return self.latency if self._models else 0
 
     def process(self, x: Samples) -> Samples:
-        """Change the next block, ``[n, c]`` → ``[n, c]``."""
-        y = self._chain.process(x)
+        """Change the next block, ``[n, c]`` → ``[n, c]``.
+
+        Where a model fails, its error is raised, and the voice is as new.
+        """
+        try:
+            y = self._chain.process(x)
+        except BaseException:
+            self.reset()
+            raise
         if not self._slack:
             return y
         y = np.concatenate([self._owed, y])

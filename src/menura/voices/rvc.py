@@ -92,11 +92,10 @@ def load_rvc(
     return RvcModel(listener, synthesizer, finder, features)
 
 
-def _once(key: tuple[Any, ...], load: Any) -> Any:
+def _once(key: tuple[Any, ...], load: Callable[[], Any]) -> Any:
     found = _loaded.get(key)
     if found is None:
-        found = load()
-        _loaded[key] = found
+        found = _loaded.setdefault(key, load())  # of two threads that load it at once, both get the same
     return found
 
 

@@ -1,5 +1,7 @@
 """An RVC voice as a Stage: its streaming, and what it makes of a voice with random weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ from tests.utterances import speech
 
 SMALL = StreamShape(block=12, context=40)
 OPEN = RvcSettings(gate_db=-120.0)
-RATES = (16_000, 24_000, 44_100, 48_000)
+RATES = (11_025, 16_000, 24_000, 44_100, 48_000)
 
 
 def loaded(name="v2_48k_f0"):
@@ -96,6 +98,69 @@ def test_settings_change_while_it_runs():
     assert steps[47_000:49_000].max() <= 1.5 * steps.max()
     with pytest.raises(ConfigError, match="speakers 0 to"):
         stage.set(RvcSettings(speaker=10_000))
+
+
+class Faulty(Transparent):
+    """Fails once, or gives what is no number."""
+
+    def __init__(self, value=None):
+        super().__init__()
+        self.value, self.bad = value, False
+
+    def compute(self, request):
+        made = super().compute(request)
+        if not self.bad or request.name != "decode":
+            return made
+        self.bad = False
+        if self.value is None:
+            raise RuntimeError("the device is lost")
+        return np.full_like(made, self.value)
+
+
+def test_after_a_failure_a_stage_is_as_new():
+    model = Faulty()
+    stage = RvcStage(model, 44_100, shape=SMALL, settings=OPEN)
+    x = speech(48_000, "am_michael")[:48_000]
+    stage.process(x[:10_001])
+    model.bad = True
+    with pytest.raises(RuntimeError, match="lost"):
+        stage.process(x[10_001:40_000])
+    y = np.concatenate([stage.process(x[at : at + 441]) for at in range(0, len(x), 441)])
+    assert np.array_equal(y, RvcStage(Transparent(), 44_100, shape=SMALL, settings=OPEN).process(x))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38])
+def test_a_model_that_gives_no_numbers_once_poisons_nothing(value):
+    model = Faulty(value)
+    stage = RvcStage(model, 16_000, shape=SMALL, settings=OPEN)
+    x = speech(16_000, "am_michael")[:32_000]
+    first = stage.process(x[:8000])
+    model.bad = True
+    y = np.concatenate([first, stage.process(x[8000:])])
+    assert np.abs(y).max() <= 1.0
+    want = RvcStage(Transparent(), 16_000, shape=SMALL, settings=OPEN).process(x)
+    assert np.array_equal(y[:8000], want[:8000])
+    assert np.array_equal(y[-8000:], want[-8000:])
+
+
+def test_pitches_that_are_none_poison_nothing():
+    model = loaded()
+
+    class Finder:
+        asked = 0
+
+        def pitch(self, wav):
+            found = model.finder.pitch(wav)
+            self.asked += 1
+            if self.asked == 3:
+                found[:, ::3], found[:, 1::3], found[:, 2::3] = np.nan, np.inf, 1e30
+            return found
+
+    stage = RvcStage(replace(model, finder=Finder()), 48_000, shape=SMALL, settings=OPEN)
+    y = stage.process(speech(48_000, "am_michael")[: 2 * 48_000])
+    assert np.all(np.isfinite(y))
+    assert np.abs(y[-48_000:]).max() > 0.01
+    assert np.isfinite(stage.speaker_hz)
 
 
 @pytest.mark.parametrize(

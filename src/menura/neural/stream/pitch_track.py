@@ -7,6 +7,8 @@ from menura.neural.stream.settings import RvcSettings, Unvoiced
 
 __all__ = ["PitchTrack"]
 
+HIGHEST_HZ = 4000.0
+"""What is above is no pitch."""
 SPEAKER_FRAMES = 300
 """Voiced frames of which the speaker's median is taken, about 3 s of speech."""
 
@@ -50,6 +52,7 @@ class PitchTrack:
         Returns:
             Pitch to be sung, of the whole window.
         """
+        found = np.where((found > 0.0) & (found < HIGHEST_HZ), found, 0.0)  # false for what is no number
         new = found[-block:]
         self._voiced = np.concatenate([self._voiced, new[new > 0]])[-SPEAKER_FRAMES:]
         shift_st = settings.key_st - settings.formant_st

@@ -117,8 +117,16 @@ class RvcStage:
         self._blocks.seed_speaker(hz)
 
     def process(self, x: Samples) -> Samples:
-        """Convert the next block, ``[n, c]`` → ``[n, c]``."""
-        made = [self._convert(block) for block in self._framer.push(self._into.process(remix(finite(x), 1)))]
+        """Convert the next block, ``[n, c]`` → ``[n, c]``.
+
+        Where a network fails, its error is raised, and the stage is as new.
+        """
+        blocks = self._framer.push(self._into.process(remix(finite(x), 1)))
+        try:
+            made = [self._convert(block) for block in blocks]
+        except BaseException:
+            self.reset()
+            raise
         if made:
             self._ready = np.concatenate([self._ready, *made])
         y, self._ready = self._ready[: len(x)], self._ready[len(x) :]
