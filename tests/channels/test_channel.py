@@ -286,6 +286,17 @@ def test_get_waits_no_longer_than_told() -> None:
     run(main)
 
 
+def test_get_that_may_not_wait_gets_what_is_there_however_many_it_got_before() -> None:
+    async def main() -> None:
+        channel = Channel("a")
+        subscription = channel.subscribe(max_queue=1)
+        for item in range(300):
+            await channel.publish(item)
+            assert await subscription.get(0.0) == item
+
+    run(main)
+
+
 def test_nowait_gives_all_or_nobody() -> None:
     async def main() -> None:
         channel = Channel("a")

@@ -183,7 +183,10 @@ class Subscription(AsyncIterator[Any]):
         except StopAsyncIteration:
             raise self._closed_error() from None
         except TimeoutError:
-            raise self._timeout_error(timeout_s) from None
+            item = self.get_nowait(EMPTY)  # it may have given the others a turn, and not have waited
+            if item is EMPTY:
+                raise self._timeout_error(timeout_s) from None
+            return item
 
     def get_nowait(self, default: Any = None) -> Any:
         """The next item, or ``default`` where none waits; any thread.
