@@ -109,6 +109,7 @@ def test_models_are_listed_and_a_false_one_is_not_kept(menura, tmp_path):
     assert "hubert_base.pt" in out
     assert " no " in out
     mirror = Mirror()
+    mirror.length = 181_184_272
     try:
         done = menura("models", "pull", "rmvpe", "-q", MENURA_MODELS_URL=mirror.url)
         assert done.returncode == 1

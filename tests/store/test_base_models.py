@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from menura.errors import ConfigError, DownloadError, FileError
+from menura.errors import ConfigError, DownloadError, FileError, MenuraError
 from menura.store.base_models import MODELS, BaseModel, pull
 
 DATA = os.urandom(1_500_000)
@@ -21,9 +21,12 @@ class Mirror(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.data, self.stop_after, self.ranges, self.status = DATA, None, True, 200
-        self.asked = []
+        self.data, self.stop_after, self.ranges, self.status, self.onward = DATA, None, True, 200, None
+        self.asked, self.length = [], None
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        """Whoever asked went away."""
 
     @property
     def url(self):
@@ -37,6 +40,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         server = self.server
         server.asked.append((self.path, self.headers.get("Range")))
+        if server.onward:
+            onward, server.onward = server.onward, None
+            self.send_response(302)
+            self.send_header("Location", onward)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if server.status != 200:
             self.send_error(server.status)
             return
@@ -48,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         body = server.data[start:]
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(server.length or len(body)))
         self.end_headers()
         self.wfile.write(body if server.stop_after is None else body[: server.stop_after])
 
@@ -114,6 +124,53 @@ def test_a_mirror_that_refuses_is_told(mirror, tmp_path, status):
     mirror.status = status
     with pytest.raises(DownloadError, match=str(status)):
         pull(MODEL, tmp_path, mirror.url)
+
+
+def test_a_mirror_may_send_on(mirror, tmp_path):
+    (tmp_path / f"{MODEL.file}.part").write_bytes(DATA[:1000])
+    mirror.onward = f"{mirror.url}elsewhere"
+    assert pull(MODEL, tmp_path, mirror.url).read_bytes() == DATA
+    assert mirror.asked[-1] == ("/models/elsewhere", "bytes=1000-")
+
+
+@pytest.mark.parametrize("onward", ["ftp://127.0.0.1/x", "file:///etc/passwd", "data:,x"])
+def test_a_mirror_may_not_send_elsewhere(mirror, tmp_path, onward):
+    mirror.onward = onward
+    with pytest.raises(DownloadError):
+        pull(MODEL, tmp_path, mirror.url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_in_place_of_the_model_is_not_kept(mirror, tmp_path):
+    """A login page of the network one is in: the next try would go on after it."""
+    mirror.data = b"<html>log in</html>"
+    with pytest.raises(DownloadError, match=r"size.*nothing of it was kept"):
+        pull(MODEL, tmp_path, mirror.url)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / f"{MODEL.file}.part").write_bytes(DATA[:1000])
+    mirror.ranges = False
+    with pytest.raises(DownloadError, match="size"):
+        pull(MODEL, tmp_path, mirror.url)
+    assert (tmp_path / f"{MODEL.file}.part").stat().st_size == 1000  # that was right
+
+
+def test_an_interrupt_keeps_what_came(mirror, tmp_path):
+    def tell(done, size):
+        if done > 500_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull(MODEL, tmp_path, mirror.url, tell)
+    have = (tmp_path / f"{MODEL.file}.part").stat().st_size
+    assert have > 500_000
+    assert pull(MODEL, tmp_path, mirror.url).read_bytes() == DATA
+    assert mirror.asked[-1][1] == f"bytes={have}-"
+
+
+@pytest.mark.parametrize("place", ["http://", "http://[::1", "https:///x", "nonsense", f"http://{'a' * 70}.x\u0130"])
+def test_what_is_no_address_is_told(tmp_path, place):
+    with pytest.raises(MenuraError):
+        pull(MODEL, tmp_path, place)
 
 
 def test_no_mirror_is_told(tmp_path):

@@ -82,8 +82,12 @@ def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progres
         DownloadError: It cannot be fetched, or is not the file that it should be; the text says what to do.
         FileError: It cannot be kept.
     """
-    if urlsplit(mirror).scheme not in ("http", "https"):
-        raise ConfigError(f"a mirror begins with http:// or https://, not {mirror!r}")
+    try:
+        known = urlsplit(mirror).scheme in ("http", "https") and bool(urlsplit(mirror).hostname)
+    except ValueError:
+        known = False
+    if not known:
+        raise ConfigError(f"a mirror begins with http:// or https:// and a host, not {mirror!r}")
     target, part = folder / model.file, folder / f"{model.file}.part"
     tell = progress or (lambda done, size: None)
     try:
@@ -100,6 +104,8 @@ def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progres
         raise DownloadError(
             f"cannot fetch {model.file}: {reason}. What came is kept: the same command goes on"
         ) from error
+    except UnicodeError as error:
+        raise ConfigError(f"{mirror!r} is no address: {error}") from error
     except OSError as error:
         if isinstance(error, DownloadError):
             raise
@@ -118,7 +124,8 @@ def _fetch(model: BaseModel, part: Path, url: str, tell: Progress) -> None:
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        response: HTTPResponse = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
+        opener = urllib.request.build_opener(_Redirects)
+        response: HTTPResponse = opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
         error.close()
         hint = "; MENURA_MODELS_URL names another mirror" if error.code in (401, 403, 404, 410) else ""
@@ -127,13 +134,15 @@ def _fetch(model: BaseModel, part: Path, url: str, tell: Progress) -> None:
         ) from None
     with response:
         resumed = bool(have) and response.status == 206 and _begins_at(response, have)
+        _check_size(model, response, have if resumed else 0)
         with part.open("ab" if resumed else "wb") as file:
             done = have if resumed else 0
             tell(done, model.size)
-            while piece := response.read(PIECE):
+            while piece := response.read1(PIECE):  # what is there, so that a slow mirror is seen to come on
                 done += len(piece)
                 if done > model.size:
-                    raise DownloadError(f"{model.file} on the mirror is larger than it should be: nothing was kept")
+                    part.unlink()
+                    raise _another(model)
                 file.write(piece)
                 tell(done, model.size)
             file.flush()
@@ -142,6 +151,31 @@ def _fetch(model: BaseModel, part: Path, url: str, tell: Progress) -> None:
         raise DownloadError(
             f"{model.file}: cut off after {done} of {model.size} bytes: the same command goes on from there"
         )
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows where it is as safe as it was: the address may change, and become encrypted, and no more."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """The next request."""
+        before, after = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
+        if after not in ("https", before):
+            raise DownloadError(f"the mirror sends on to {after}://, which is not followed: name another one")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_size(model: BaseModel, response: HTTPResponse, have: int) -> None:
+    """Before anything is kept: what is of another size is another file, a page that asks for a login say."""
+    length = response.headers.get("Content-Length") or ""
+    if length.isdigit() and have + int(length) != model.size:
+        raise _another(model)
+
+
+def _another(model: BaseModel) -> DownloadError:
+    return DownloadError(
+        f"{model.file} on the mirror is not of the size that it should be, {model.size} bytes: nothing of it was kept;"
+        " MENURA_MODELS_URL names another mirror"
+    )
 
 
 def _begins_at(response: HTTPResponse, place: int) -> bool:
