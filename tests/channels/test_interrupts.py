@@ -214,6 +214,22 @@ def test_close_that_is_cancelled_has_closed_and_the_name_is_free() -> None:
     run(main)
 
 
+def test_short_audio_behind_a_long_conversion_leaves_the_loop_its_turns() -> None:
+    async def main() -> None:
+        channel = await converting(ChannelManager())
+        subscription = channel.subscribe()
+        assert channel._gate is not None
+        release = held(channel._gate.lock)
+        publishing = asyncio.create_task(channel.publish(AudioStream(data=bytes(1764))))
+        await asyncio.sleep(0.01)
+        assert not publishing.done()
+        release()
+        await publishing
+        assert (await subscription.get()).sample_rate == 48_000
+
+    run(main)
+
+
 def test_name_may_be_used_anew_while_its_old_channel_closes() -> None:
     async def main() -> None:
         manager = ChannelManager()

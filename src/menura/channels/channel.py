@@ -130,7 +130,11 @@ class Channel:
         return settle_in_thread(self._give(item), self._lock, timeout_s)
 
     def _is_heavy(self, gate: Gate, item: Any) -> bool:
-        if not isinstance(item, AudioStream) or len(item.data) <= OFFLOAD_SAMPLES:
+        if not isinstance(item, AudioStream):
+            return False
+        if gate.busy:  # with another's
+            return True
+        if len(item.data) <= OFFLOAD_SAMPLES:
             return False
         return item.frames * item.channels > OFFLOAD_SAMPLES and not gate.fits(item)
 
