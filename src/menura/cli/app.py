@@ -256,6 +256,11 @@ def _relay(name: str, metavar: str | None, text: str, shown: str | bool = False)
     return typer.Option(name, metavar=metavar, help=text, rich_help_panel=panel, show_default=shown)
 
 
+def _access(name: str, metavar: str, text: str) -> Any:
+    """An option of ``serve`` about who may use it."""
+    return typer.Option(name, metavar=metavar, help=text, rich_help_panel="Who may use it", show_default=False)
+
+
 @app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -264,6 +269,12 @@ def serve(
     microphone: Input = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="NAME", help="Where clients without audio are heard.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, _access("--token-file", "FILE", "The token clients need: a file with nothing else in it.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, _access("--allow-host", "NAME", "Another name of this server; as often as needed.")
     ] = None,
     relay_url: Annotated[
         str | None, _relay("--relay-url", "URL", "The provider: wss://host/v1.", shown="OpenAI")
@@ -292,10 +303,14 @@ def serve(
     ws://HOST:PORT/v1 as their base URL, and speak and hear in other voices.
     The provider is --relay-url, its key in --relay-key-file or in
     MENURA_REALTIME_KEY; or it is OpenAI, with OPENAI_API_KEY.
-    Whoever can reach this server speaks on that account.
+    Whoever may use this server speaks on that account.
+
+    On an address that other machines reach, clients need a token: that in
+    --token-file or MENURA_TOKEN, or one that is made and printed. Names of
+    the server beside its address: --allow-host, or MENURA_ALLOWED_HOSTS.
     """
     from menura.cli.relay import RelayFlags
-    from menura.cli.serve import run_server
+    from menura.cli.serve import AccessFlags, run_server
     from menura.live.speaking_stats import Devices
 
     flags = RelayFlags(
@@ -308,4 +323,5 @@ def serve(
         relay_client_model,
         no_relay,
     )
-    run_server(host, port, log_level, Devices(_device(microphone), _device(output)), flags)
+    access = AccessFlags(token_file, allow_host or ())
+    run_server(host, port, log_level, Devices(_device(microphone), _device(output)), flags, access)

@@ -1,7 +1,12 @@
 """``menura serve``: the server on uvicorn."""
 
+import logging
+import os
 import socket
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import uvicorn
 
@@ -9,13 +14,19 @@ from menura.cli.quiet import quiet_libraries
 from menura.cli.relay import RelayFlags, relay_settings
 from menura.errors import ConfigError
 from menura.live.speaking_stats import Devices
+from menura.server.access import Access
 from menura.server.app import create_app
+from menura.server.hosts import HostRules, plain_address
+from menura.server.masking import MaskSecrets
+from menura.server.tokens import Token
 from menura.store.lookup import all_voices
 
-__all__ = ["run_server"]
+__all__ = ["AccessFlags", "run_server"]
 
 MAX_MESSAGE = 16 * 1024 * 1024
 """Above menura's own limit, so that a message a little too long is answered rather than cut off."""
+MAX_TOKEN_FILE = 16 * 1024
+"""Bytes that are read of it: more is no token."""
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -33,12 +44,86 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+@dataclass(frozen=True, slots=True)
+class AccessFlags:
+    """As given on the command line.
+
+    Attributes:
+        token_file: Where the token is that clients need.
+        hosts: Further names under which the server is addressed.
+    """
+
+    token_file: Path | None = None
+    hosts: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Admission:
+    """What clients need, and what of it is to be told."""
+
+    access: Access
+    made: str = field(default="", repr=False)  # a token that nobody knows yet
+
+
+def _given_token(flags: AccessFlags, environment: Mapping[str, str]) -> Token | None:
+    """The operator's token, from a file or from ``MENURA_TOKEN``."""
+    path = flags.token_file
+    if path is None:
+        text, source = environment.get("MENURA_TOKEN"), "MENURA_TOKEN"
+        if text is None:
+            return None
+    else:
+        source = f"--token-file {path}"
+        try:
+            with path.open("rb") as file:
+                text = file.read(MAX_TOKEN_FILE).decode("ascii", "replace").strip()
+        except OSError as error:
+            raise ConfigError(f"--token-file: cannot read {path} ({error.strerror})") from None
+    try:
+        return Token(text)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def _admission(bound: str, host: str, token: Token | None, named: Sequence[str]) -> _Admission:
+    """What clients of a server at this address need: a token, unless only this machine reaches it."""
+    made = ""
+    address = plain_address(bound)
+    if token is None and not (address is not None and address.is_loopback):
+        made = Token.make()
+        token = Token(made)
+    return _Admission(Access(token, HostRules.of(bound, host, named=named, token=token is not None)), made)
+
+
+def _announce(host: str, port: int, admission: _Admission, relay: bool) -> None:
+    """Print where the server is. A token that was made is told here and never again; a given one is not told."""
+    address = plain_address(host)
+    everywhere = address is not None and address.is_unspecified
+    local = {4: "127.0.0.1", 6: "::1"}[address.version] if address is not None and everywhere else host
+    shown = f"[{local}]" if ":" in local else local
+    query = f"?token={admission.made}" if admission.made else ""
+    print(f"menura is at http://{shown}:{port}/{query}  (Ctrl-C ends it)", flush=True)
+    if everywhere:
+        print("from other machines: the same with this one's name or address", flush=True)
+    if admission.access.token is not None and not admission.made:
+        print("the page asks for your token: add ?token= and the token to its address", flush=True)
+    if relay:
+        key = ", with the token as API key" if admission.access.token is not None else ""
+        print(f"the relay is at ws://{shown}:{port}/v1 for clients of the Realtime API{key}", flush=True)
+
+
+def _mask_logs() -> None:
+    for name in ("uvicorn.access", "uvicorn.error"):
+        logging.getLogger(name).addFilter(MaskSecrets())
+
+
 def run_server(
     host: str,
     port: int,
     log_level: str = "warning",
     devices: Devices | None = None,
     relay: RelayFlags | None = None,
+    access: AccessFlags | None = None,
 ) -> None:
     """Serve until interrupted; prints the page's address once the port is taken.
 
@@ -48,26 +133,35 @@ def run_server(
         log_level: Of uvicorn.
         devices: The machine's own, for clients that send no audio.
         relay: To an AI provider, as far as the environment does not say it.
+        access: Who may use it, as far as the environment does not say it. On an address that other machines reach,
+            clients need a token: one is made and printed where none is given.
 
     Raises:
-        ConfigError: The address cannot be used, or the relay cannot be as told.
+        ConfigError: The address cannot be used, or the relay, the token or a host's name cannot be as told.
     """
     quiet_libraries()
     voices = all_voices()
     settings = relay_settings(relay or RelayFlags(), voices=voices)
+    flags = access or AccessFlags()
+    token = _given_token(flags, os.environ)
+    named = [*flags.hosts, *os.environ.get("MENURA_ALLOWED_HOSTS", "").replace(",", " ").split()]
     listener = _listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
+    try:
+        bound, port = listener.getsockname()[:2]
+        admission = _admission(bound, host, token, named)
+    except ConfigError:
+        listener.close()
+        raise
     config = uvicorn.Config(
-        create_app(voices, devices=devices, relay=settings),
+        create_app(voices, devices=devices, relay=settings, access=admission.access),
         log_level=log_level,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE,
         ws_per_message_deflate=False,
+        proxy_headers=False,  # else whoever is on this machine could name any address as its own
         timeout_graceful_shutdown=2,
     )
-    port = listener.getsockname()[1]
-    print(f"menura is at http://{shown}:{port}/  (Ctrl-C ends it)", flush=True)
-    if settings:
-        print(f"the relay is at ws://{shown}:{port}/v1 for clients of the Realtime API", flush=True)
+    _mask_logs()
+    _announce(host, port, admission, bool(settings))
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])

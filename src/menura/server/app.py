@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from menura import __version__
 from menura.live.speaking_stats import Devices
-from menura.server.access import admitted
+from menura.server.access import Access, Gate
 from menura.server.metrics import make_registry
 from menura.server.realtime_socket import RealtimeSocket
 from menura.server.relay_options import RelaySettings
@@ -39,17 +39,11 @@ HEADERS = {
 def _add_sockets(app: FastAPI, services: Services, relays: RelayServices) -> None:
     @app.websocket("/ws/realtime-control")
     async def control(websocket: WebSocket) -> None:
-        if admitted(websocket):
-            await ControlSocket(websocket, services).serve()
-        else:
-            await websocket.close(1008)
+        await ControlSocket(websocket, services).serve()
 
     @app.websocket("/ws/relay")
     async def relay(websocket: WebSocket) -> None:
-        if admitted(websocket):
-            await RelaySocket(websocket, relays).serve()
-        else:
-            await websocket.close(1008)
+        await RelaySocket(websocket, relays).serve()
 
     @app.websocket("/v1/realtime")
     async def realtime(websocket: WebSocket) -> None:
@@ -60,6 +54,7 @@ def create_app(
     voices: Sequence[Voice] | None = None,
     devices: Devices | None = None,
     relay: RelaySettings | Literal[False] | None = None,
+    access: Access | None = None,
 ) -> FastAPI:
     """Build the application: the control socket at ``/ws/realtime-control``, the relay to an AI provider at
     ``/ws/relay`` and, for clients of the Realtime API, at ``/v1/realtime``, the page at ``/``, ``/metrics``.
@@ -72,6 +67,7 @@ def create_app(
         devices: The machine's microphone and output, for ``start`` without ``audio``; its default ones by default.
         relay: The relay's provider; by default what the environment says, see
             :meth:`~menura.server.relay_options.RelaySettings.from_environment`. False for no relay.
+        access: What it asks of its clients; by default no token, and that a page in a browser comes from itself.
 
     Raises:
         VoiceNotFoundError: A voice of ``relay`` is not on offer.
@@ -101,6 +97,7 @@ def create_app(
             response.headers.setdefault(name, value)
         return response
 
+    app.add_middleware(Gate, access=access or Access(), headers=HEADERS)
     _add_sockets(app, services, relays)
 
     @app.get("/health")

@@ -11,7 +11,6 @@ from fastapi import WebSocket, WebSocketDisconnect
 from menura.errors import LimitError, MenuraError, ModelError, ProtocolError
 from menura.log import get_logger, log_internal_error
 from menura.protocol.realtime_audio import APPEND, MAX_APPEND_BYTES
-from menura.server.access import admitted
 from menura.server.realtime_relay import RealtimeRelay
 from menura.server.realtime_words import INVALID, SERVER, RefusalError, error_event, refusal_of
 from menura.server.relay import INTERNAL
@@ -54,9 +53,6 @@ class RealtimeSocket(RelaySocket):
         The reason comes as an event and with the close code: browsers see nothing of an HTTP answer, and client
         libraries show its number only.
         """
-        if not admitted(self._socket):
-            await self._socket.close(POLICY)
-            return
         offered = self._socket.scope.get("subprotocols") or ()
         await self._socket.accept(subprotocol=PROTOCOL if PROTOCOL in offered else None)
         refusal = self._refusal()

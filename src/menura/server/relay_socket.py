@@ -33,6 +33,7 @@ from menura.server.relay_messages import (
 )
 from menura.server.relay_options import RelaySettings
 from menura.server.relay_voices import Direction
+from menura.server.tokens import answered_subprotocol
 from menura.voices.voice import Voice
 
 __all__ = ["RelayServices", "RelaySocket"]
@@ -114,7 +115,7 @@ class RelaySocket:
 
     async def serve(self) -> None:
         """Greet, then relay until the client leaves, stops or does not read, or the provider fails."""
-        await self._socket.accept()
+        await self._socket.accept(answered_subprotocol(self._socket.scope["subprotocols"]))
         refusal = self._refusal()
         if refusal is not None:
             text, code, close_code = refusal

@@ -20,6 +20,7 @@ from menura.protocol import messages
 from menura.protocol.control import Control
 from menura.protocol.messages import ClientAudio, SelectVoice, SetParameters, Start, VoiceInfo
 from menura.server.outbox import Outbox
+from menura.server.tokens import answered_subprotocol
 from menura.voices.build import VoiceStage, make_stage
 from menura.voices.voice import Voice, VoiceParameters
 
@@ -61,7 +62,7 @@ class ControlSocket:
 
     async def serve(self) -> None:
         """Greet, then answer until the client leaves."""
-        await self._socket.accept()
+        await self._socket.accept(answered_subprotocol(self._socket.scope["subprotocols"]))
         self._reply(messages.connected())
         sender = asyncio.create_task(self._send_all())
         try:

@@ -5,6 +5,7 @@ import { AudioError, LiveAudio, obstacle } from "./audio.js";
 import { $, markVoice, notice, showConnection, showDelay, showLevel, showVoices, showWork } from "./view.js";
 
 const STORE = "menura";
+const TOKEN = "menura.token";
 const PARAMETERS = /** @type {const} */ (["pitch_st", "formant", "mix"]);
 const NEUTRAL = { pitch_st: 0, formant: 1, mix: 1 };
 /** How a parameter is written. @type {Record<string, (value: number) => string>} */
@@ -61,6 +62,22 @@ function save() {
     localStorage.setItem(STORE, JSON.stringify(settings));
   } catch {
     // then the settings last as long as the page
+  }
+}
+
+/** The server's token: brought by the address, kept for this tab, and taken out of sight. */
+function takeToken() {
+  const address = new URL(location.href);
+  const brought = address.searchParams.get("token");
+  if (brought !== null) {
+    address.searchParams.delete("token");
+    history.replaceState(history.state, "", address);
+  }
+  try {
+    if (brought) sessionStorage.setItem(TOKEN, brought);
+    return brought || (sessionStorage.getItem(TOKEN) ?? "");
+  } catch {
+    return brought ?? ""; // then it lasts as long as the page
   }
 }
 
@@ -198,6 +215,9 @@ const TOLD = {
     else enter(live.state === "running" && state !== "open" ? "starting" : live.state);
     countDown();
   },
+  refused() {
+    notice("This server asks for its token: open the address that menura serve printed.", "Try now");
+  },
   voices({ voices }) {
     const known = voices.some((/** @type {{id: string}} */ voice) => voice.id === settings.voice);
     if (!known) settings.voice = voices[0]?.id ?? "";
@@ -304,7 +324,7 @@ listen();
 enter("idle");
 connection.onmessage = ({ data }) => TOLD[data.type]?.(data);
 connection.onerror = () => notice("This browser cannot run the page: it needs JavaScript modules in workers.");
-ask("open", { url: new URL("/ws/realtime-control", location.href).href.replace(/^http/, "ws") });
+ask("open", { url: new URL("/ws/realtime-control", location.origin).href.replace(/^http/, "ws"), token: takeToken() });
 if (PARAMETERS.some((name) => settings.parameters[name] !== NEUTRAL[name])) {
   ask("parameters", { parameters: { ...settings.parameters } });
 }

@@ -8,7 +8,7 @@ let connection;
 
 /** What the page may ask. @type {Record<string, (data: any) => void>} */
 const ASKED = {
-  open: ({ url }) => (connection = new Connection(url, (message) => postMessage(message))),
+  open: ({ url, token }) => (connection = new Connection(url, (message) => postMessage(message), token)),
   voice: ({ id }) => connection?.selectVoice(id),
   parameters: ({ parameters }) => connection?.setParameters(parameters),
   start: ({ stream }) => connection?.start(stream),

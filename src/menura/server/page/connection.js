@@ -50,10 +50,12 @@ export class Connection {
   /**
    * @param {string} url
    * @param {(message: any) => void} emit
+   * @param {string} [token] what the server asks of its clients
    */
-  constructor(url, emit) {
+  constructor(url, emit, token = "") {
     this.url = url;
     this.emit = emit;
+    this.token = /^[\w.~-]+$/.test(token) ? token : ""; // another is none, and no subprotocol
     /** @type {{voice: string, parameters: Record<string, number> | null, running: boolean}} */
     this.wanted = { voice: "", parameters: null, running: false };
     /** @type {Stream | null} */
@@ -89,7 +91,7 @@ export class Connection {
   open() {
     clearTimeout(this.timer);
     this.emit({ type: "connection", state: "connecting", attempts: this.attempts });
-    const socket = new WebSocket(this.url);
+    const socket = new WebSocket(this.url, this.token ? ["menura", `menura.token.${this.token}`] : []);
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       if (socket !== this.socket) return;
@@ -105,12 +107,26 @@ export class Connection {
     const socket = this.socket;
     this.socket = null;
     socket?.close();
+    if (!this.ready) this.inquire();
     this.forget();
     this.stream?.playback.postMessage({ clear: true });
     clearTimeout(this.timer);
     const retry_ms = RETRY_MS[Math.min(this.attempts++, RETRY_MS.length - 1)] * (0.9 + 0.2 * Math.random());
     this.timer = setTimeout(() => this.open(), retry_ms);
     this.emit({ type: "connection", state: "lost", retry_ms });
+  }
+
+  /** A socket that does not open says nothing: ask whether it is for want of the token. */
+  async inquire() {
+    /** @type {RequestInit} */
+    const asking = { method: "HEAD", credentials: "omit", cache: "no-store" };
+    if (this.token) asking.headers = { Authorization: `Bearer ${this.token}` };
+    try {
+      const { status } = await fetch("/", asking);
+      if (status === 401 && !this.ready) this.emit({ type: "refused" });
+    } catch {
+      // there is no server
+    }
   }
 
   /** Try at once: the person asks, or the network is back. */
