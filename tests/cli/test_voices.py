@@ -1,6 +1,7 @@
 """``menura voices`` and ``menura models`` as they are used."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 
 from menura import read_audio, write_audio
+from menura.errors import FileError
+from menura.store.library import VoiceLibrary
+from menura.store.models import import_model
 from tests.neural.rvc import FIXTURES
 from tests.store.test_base_models import Mirror
 from tests.utterances import speech
@@ -95,6 +99,34 @@ def test_what_cannot_be_done_is_one_line(menura, tmp_path, arguments, says):
     assert done.stderr.count("\n") == 1
     assert says in done.stderr
     assert not list((tmp_path / "home").glob("files/*/*/*"))
+
+
+def test_names_are_shown_as_they_are(menura, tmp_path):
+    for name in ("x[red]y", "a[/]b", ":smile:"):
+        assert menura("voices", "rename", "robot", name).returncode == 0
+        assert name in menura("voices", "--category", "custom").stdout
+
+
+def test_files_are_known_by_their_ending_in_any_letters(menura, tmp_path):
+    assert menura("voices", "export", "robot", tmp_path / "r.menura").returncode == 0
+    (tmp_path / "r.menura").rename(tmp_path / "R.MENURA")
+    assert "Robot" in menura("voices", "import", tmp_path / "R.MENURA").stdout
+
+
+def test_a_full_disk_and_a_pipe_are_told(tmp_path):
+    """A limit on the size of files stands for a disk that is full."""
+    with VoiceLibrary(tmp_path / "home") as library:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        try:
+            with pytest.raises(FileError, match="cannot write to"):
+                import_model(library, FIXTURES / "v2_48k_f0.pth")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        os.mkfifo(tmp_path / "pipe.pth")
+        with pytest.raises(FileError, match="no file"):
+            import_model(library, tmp_path / "pipe.pth")
+        assert list((tmp_path / "home" / "incoming").iterdir()) == []
 
 
 def test_a_file_is_told_about(menura):

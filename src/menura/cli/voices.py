@@ -15,6 +15,7 @@ from menura.neural.files.inspect import inspect_model
 from menura.places import data_folder
 from menura.store.base_models import MIRROR, MODELS, pull
 from menura.store.bundle import SUFFIX, export_voice, import_voice
+from menura.store.files import opened
 from menura.store.library import StoredVoice, VoiceLibrary
 from menura.store.lookup import choose, library_there
 from menura.store.models import import_model
@@ -38,7 +39,12 @@ def list_voices(search: str, category: str | None) -> None:
     table = Table("id", "name", "category", "description", box=None, header_style="bold")
     for voice_id, data in _voices(search, category):
         table.add_row(voice_id, data.name, str(data.category), data.description)
-    Console().print(table)
+    _show(table)
+
+
+def _show(table: Table) -> None:
+    """As it is: names come from elsewhere, and are no markup."""
+    Console(markup=False, emoji=False, highlight=False).print(table)
 
 
 def _voices(search: str, category: str | None) -> list[tuple[str, VoiceData]]:
@@ -51,7 +57,7 @@ def _voices(search: str, category: str | None) -> list[tuple[str, VoiceData]]:
 def import_file(path: Path, index: Path | None, name: str | None, key_st: float, pitch: str) -> None:
     """Add a model or a ``.menura`` file to the library, and say how to use it."""
     with VoiceLibrary() as library:
-        if path.suffix == SUFFIX:
+        if path.suffix.lower() == SUFFIX:
             stored = _import_bundle(library, path, name)
         else:
             stored = import_model(library, path, index, name=name, settings={"key_st": key_st, "pitch": pitch})
@@ -62,13 +68,8 @@ def import_file(path: Path, index: Path | None, name: str | None, key_st: float,
 
 
 def _import_bundle(library: VoiceLibrary, path: Path, name: str | None) -> StoredVoice:
-    try:
-        with path.open("rb") as source:
-            stored = import_voice(library, source)
-    except MenuraError:
-        raise
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
+    with opened(path) as source:
+        stored = import_voice(library, source)
     return library.update(stored.id, {"name": name}) if name else stored
 
 
@@ -143,7 +144,7 @@ def inspect_file(path: Path) -> None:
     row("embedder", facts.embedder)
     for name, value in facts.about.items():
         row(name, value)
-    Console().print(table)
+    _show(table)
 
 
 def list_models() -> None:
@@ -153,7 +154,7 @@ def list_models() -> None:
         path = data_folder() / "models" / model.file
         here = "yes" if path.exists() else "partly" if path.with_name(f"{model.file}.part").exists() else "no"
         table.add_row(model.name, model.file, f"{model.size / 1e6:.0f} MB", here, model.what)
-    Console().print(table)
+    _show(table)
 
 
 def pull_models(names: list[str], mirror: str | None, quiet: bool) -> None:

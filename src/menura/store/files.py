@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-from menura.errors import FileError, LimitError
+from menura.errors import FileError, LimitError, MenuraError
 
 __all__ = ["FileStore", "Incoming"]
 
@@ -211,13 +211,17 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     """A file to read.
 
     Raises:
-        FileError: It cannot be read.
+        FileError: It cannot be read, or is no file but a pipe or a device, which might never end.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise FileError(f"cannot read {path}: it is no file")
         with path.open("rb") as file:
             yield file
+    except MenuraError:
+        raise
     except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from error
+        raise FileError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def jsonable(value: Any) -> Any:
