@@ -40,4 +40,6 @@ def database_url(folder: Path, environment: Mapping[str, str] = os.environ) -> s
     kind = scheme.partition("+")[0]
     if not separator or kind not in ("sqlite", "postgresql", "postgres"):
         raise ConfigError("MENURA_DATABASE must begin with sqlite:// or postgresql://")
+    if kind == "sqlite" and "?" in rest:
+        raise ConfigError("MENURA_DATABASE: an SQLite database is named by its path alone, without options")
     return f"sqlite://{rest}" if kind == "sqlite" else f"postgresql+psycopg://{rest}"

@@ -167,6 +167,19 @@ def test_an_interrupt_keeps_what_came(mirror, tmp_path):
     assert mirror.asked[-1][1] == f"bytes={have}-"
 
 
+def test_two_do_not_fetch_at_once(mirror, tmp_path):
+    told = []
+
+    def tell(done, size):
+        if not told:
+            told.append(done)
+            with pytest.raises(DownloadError, match="another menura"):
+                pull(MODEL, tmp_path, mirror.url)
+
+    assert pull(MODEL, tmp_path, mirror.url, tell).read_bytes() == DATA
+    assert told
+
+
 @pytest.mark.parametrize("place", ["http://", "http://[::1", "https:///x", "nonsense", f"http://{'a' * 70}.x\u0130"])
 def test_what_is_no_address_is_told(tmp_path, place):
     with pytest.raises(MenuraError):

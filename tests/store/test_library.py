@@ -441,7 +441,9 @@ def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
         VoiceLibrary(tmp_path / "file" / "below")
 
 
-@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "postgresql://menura:secret@127.0.0.1:1/x"])
+@pytest.mark.parametrize(
+    "url", ["mysql://x/y", "nonsense", "sqlite:///x.db?mode=ro", "postgresql://menura:secret@127.0.0.1:1/x"]
+)
 def test_a_database_that_is_none_is_told_without_its_password(tmp_path, url):
     with pytest.raises((ConfigError, LibraryError)) as told:
         VoiceLibrary(tmp_path, url)

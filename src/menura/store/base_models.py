@@ -5,8 +5,8 @@ import os
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -95,10 +95,11 @@ def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progres
         if target.exists() and target.stat().st_size == model.size and _hash(target).hexdigest() == model.sha256:
             tell(model.size, model.size)
             return target
-        _fetch(model, part, f"{mirror.rstrip('/')}/{quote(model.file)}", tell)
-        _verify(model, part)
-        part.replace(target)
-        _sync(folder)
+        with _alone(folder):
+            _fetch(model, part, f"{mirror.rstrip('/')}/{quote(model.file)}", tell)
+            _verify(model, part)
+            part.replace(target)
+            _sync(folder)
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(
@@ -111,6 +112,25 @@ def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progres
             raise
         raise FileError(f"cannot keep {model.file} in {folder}: {error.strerror or error}") from error
     return target
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two that write one file would spoil it. Where there are no such locks, the hash finds it out."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DownloadError(f"another menura fetches models to {folder}: wait until it has ended") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def _fetch(model: BaseModel, part: Path, url: str, tell: Progress) -> None:
