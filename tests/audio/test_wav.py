@@ -1,3 +1,4 @@
+import resource
 import signal
 import subprocess
 import sys
@@ -126,3 +127,18 @@ def test_full_disk_is_told(tmp_path: Path) -> None:
         for _ in range(20):
             writer.write(silence(8000))
     writer.leave()
+
+
+def test_a_disk_that_was_full_for_a_while_leaves_no_noise(tmp_path: Path) -> None:
+    writer, x = WavWriter(tmp_path / "a.wav", 8000), noise(4000, 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer.write(x)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (12_001, hard))  # ends within a sample
+        with pytest.raises(FileError, match="cannot be written"):
+            writer.write(x)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    writer.write(x)
+    writer.commit()
+    np.testing.assert_allclose(read_audio(tmp_path / "a.wav")[0], np.concatenate([x, x]), atol=1e-4)

@@ -19,7 +19,7 @@ from menura.channels.manager import ChannelManager
 from menura.channels.nats_address import NatsOptions
 from menura.channels.nats_stats import NatsChannelStats, NatsStats
 from menura.channels.subscription import Subscription
-from menura.channels.wire import FORMATS, Kind, encode
+from menura.channels.wire import FORMATS, Kind, encode, encode_message
 from menura.errors import (
     AuthenticationError,
     ChannelClosedError,
@@ -222,6 +222,53 @@ def test_foreign_messages_crash_nobody_and_are_counted(broker) -> None:
             assert await sub.get(LONG_S) == b"good"
             assert incoming(there).foreign == len(rubbish) + 1
             await foreign.close()
+
+    run(main())
+
+
+def test_a_message_where_questions_are_expected_is_no_error_of_ours(broker, caplog) -> None:
+    async def main() -> None:
+        import nats
+
+        foreign = await nats.connect(broker.url)
+        async with Ends(broker) as ends:
+            here = await ends.open(prefix="hostile2")
+            for kind in (1, 2, 3, 4, 5, 7):
+                data = encode_message(stream(), 1, 1) if kind == 1 else encode(Kind(kind), 1, 1)
+                await foreign.publish("hostile2.ctl.a", data)
+            await foreign.publish("hostile2.ctl.a", encode(Kind.CREDIT, 1, 0, b""))
+            before = here._link.transport._wire.messages
+            await here.publish("a", 1)
+            await foreign.flush()
+            await until(lambda: here._link.transport._wire.messages >= before)
+            await asyncio.sleep(0.1)
+        await foreign.close()
+
+    run(main())
+    assert not caplog.records
+
+
+def test_a_flood_of_questions_does_not_fill_the_memory(broker) -> None:
+    async def main() -> None:
+        import nats
+
+        foreign = await nats.connect(broker.url)
+        async with Ends(broker) as ends:
+            here = await ends.open(prefix="flood", stale_s=60.0)
+            for _ in range(200):
+                await here.publish("a", bytes(60_000))
+            await until(lambda: len(here._link.transport._lane("a").kept) == 200)
+            wire = here._link.transport._wire
+            unsent: list[int] = []
+            write = wire.write
+            wire.write = lambda parts: (write(parts), unsent.append(wire.unsent_bytes))
+            body = (2**32 - 1).to_bytes(4, "little")
+            for asking in range(40):
+                await foreign.publish("flood.ctl.a", encode(Kind.HELLO, asking, 2**64 - 1, body))
+            await foreign.flush()
+            await until(lambda: len(unsent) >= 40)
+            assert 0 < max(unsent) < 3 * (16 << 20)
+        await foreign.close()
 
     run(main())
 
@@ -452,6 +499,27 @@ def test_the_queue_for_a_broker_that_is_away_is_bounded_and_by_policy(own) -> No
     run(main())
 
 
+def test_a_broker_that_takes_less_when_it_is_back_cuts_nobody_off(own, tmp_path) -> None:
+    async def main() -> None:
+        (tmp_path / "conf").write_text("max_payload: 16384")
+        async with Ends(own) as ends:
+            here, there = await ends.open(), await ends.open()
+            sub = there.subscribe("a")
+            await sub.ready()
+            own.kill()
+            await until(lambda: not figures(here).connected)
+            await here.publish("a", bytes(50_000))
+            await here.publish("a", b"small")
+            own._command += ["-c", str(tmp_path / "conf")]
+            own.start()
+            assert await sub.get(LONG_S) == b"small"
+            assert figures(here).outgoing.dropped == 1
+            with pytest.raises(LimitError, match="16384"):
+                await here.publish("a", bytes(50_000))
+
+    run(main())
+
+
 def test_what_waited_too_long_for_the_broker_is_left_out_and_counted(own) -> None:
     async def main() -> None:
         async with Ends(own) as ends:
@@ -568,6 +636,27 @@ def test_a_blocking_subscriber_elsewhere_sets_the_pace_and_misses_nothing(broker
             assert await read(slow, 2000) == list(range(2000))
             await publishing
             assert incoming(there).lost == incoming(there).overrun == 0
+
+    run(main())
+
+
+def test_closing_a_channel_wakes_a_publisher_that_waits_for_room_elsewhere(broker) -> None:
+    async def main() -> None:
+        async with Ends(broker) as ends:
+            here, there = await ends.open(max_queue=5), await ends.open()
+            full = there.subscribe("a", policy="block", max_queue=2)
+            await full.ready()
+
+            async def publish() -> None:
+                while True:
+                    await here.publish("a", 1)
+
+            publishing = asyncio.create_task(publish())
+            lane = here._link.transport._lane("a")
+            await until(lambda: lane.limit is not None and lane.full)
+            await here.close_channel("a")
+            with pytest.raises(ChannelClosedError):
+                await publishing
 
     run(main())
 

@@ -1,17 +1,21 @@
 """Addresses, subjects, the queues out and the order in, without a broker."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from menura.channels import nats_link
 from menura.channels.nats_address import NatsAddress, NatsOptions, Subjects, escape, unescape
 from menura.channels.nats_incoming import MAX_PUBLISHERS, Incoming
+from menura.channels.nats_inlet import MAX_STOPPED, Inlet
 from menura.channels.nats_outgoing import MAX_LANES, NO_LIMIT, WINDOW_BYTES, Outgoing
 from menura.channels.nats_question import Question
 from menura.channels.options import Policy
-from menura.channels.wire import REPLAYED, Frame, Kind, decode
+from menura.channels.wire import REPLAYED, Frame, Kind, decode, encode
 from menura.clock import VirtualClock
-from menura.errors import ConfigError, FormatError, LimitError
+from menura.errors import ConfigError, ConnectionLostError, FormatError, LimitError
 
 SECRET = "hunter2-hunter2"
 
@@ -319,8 +323,69 @@ def test_invented_publishers_take_no_memory() -> None:
     assert incoming.publishers <= MAX_PUBLISHERS
 
 
-def test_a_publisher_that_left_may_begin_anew() -> None:
+def test_what_a_publisher_sends_once_more_after_its_goodbye_is_left_out() -> None:
     incoming = Incoming()
-    assert feed(incoming, frame(5)) == [5]
+    assert feed(incoming, frame(5), frame(6), frame(7)) == [5, 6, 7]
     incoming.leave(1)
-    assert feed(incoming, frame(1)) == [1]
+    assert feed(incoming, frame(5), frame(6), frame(7), frame(8)) == [8]
+    assert (incoming.publishers, incoming.repeated, incoming.lost) == (1, 3, 0)
+
+
+def test_invented_publishers_do_not_have_a_full_subscriber_say_more_and_more() -> None:
+    told: list[int] = []
+
+    async def main() -> None:
+        never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        inlet = Inlet(
+            "a", lambda name, item: never, lambda name: None, lambda *stop: told.append(stop[1]), VirtualClock()
+        )
+        for publisher in range(3 * MAX_STOPPED):
+            inlet.arrived(b"", encode(Kind.BYTES, publisher, 1))
+        assert len(told) == MAX_STOPPED
+        inlet.close()
+
+    asyncio.run(main())
+
+
+def test_what_a_broker_that_came_back_smaller_cannot_take_is_left_out_and_counted() -> None:
+    out, lane, _ = make()
+    for data in (b"one", bytes(5000), b"two"):
+        out.put(lane, data)
+    out.max_payload = 1000
+    assert written(out.take()) == [b"one", b"two"]
+    assert (out.stats().sent, out.stats().dropped) == (2, 1)
+
+
+def test_who_is_cut_off_each_time_tries_less_and_less_often(monkeypatch) -> None:
+    class Cut:
+        def __init__(self) -> None:
+            self.lost: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+            self.lost.set_result(ConnectionLostError("cut off"))
+            self.messages = 0
+
+        def ping(self) -> asyncio.Future[None]:
+            return asyncio.get_running_loop().create_future()
+
+        async def close(self) -> None:
+            pass
+
+    class Nobody:
+        def up(self, wire: object) -> None: ...
+        def down(self) -> None: ...
+        def complain(self, text: str) -> None: ...
+
+    async def connect(*_: object) -> Cut:
+        return Cut()
+
+    async def main() -> list[float]:
+        most: list[float] = []  # that each wait may last
+        monkeypatch.setattr(nats_link, "connect", connect)
+        monkeypatch.setattr(nats_link.random, "uniform", lambda low, high: most.append(link._wait_s) or 0.0)
+        link = nats_link.Link(NatsAddress("nats://h", NatsOptions()), NatsOptions(), Nobody(), VirtualClock())
+        await link.open()
+        while link.reconnects < 8:
+            await asyncio.sleep(0)
+        await link.close()
+        return most
+
+    assert asyncio.run(main())[:8] == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]

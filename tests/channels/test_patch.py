@@ -256,3 +256,50 @@ def test_an_hour_runs_in_flat_memory_with_exact_times() -> None:
         tracemalloc.stop()
     assert made[0] == 3600 * rate
     assert peak < 20e6, "the hour has 58 MB, and 115 as float32"
+
+
+def test_a_patch_stopped_before_its_parts_had_a_turn_ends() -> None:
+    async def run() -> Patch:
+        patch = Patch()
+        patch.source(generate(Noise(RATE)), to="noise")
+        patch.stage("noise", Echo, to="echo")
+        patch.sink("echo", lambda stream: None)
+        async with asyncio.timeout(20.0), patch:
+            pass
+        return patch
+
+    assert all(part.ended for part in asyncio.run(run()).stats().values())
+
+
+def test_a_part_whose_own_work_is_cancelled_has_failed() -> None:
+    def give_up(stream: AudioStream) -> None:
+        raise asyncio.CancelledError
+
+    patch = Patch()
+    patch.source(generate(Noise(RATE), seconds=1.0), to="noise")
+    patch.sink("noise", give_up)
+    with pytest.raises(StateError, match="cancelled"):
+        asyncio.run(patch.run())
+
+
+def test_a_patch_cancelled_while_it_starts_leaves_nothing_running() -> None:
+    async def run() -> None:
+        for turns in range(6):
+            async with ChannelManager() as channels:
+                patch = Patch(channels)
+                patch.source(generate(Noise(RATE)), to="noise")
+                patch.sink("noise", lambda stream: None)
+                starting = asyncio.create_task(patch.start())
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                if not starting.cancel():
+                    await patch.stop()
+                    continue
+                await asyncio.wait([starting])
+                async with asyncio.timeout(20.0):
+                    while len(asyncio.all_tasks()) > 1:
+                        await asyncio.sleep(0.01)
+                if "noise" in {one.name for one in channels.all_stats().channels}:
+                    assert all(one.closed for one in channels.stats("noise").subscribers)
+
+    asyncio.run(run())

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from menura.audio.block import Samples, silence
 from menura.audio.stream import AudioStream
+from menura.channels.making import Through
 from menura.channels.stages import Gaps, StreamStage
 from menura.dsp.chain import Chain
 from menura.dsp.delay import Echo
@@ -326,3 +327,13 @@ def test_rate_that_cannot_be_converted_is_refused_and_changes_nothing() -> None:
             stage.process(AudioStream.from_block(silence(10), rate))
     out += stage.process(second) + stage.flush()
     assert sum(stream.frames for stream in out) == 640
+
+
+@pytest.mark.parametrize("time_s", [1e308, -1e308, 1e13])
+@pytest.mark.parametrize("gaps", list(Gaps))
+def test_a_timestamp_that_is_no_time_is_a_typed_error(time_s: float, gaps: Gaps) -> None:
+    stage = StreamStage(Through(8000, 1), gaps=gaps)
+    stage.process(AudioStream(data=bytes(160), sample_rate=8000, timestamp=(1.0, 1.01)))
+    with pytest.raises(FormatError, match="seconds"):
+        stage.process(AudioStream(data=bytes(160), sample_rate=8000, timestamp=(time_s, time_s)))
+    assert stage.process(AudioStream(data=bytes(160), sample_rate=8000, timestamp=(1.01, 1.02)))[0].timestamp[0] == 1.01

@@ -61,7 +61,9 @@ class WavWriter:
         self._size = FORMATS[format].width * channels
         self._fresh = 0
         self.part, self._file = self._create()
-        self._write(self._header())
+        header = self._header()
+        self._start = len(header)
+        self._write(header)
 
     def _create(self) -> tuple[Path, FileIO]:
         if self.path.is_dir():
@@ -107,14 +109,20 @@ class WavWriter:
             raise FileError(f"{self.path}: cannot be written ({error.strerror})") from error
 
     def write(self, x: Samples) -> None:
-        """Append a block, ``[n, channels]``.
+        """Append a block, ``[n, channels]``, whole or not at all.
 
         Raises:
             FileError: The disk is full or gone.
         """
         if not len(x):
             return
-        self._write(from_samples(as_block(x, self.channels), self.format))
+        try:
+            self._write(from_samples(as_block(x, self.channels), self.format))
+        except FileError:
+            with suppress(OSError):  # a part of a frame would turn all that follows into noise
+                self._file.truncate(self._start + self.frames * self._size)
+                self._file.seek(0, os.SEEK_END)
+            raise
         self.frames += len(x)
         self._fresh += len(x)
         if self._fresh >= REFRESH_S * self.rate:

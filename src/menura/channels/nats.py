@@ -30,6 +30,9 @@ TICK_S: Final = 0.5
 DRAIN_S: Final = 1.0
 TRANSIT_S: Final = 0.25
 """A question takes a while to arrive, and until then the time that is asked for goes on."""
+MAX_UNSENT_BYTES: Final = 16 << 20
+"""While the broker has not taken so much of what was asked for, who asks for more gets nothing that was kept."""
+NOTHING: Final = Question(0, 0.0, {})
 
 
 class NatsTransport:
@@ -163,10 +166,12 @@ class NatsTransport:
         self._out.forget(name)
         self._declared.pop(name, None)
         self._sender.kick()
+        self._sender.look_again()
 
     def _ended(self, name: str) -> None:
         self._declared.pop(name, None)
         self._out.forget(name)
+        self._sender.look_again()
         self._tell_end(name)
 
     def _soon(self, name: str) -> None:
@@ -251,10 +256,14 @@ class NatsTransport:
             lane = self._out.asked_of(name, question)
             if lane is not None:
                 self._sender.flush()
+                if wire.unsent_bytes > MAX_UNSENT_BYTES:
+                    question = NOTHING
                 wire.write(self._out.answer(lane, question, self._subjects.answers(frame.publisher, name)))
             return
+        if frame.kind is not Kind.CREDIT:
+            return
         lane = self._out.of_publisher(name, int.from_bytes(frame.body[:8], "little"))
-        if lane is not None and frame.kind is Kind.CREDIT:
+        if lane is not None:
             lane.limit_by(frame.publisher, frame.sequence, self._clock())
             self._sender.flush()
 

@@ -48,6 +48,11 @@ class Wire:
         """Messages that came so far."""
         return int(self._client.messages)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that were written and that the broker has not read from the line."""
+        return int(self._client._transport._io_writer.transport.get_write_buffer_size())
+
     def subscribe(self, subject: str, on_message: OnMessage) -> int:
         """Hand what comes on a subject to a function, within the read loop."""
         self._last_sid += 1

@@ -35,6 +35,7 @@ class Incoming:
     def __init__(self) -> None:
         self.received = self.lost = self.repeated = self.foreign = 0
         self._last: OrderedDict[int, int] = OrderedDict()
+        self._left: OrderedDict[int, int] = OrderedDict()  # who said goodbye may send what it did once more
         self._expecting = False
         self._welcomed: set[int] = set()
         self._held: dict[int, deque[Frame]] = {}
@@ -70,12 +71,13 @@ class Incoming:
     def _next(self, frame: Frame) -> bool:
         last = self._last.get(frame.publisher)
         if last is None:
+            last = self._left.get(frame.publisher)
             if len(self._last) >= MAX_PUBLISHERS:
                 self._last.popitem(last=False)
-        elif frame.sequence <= last:
-            self.repeated += not frame.flags & REPLAYED
-            return False
-        else:
+        if last is not None:
+            if frame.sequence <= last:
+                self.repeated += not frame.flags & REPLAYED
+                return False
             self.lost += frame.sequence - last - 1
         self._last[frame.publisher] = frame.sequence
         if len(self._last) > 1:
@@ -101,4 +103,8 @@ class Incoming:
 
     def leave(self, publisher: int) -> None:
         """A publisher said goodbye."""
-        self._last.pop(publisher, None)
+        last = self._last.pop(publisher, None)
+        if last is not None:
+            self._left[publisher] = last
+            if len(self._left) > MAX_PUBLISHERS:
+                self._left.popitem(last=False)

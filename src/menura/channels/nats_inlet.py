@@ -19,6 +19,8 @@ MAX_BACKLOG_BYTES: Final = 16 << 20
 """What may be under way to a subscriber that stops its publishers (``block``) before they hear of it."""
 ANSWER_S: Final = 0.5
 """How long publishers have to answer with what they keep."""
+MAX_STOPPED: Final = 1024
+"""Publishers that are told to stop; a flood of invented ones takes no memory, and the broker no more words."""
 
 
 class Inlet:
@@ -116,7 +118,7 @@ class Inlet:
             return
         self._backlog.append(frame)
         self._backlog_bytes += size
-        if frame.publisher not in self._stopped:
+        if frame.publisher not in self._stopped and len(self._stopped) < MAX_STOPPED:
             self._tell(frame.publisher, frame.sequence)
 
     def _tell(self, publisher: int, room: int | None) -> None:

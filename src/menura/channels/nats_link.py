@@ -16,6 +16,8 @@ __all__ = ["Link"]
 _log = get_logger(__name__)
 FIRST_RETRY_S: Final = 0.05
 LAST_RETRY_S: Final = 2.0
+STEADY_S: Final = 5.0
+"""A connection that ends sooner is one more try that failed: who is cut off each time asks less and less often."""
 
 
 class Owner(Protocol):
@@ -52,6 +54,8 @@ class Link:
         self._address, self._options, self._owner, self._clock = address, options, owner, clock
         self._task: asyncio.Task[None] | None = None
         self._wire: Wire | None = None
+        self._begun_s = 0.0
+        self._wait_s = FIRST_RETRY_S
         self.heard_s = 0.0
         self.reconnects = 0
         self.last_error = ""
@@ -74,7 +78,7 @@ class Link:
     def _begin(self, wire: Wire) -> None:
         self._wire = wire
         self._owner.up(wire)
-        self.heard_s = self._clock()
+        self.heard_s = self._begun_s = self._clock()
 
     async def _connect(self) -> Wire:
         return await connect(self._address, "menura", self._options.connect_timeout_s, self._owner.complain)
@@ -89,6 +93,8 @@ class Link:
                 self._wire = None
                 self._owner.down()
                 await wire.close()
+            if self._clock() - self._begun_s >= STEADY_S:
+                self._wait_s = FIRST_RETRY_S
             wire = await self._again()
             self.reconnects += 1
             self._begin(wire)
@@ -113,10 +119,10 @@ class Link:
                 wire.abort(ConnectionLostError(f"no answer for {self._options.stale_s} s"))
 
     async def _again(self) -> Wire:
-        wait_s = FIRST_RETRY_S
         told = ""
         while True:
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
+            await asyncio.sleep(self._wait_s * random.uniform(0.5, 1.0))
+            self._wait_s = min(2.0 * self._wait_s, LAST_RETRY_S)
             try:
                 return await self._connect()
             except MenuraError as error:
@@ -124,7 +130,6 @@ class Link:
                 if isinstance(error, AuthenticationError) and told != self.last_error:
                     _log.error("%s", error)
                     told = self.last_error
-            wait_s = min(2.0 * wait_s, LAST_RETRY_S)
 
     async def close(self) -> None:
         """End it."""

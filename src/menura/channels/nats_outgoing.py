@@ -44,11 +44,12 @@ class Lane:
         sequence: Of the frame made last.
         patient: Whether what waits does so for a subscriber that must miss nothing: then nothing is too old.
         limit: Highest sequence that may leave, where a subscriber elsewhere has no room for more; ``None``: no limit.
+        ended: Whether its channel was closed: nobody waits for room any more.
     """
 
     __slots__ = (
-        "_kept_bytes", "_limits", "command", "created", "head", "kept", "limit", "max_queue", "patient", "publisher",
-        "ready", "replay", "sequence", "size", "waiting", "waiting_bytes",
+        "_kept_bytes", "_limits", "command", "created", "ended", "head", "kept", "limit", "max_queue", "patient",
+        "publisher", "ready", "replay", "sequence", "size", "waiting", "waiting_bytes",
     )  # fmt: skip
 
     def __init__(self, subject: str, max_queue: int) -> None:
@@ -62,7 +63,7 @@ class Lane:
         self.kept: deque[_Entry] = deque()
         self.replay = 0
         self._kept_bytes = 0
-        self.created = False
+        self.created = self.ended = False
         self.ready = False
         self.limit: int | None = None
         self.patient = False
@@ -175,6 +176,7 @@ class Outgoing:
         with self._lock:
             lane = self.lanes.pop(name, None)
             if lane is not None:
+                lane.ended = True
                 self._ended[lane.publisher] = lane
                 if len(self._ended) > MAX_ENDED:
                     del self._ended[next(iter(self._ended))]
@@ -278,6 +280,9 @@ class Outgoing:
             if entry[1] < oldest and not lane.patient:
                 self._expired += 1
                 continue
+            if size > self.max_payload:  # a broker came back that takes less, and would cut everybody off
+                self._dropped += 1
+                continue
             if size != lane.size:
                 lane.size, lane.head = size, lane.command + b"%d\r\n" % size
             parts += (lane.head, frame, _END)
@@ -351,7 +356,7 @@ class Outgoing:
             kept = [entry for i, entry in enumerate(kept) if i >= first or entry[1] > oldest]
         command = f"PUB {subject} ".encode()
         parts: list[bytes] = []
-        frames = [_replayed(frame) for _, _, frame in kept]
+        frames = [_replayed(frame) for _, _, frame in kept if len(frame) <= self.max_payload]
         for frame in [*frames, encode(Kind.WELCOME, lane.publisher, lane.sequence)]:
             parts += (command + b"%d\r\n" % len(frame), frame, _END)
         return parts

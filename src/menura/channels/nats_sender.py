@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 from menura.channels.nats_client import Wire
 from menura.channels.nats_outgoing import LIMIT_HOLDS_S, WINDOW_BYTES, Lane, Outgoing
 from menura.channels.options import Policy
 from menura.clock import Clock
-from menura.errors import ConnectionLostError, LimitError
+from menura.errors import ChannelClosedError, ConnectionLostError, LimitError
 
 __all__ = ["Sender"]
 
@@ -41,7 +42,7 @@ class Sender:
         self._timer: asyncio.TimerHandle | None = None
         self._slow = False
         self._closed = False
-        self._room: list[asyncio.Future[None]] = []
+        self._room: dict[asyncio.Future[None], None] = {}
 
     def start(self) -> None:
         """This is the loop."""
@@ -110,8 +111,14 @@ class Sender:
         if self._out.unconfirmed_bytes:
             self._ask()
 
+    def look_again(self) -> None:
+        """Let those who wait see that there is nothing to wait for any more. Any thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._wake)
+
     def _wake(self) -> None:
-        room, self._room = self._room, []
+        room, self._room = self._room, {}
         for future in room:
             if not future.done():
                 future.set_result(None)
@@ -153,7 +160,7 @@ class Sender:
         """Wait for room, as long as the cause of its lack makes it worth while."""
         self.flush()
         deadline = self._clock() + PATIENCE_S
-        while lane.full and not self._closed:
+        while lane.full and not self._closed and not lane.ended:
             must = lane.limit is not None or self._out.policy is Policy.BLOCK
             if not must and (self._wire is None or self._slow):
                 return
@@ -162,13 +169,18 @@ class Sender:
                 self._slow = True
                 return
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._room.append(future)
-            await asyncio.wait([future], timeout=LIMIT_HOLDS_S if must else left_s)
+            self._room[future] = None
+            try:
+                await asyncio.wait([future], timeout=LIMIT_HOLDS_S if must else left_s)
+            finally:
+                self._room.pop(future, None)
             if must and lane.limit is not None:
                 lane.forget_limits(self._clock() - LIMIT_HOLDS_S)
                 self.flush()
         if self._closed:
             raise ConnectionLostError("the channels were closed while this waited to be sent")
+        if lane.ended:
+            raise ChannelClosedError("the channel was closed while this waited to be sent")
 
     async def drain(self, timeout_s: float) -> bool:
         """Wait until the broker has all; whether it does."""

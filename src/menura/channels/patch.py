@@ -175,12 +175,20 @@ class Patch:
             with suppress(StateError):  # it is there already, with settings of its own
                 await self.channels.create_channel(name, AudioStream)
         for part in self._parts:
-            part.readers = tuple(Reader(self._subscribe(name, part.name)) for name in part.reads)
             if part.writes is not None:
                 self._writers[part.writes] += 1
-        await asyncio.gather(*(reader.subscription.ready() for part in self._parts for reader in part.readers))
-        for part in self._parts:
-            part.task = asyncio.create_task(self._run_part(part), name=f"menura-patch {part.name}")
+        try:
+            for part in self._parts:
+                part.readers = tuple(Reader(self._subscribe(name, part.name)) for name in part.reads)
+            await asyncio.gather(*(reader.subscription.ready() for part in self._parts for reader in part.readers))
+            for part in self._parts:
+                part.task = asyncio.create_task(self._run_part(part), name=f"menura-patch {part.name}")
+            await asyncio.sleep(0)  # a task that is cancelled before its first step never comes to closing its channel
+        except BaseException:
+            self._abort()
+            for reader in (reader for part in self._parts for reader in part.readers):
+                reader.subscription.close()
+            raise
 
     def _subscribe(self, channel: str, part: str) -> Subscription:
         return self.channels.subscribe(channel, part, policy=self._policy, max_queue=self._max_queue)
@@ -202,13 +210,16 @@ class Patch:
     async def _run_part(self, part: Part) -> None:
         try:
             await self._work(part)
-        except asyncio.CancelledError:
-            if not part.stopping:
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():  # nobody asked for it: the part itself has raised it
+                failure = StateError("what it waited for was cancelled")
+                failure.__cause__ = error
+                self._fail(part, failure)
+            elif not part.stopping:
                 raise
         except Exception as error:
-            part.error = error
-            error.add_note(f"in the part {part.name!r} of a patch")
-            self._fail(part)
+            self._fail(part, error)
         finally:
             for reader in part.readers:
                 reader.subscription.close()
@@ -225,7 +236,9 @@ class Patch:
                 part.streams += 1
                 part.audio_s += stream.duration_seconds()
 
-    def _fail(self, part: Part) -> None:
+    def _fail(self, part: Part, error: Exception) -> None:
+        part.error = error
+        error.add_note(f"in the part {part.name!r} of a patch")
         logger.warning("the part %s has failed: %s", part.name, part.error)
         if self._isolate:
             return

@@ -4,7 +4,7 @@ from math import isfinite
 from typing import NamedTuple
 
 from menura.audio.stream import AudioStream
-from menura.errors import ConfigError
+from menura.errors import ConfigError, FormatError
 
 __all__ = ["RESTART_S", "TOLERANCE_S", "Placed", "Timeline"]
 
@@ -13,6 +13,8 @@ TOLERANCE_S = 0.005
 
 RESTART_S = 1.0
 """Audio that lies further back than this is not there twice: its source has begun anew."""
+MAX_TIME_S = 1e12
+"""Beyond it doubles tell neighbouring samples no longer apart: no clock counts so far in seconds."""
 
 
 class Placed(NamedTuple):
@@ -64,8 +66,14 @@ class Timeline:
         return self._anchor_s + self._frames / self._rate
 
     def place(self, stream: AudioStream) -> Placed:
-        """Where a stream lies, which is not yet taken."""
+        """Where a stream lies, which is not yet taken.
+
+        Raises:
+            FormatError: Its timestamp is no time in seconds.
+        """
         start_s, end_s = stream.timestamp
+        if max(-start_s, end_s) > MAX_TIME_S:
+            raise FormatError(f"a timestamp is in seconds, within ±{MAX_TIME_S:g}; the stream has {start_s}, {end_s}")
         if self.begun and start_s == 0.0:
             start_s = self.end_s
             end_s += start_s
