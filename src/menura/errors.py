@@ -25,6 +25,7 @@ __all__ = [
     "ProtocolError",
     "ProviderError",
     "QuotaError",
+    "RateLimitError",
     "SlowSubscriberError",
     "StateError",
     "UnsafeModelError",
@@ -134,6 +135,20 @@ class LimitError(MenuraError, RuntimeError):
     """A stated limit was reached."""
 
     code = "limit_reached"
+
+
+class RateLimitError(LimitError):
+    """Something is asked for too often, or by too many; the same may be granted later.
+
+    Attributes:
+        retry_after_ms: When to ask again.
+    """
+
+    code = "rate_limited"
+
+    def __init__(self, text: str, *, retry_after_ms: int = 1000) -> None:
+        super().__init__(text)
+        self.retry_after_ms = retry_after_ms
 
 
 class WaitTimeoutError(MenuraError, TimeoutError):

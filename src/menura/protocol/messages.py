@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from menura.audio.format import MAX_RATE, MIN_RATE, AudioFormat
-from menura.errors import MenuraError, ProtocolError
+from menura.errors import MenuraError, ProtocolError, RateLimitError
 
 __all__ = [
     "MAX_AUDIO_BYTES",
@@ -177,7 +177,9 @@ def error_reply(error: MenuraError) -> Reply:
     """An error, with its stable code."""
     text = str(error)
     fixed = _FIXED_TEXT.get(error.code)
-    reply = {"type": "error", "error": fixed or text, "code": error.code}
+    reply: Reply = {"type": "error", "error": fixed or text, "code": error.code}
     if fixed and text != fixed:
         reply["reason"] = text.removeprefix(fixed).lstrip(": ")
+    if isinstance(error, RateLimitError):
+        reply["retry_after_ms"] = error.retry_after_ms
     return reply

@@ -1,20 +1,29 @@
 """Who may use the server: one gate before all routes and sockets."""
 
+import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from math import ceil
+from typing import Any
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from menura.errors import RateLimitError
 from menura.server.hosts import HostRules, same_origin
-from menura.server.realtime_words import INVALID, error_event
+from menura.server.limits import Limiter, ServerLimits, Session, client_name
+from menura.server.realtime_words import INVALID, SERVER, error_event
 from menura.server.tokens import Token, page_cookie, presented
 
-__all__ = ["Access", "Gate"]
+__all__ = ["Access", "Gate", "session_of"]
 
 HEALTH, REALTIME = "/health", "/v1/realtime"
-POLICY = 1008
+POLICY, TRY_AGAIN_LATER = 1008, 1013
+SESSION = "menura.session"
+CLOSE_WITHIN_S = 1.0
+"""Time for a client's last message; who does not read is left without."""
 READING = {"GET", "HEAD"}
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
@@ -26,10 +35,12 @@ class Access:
     Attributes:
         token: None where none is needed.
         hosts: Names under which it may be addressed; any by default.
+        limits: How much they may ask.
     """
 
     token: Token | None = None
     hosts: HostRules = field(default_factory=HostRules)
+    limits: ServerLimits = field(default_factory=ServerLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,12 @@ class _Refusal:
     code: str
     text: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    retry_after_ms: int | None = None
+
+
+def _later(error: RateLimitError) -> _Refusal:
+    headers = {"Retry-After": str(ceil(error.retry_after_ms / 1000))}
+    return _Refusal(429, error.code, str(error), headers, error.retry_after_ms)
 
 
 NO_TOKEN = _Refusal(
@@ -60,17 +77,64 @@ class Gate:
 
     def __init__(self, app: ASGIApp, access: Access, headers: Mapping[str, str]) -> None:
         self._app, self._access, self._headers = app, access, headers
+        self.limiter = Limiter(access.limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket, or refuse it."""
         if scope["type"] not in ("http", "websocket") or _is_open(scope):
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(scope)
-        if refusal is not None:
-            await self._refuse(refusal, scope, receive, send)
-        else:
-            await self._app(scope, receive, self._with_cookie(scope, send))
+        client = client_name(scope.get("client"))
+        try:
+            (self.limiter.request if scope["type"] == "http" else self.limiter.connect)(client)
+            refusal = self._refusal(scope)
+            if refusal is not None:
+                await self._refuse(refusal, scope, receive, send)
+                return
+            if scope["type"] == "http":
+                await self._app(scope, receive, self._with_cookie(scope, send))
+                return
+            session = self.limiter.open(client)
+        except RateLimitError as error:
+            await self._refuse(_later(error), scope, receive, send)
+            return
+        try:
+            await self._serve(session, scope, receive, send)
+        finally:
+            session.close()
+
+    async def _serve(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
+        """Until the socket ends, or its time does, or its client is silent for too long."""
+        loop, limits, silent = asyncio.get_running_loop(), self._access.limits, False
+        heard_s = begun_s = loop.time()
+
+        async def hear() -> Message:
+            nonlocal heard_s
+            message = await receive()
+            heard_s = loop.time()
+            return message
+
+        looking: asyncio.TimerHandle
+
+        def look() -> None:
+            nonlocal silent, looking
+            due_s = (loop.time() if session.busy() else heard_s) + limits.idle_s
+            silent = due_s <= loop.time()
+            if silent:
+                deadline.reschedule(loop.time())
+            else:
+                looking = loop.call_at(due_s, look)
+
+        looking = loop.call_later(limits.idle_s, look)
+        try:
+            async with asyncio.timeout_at(begun_s + limits.session_s) as deadline:
+                await self._app({**scope, SESSION: session}, hear, send)
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            await _end(scope, send, silent)
+        finally:
+            looking.cancel()
 
     def _refusal(self, scope: Scope) -> _Refusal | None:
         hosts, origins = _headers(scope, b"host"), _headers(scope, b"origin")
@@ -104,21 +168,48 @@ class Gate:
         return send_with_cookie
 
     async def _refuse(self, refusal: _Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+        body: dict[str, Any] = {"error": refusal.text, "code": refusal.code}
+        if refusal.retry_after_ms is not None:
+            body["retry_after_ms"] = refusal.retry_after_ms
+        headers = {**self._headers, **refusal.headers}
         if scope["type"] == "http":
-            body = {"error": refusal.text, "code": refusal.code}
-            await JSONResponse(body, refusal.status, {**self._headers, **refusal.headers})(scope, receive, send)
+            await JSONResponse(body, refusal.status, headers)(scope, receive, send)
         elif scope["path"] == REALTIME and refusal is NO_TOKEN:
-            await _tell(scope, send, error_event(refusal.text, "invalid_api_key", INVALID))
+            await _tell(scope, send, error_event(refusal.text, "invalid_api_key", INVALID), POLICY)
+        elif scope["path"] == REALTIME and refusal.retry_after_ms is not None:
+            event = error_event(refusal.text, "rate_limit_exceeded", SERVER)
+            event["error"]["retry_after_ms"] = refusal.retry_after_ms
+            await _tell(scope, send, event, TRY_AGAIN_LATER)
+        elif refusal.retry_after_ms is not None and "websocket.http.response" in scope.get("extensions", {}):
+            await JSONResponse(body, refusal.status, headers)(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": POLICY})
 
 
-async def _tell(scope: Scope, send: Send, event: Mapping[str, object]) -> None:
+async def _tell(scope: Scope, send: Send, event: Mapping[str, Any], close_code: int) -> None:
     """Refuse a client of the Realtime API, whose libraries show nothing of an HTTP answer."""
     protocol = "realtime" if "realtime" in scope.get("subprotocols", ()) else None
     await send({"type": "websocket.accept", "subprotocol": protocol, "headers": []})
     await send({"type": "websocket.send", "text": json.dumps(event)})
-    await send({"type": "websocket.close", "code": POLICY, "reason": "invalid_api_key"})
+    await send({"type": "websocket.close", "code": close_code, "reason": event["error"]["code"]})
+
+
+async def _end(scope: Scope, send: Send, silent: bool) -> None:
+    """Tell a client why its socket ends."""
+    code, text = ("timeout", "Nothing came for too long") if silent else ("session_expired", "The session is over")
+    told: Mapping[str, Any] = {"type": "error", "error": text, "code": code}
+    if scope["path"] == REALTIME:
+        told = error_event(text, code, INVALID)
+    with suppress(OSError, RuntimeError):  # it has left, or does not read
+        async with asyncio.timeout(CLOSE_WITHIN_S):
+            await send({"type": "websocket.send", "text": json.dumps(told)})
+            await send({"type": "websocket.close", "code": POLICY, "reason": code})
+
+
+def session_of(scope: Scope) -> Session:
+    """The session of a socket that has come through the gate."""
+    session: Session = scope[SESSION]
+    return session
 
 
 def _headers(scope: Scope, name: bytes) -> list[str]:

@@ -19,6 +19,7 @@ from menura.protocol import messages
 from menura.protocol.messages import MAX_AUDIO_BYTES, Stop, VoiceInfo
 from menura.protocol.realtime_beta import to_ga
 from menura.protocol.realtime_memory import merge
+from menura.server.access import session_of
 from menura.server.metrics import EngineCollector
 from menura.server.relay import INTERNAL, WebSocketRelay
 from menura.server.relay_messages import (
@@ -112,6 +113,7 @@ class RelaySocket:
         self._sending_s: float | None = None  # since when a message waits to leave
         self._late: asyncio.Task[None] | None = None  # sends one that was begun at once and had to wait
         self._busy = False  # with one from the queue
+        self._session = session_of(websocket.scope)
 
     async def serve(self) -> None:
         """Greet, then relay until the client leaves, stops or does not read, or the provider fails."""
@@ -272,7 +274,9 @@ class RelaySocket:
         message = parse_text(text)
         if isinstance(message, dict):
             await self._running().handle_client_event(message)
-        elif isinstance(message, RelayStart):
+            return
+        self._session.check(message.action)
+        if isinstance(message, RelayStart):
             await self._start(message)
         else:
             await self._turn(message)

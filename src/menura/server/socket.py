@@ -19,6 +19,7 @@ from menura.log import get_logger, log_internal_error
 from menura.protocol import messages
 from menura.protocol.control import Control
 from menura.protocol.messages import ClientAudio, SelectVoice, SetParameters, Start, VoiceInfo
+from menura.server.access import session_of
 from menura.server.outbox import Outbox
 from menura.server.tokens import answered_subprotocol
 from menura.voices.build import VoiceStage, make_stage
@@ -59,6 +60,8 @@ class ControlSocket:
         self._outbox = Outbox(MAX_AUDIO_QUEUE)
         self._parameters = VoiceParameters()
         self._lane: Lane | None = None
+        self._session = session_of(websocket.scope)
+        self._session.busy = lambda: self._control.processing and not self._control.client_audio
 
     async def serve(self) -> None:
         """Greet, then answer until the client leaves."""
@@ -117,6 +120,7 @@ class ControlSocket:
 
     async def _act(self, text: str) -> None:
         action = self._control.receive_text(text)
+        self._session.check(action.action)
         if isinstance(action, SelectVoice):
             await self._select(action.voice_id)
         elif isinstance(action, Start):

@@ -1,0 +1,156 @@
+import json
+import tracemalloc
+
+import pytest
+from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from menura.clock import VirtualClock
+from menura.errors import ConfigError, RateLimitError
+from menura.server.access import Access
+from menura.server.app import create_app
+from menura.server.limits import Limiter, Rate, ServerLimits, client_name
+from menura.server.tokens import Token
+from tests.server.gate import TOKEN, Asking
+
+
+def test_burst_is_granted_and_then_the_rate() -> None:
+    clock = VirtualClock()
+    session = Limiter(ServerLimits(status=Rate(10.0, 5)), clock).open("a")
+    for _ in range(5):
+        session.check("getStatus")
+    with pytest.raises(RateLimitError) as caught:
+        session.check("getStatus")
+    assert (caught.value.code, caught.value.retry_after_ms) == ("rate_limited", 100)
+    session.check("selectVoice")
+    session.check("setParameters")
+    granted = 0
+    for _ in range(1000):
+        clock.advance(0.01)
+        try:
+            session.check("getStatus")
+            granted += 1
+        except RateLimitError:
+            pass
+    assert granted == pytest.approx(100, abs=1)
+
+
+def test_what_was_told_to_wait_is_granted_after_it() -> None:
+    clock = VirtualClock()
+    session = Limiter(ServerLimits(transport=Rate(3.0, 1)), clock).open("a")
+    session.check("start")
+    with pytest.raises(RateLimitError) as caught:
+        session.check("stop")
+    clock.advance(caught.value.retry_after_ms / 1000)
+    session.check("stop")
+
+
+def test_connections_of_a_client_share_and_those_of_others_do_not() -> None:
+    limiter = Limiter(ServerLimits(voice=Rate(1.0, 10), shared=2.0), VirtualClock())
+    for _ in range(2):
+        session = limiter.open("a")
+        for _ in range(10):
+            session.check("selectVoice")
+    with pytest.raises(RateLimitError):
+        limiter.open("a").check("selectVoice")
+    limiter.open("b").check("changeVoice")
+
+
+def test_sessions_are_limited_for_a_client_and_for_all_and_given_back() -> None:
+    limiter = Limiter(ServerLimits(sessions=3, sessions_per_client=2))
+    first, _ = limiter.open("a"), limiter.open("a")
+    with pytest.raises(RateLimitError, match="You have"):
+        limiter.open("a")
+    limiter.open("b")
+    with pytest.raises(RateLimitError, match="The server has"):
+        limiter.open("c")
+    first.close()
+    limiter.open("c")
+    assert limiter.sessions == 3
+
+
+def test_many_addresses_take_bounded_memory() -> None:
+    limiter = Limiter(ServerLimits(clients=500))
+    held = limiter.open("held")
+    tracemalloc.start()
+    for number in range(50_000):
+        limiter.connect(f"client-{number}")
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(limiter) == 500
+    assert size < 500_000
+    held.check("getStatus")
+    held.close()
+    assert limiter.sessions == 0
+
+
+def test_client_is_an_address_or_a_network_of_ipv6() -> None:
+    assert client_name(("2001:db8:0:1::1", 1)) == client_name(("2001:db8:0:1:ffff::9", 2)) == "2001:db8:0:1::/64"
+    assert client_name(("2001:db8:0:2::1", 1)) != client_name(("2001:db8:0:1::1", 1))
+    assert client_name(("::1", 1)) == "::1"
+    assert client_name(("fe80::1%eth0", 1)) == "fe80::/64"
+    assert client_name(None) == "local"
+    assert len(client_name(("x" * 1000, 1))) == 64
+
+
+@pytest.mark.parametrize("wrong", [{"sessions": 0}, {"idle_s": -1.0}, {"shared": float("inf")}])
+def test_limit_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        ServerLimits(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="burst"):
+        Rate(1.0, 0)
+
+
+def test_requests_that_come_too_often_are_told_when_to_come() -> None:
+    slow = Rate(0.001, 2)
+    ask = Asking(Access(Token(TOKEN), limits=ServerLimits(requests=slow, connections=slow)))
+    for _ in range(2):
+        assert ask().status == 401
+        assert ask("/ws/relay", subprotocols=[]).status == 403
+    for answer in (ask(query=f"token={TOKEN}"), ask("/ws/relay", f"token={TOKEN}", subprotocols=[])):
+        assert (answer.status, answer.body["code"], answer.reached) == (429, "rate_limited", False)
+        assert 900_000 < answer.body["retry_after_ms"] <= 1_000_000
+        assert 900 < int(answer.headers["retry-after"]) <= 1000
+    (event,) = ask("/v1/realtime", subprotocols=[]).body
+    assert event["error"]["code"] == "rate_limit_exceeded"
+    assert ask(query=f"token={TOKEN}", client=("192.0.2.2", 1)).reached
+    assert ask("/health").reached
+
+
+def _client(**limits: object) -> TestClient:
+    return TestClient(create_app(relay=False, access=Access(limits=ServerLimits(**limits))))  # type: ignore[arg-type]
+
+
+def test_burst_of_requests_is_told_and_the_session_lives_on() -> None:
+    with _client(status=Rate(0.001, 3), voice=Rate(0.001, 1)).websocket_connect("/ws/realtime-control") as socket:
+        socket.receive_json()
+        replies = []
+        for _ in range(10):
+            socket.send_text('{"action":"getStatus"}')
+            replies.append(socket.receive_json())
+        assert [reply["type"] for reply in replies] == ["status"] * 3 + ["error"] * 7
+        assert replies[-1]["code"] == "rate_limited"
+        assert replies[-1]["retry_after_ms"] > 1000
+        socket.send_text(json.dumps({"action": "selectVoice", "voiceId": "robot"}))
+        assert socket.receive_json()["type"] == "voiceSelected"
+        socket.send_text(json.dumps({"action": "start", "audio": {"source": "client"}}))
+        assert socket.receive_json()["status"]["processing"] is True
+        socket.send_text(json.dumps({"action": "selectVoice", "voiceId": "radio"}))
+        assert socket.receive_json()["code"] == "rate_limited"
+        socket.send_bytes(bytes(960))
+        assert len(socket.receive_bytes()) == 960
+
+
+@pytest.mark.parametrize(("limits", "code"), [({"session_s": 0.2}, "session_expired"), ({"idle_s": 0.2}, "timeout")])
+@pytest.mark.parametrize("path", ["/ws/realtime-control", "/ws/relay"])
+def test_socket_ends_when_its_time_does(path: str, limits: dict[str, float], code: str) -> None:
+    from menura.server.relay_options import RelaySettings
+
+    app = create_app(relay=RelaySettings("ws://127.0.0.1:9/v1"), access=Access(limits=ServerLimits(**limits)))  # type: ignore[arg-type]
+    with TestClient(app) as client, client.websocket_connect(path) as socket:
+        assert socket.receive_json()["type"] == "connected"
+        assert socket.receive_json()["code"] == code
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_json()
+        assert closed.value.code == 1008
+    assert app.state.relays.clients == 0
