@@ -36,6 +36,9 @@ def start_when_free(client: Client) -> None:
     """Start as soon as the devices are free."""
     deadline = time.monotonic() + 20.0
     while (reply := client.ask("start"))["type"] != "status":
+        if reply.get("code") == "rate_limited":
+            time.sleep(reply["retry_after_ms"] / 1000)
+            continue
         assert reply == IN_USE
         assert time.monotonic() < deadline
     assert reply["status"]["processing"] is True
