@@ -3,8 +3,8 @@
 python examples/modular_synth.py synth.wav
 """
 
+import argparse
 import asyncio
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -64,8 +64,9 @@ def wire(target: Path, seconds: float = SECONDS) -> Patch:
 
 def main() -> None:
     """Play the patch into a file, as fast as the machine can."""
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "modular_synth.wav")
-    patch = wire(target)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", nargs="?", type=Path, default=Path("modular_synth.wav"), help="file to write")
+    patch = wire(parser.parse_args().target)
     asyncio.run(patch.run())
     for name, part in patch.stats().items():
         seconds = part.audio_out_s or part.audio_in_s

@@ -579,6 +579,22 @@ def test_a_frozen_broker_takes_no_memory_and_does_not_hold_a_close(own) -> None:
     run(main())
 
 
+def test_a_close_that_is_cancelled_leaves_nothing_running(own) -> None:
+    async def main() -> None:
+        manager = ChannelManager(own.url)
+        await manager.open()
+        own.freeze()
+        await manager.publish("a", 1)
+        closing = asyncio.create_task(manager.close())
+        await asyncio.sleep(0.05)
+        closing.cancel()
+        await asyncio.wait([closing])
+        await until(lambda: len(asyncio.all_tasks()) == 2)  # this one, and the one that limits its time
+        own.thaw()
+
+    run(main())
+
+
 def test_closing_with_the_broker_away_wakes_a_publisher_that_waits(own) -> None:
     async def main() -> None:
         async with Ends(own) as ends:

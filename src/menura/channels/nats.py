@@ -328,14 +328,16 @@ class NatsTransport:
         self._closed = True
         if self._tick is not None:
             self._tick.cancel()
-        if self._link.running:
-            for lane in list(self._out.lanes.values()):
-                self._out.put_control(lane, Kind.LEAVE)
-            await self._sender.drain(DRAIN_S)
-        self._sender.close()
-        for inlet in self._inlets.values():
-            inlet.close()
-        await self._link.close()
+        try:
+            if self._link.running:
+                for lane in list(self._out.lanes.values()):
+                    self._out.put_control(lane, Kind.LEAVE)
+                await self._sender.drain(DRAIN_S)
+        finally:  # also where this is cancelled: nothing goes on behind a closed door
+            self._sender.close()
+            for inlet in self._inlets.values():
+                inlet.close()
+            await self._link.close()
 
     def stats(self) -> NatsStats:
         """Figures now."""
