@@ -298,3 +298,16 @@ def test_input_that_begins_anew_goes_on_at_once() -> None:
     np.testing.assert_array_equal(joined(out), x)
     assert_regular(out, 0.0)
     assert mixer.stats()["a"].restarts == 1
+
+
+def test_a_removed_input_that_was_far_ahead_leaves_no_silence_to_give() -> None:
+    aligner = Aligner(8000, block=80, max_wait_s=0.1)
+    for name, at_s in (("here", 0.0), ("astray", 1000.0)):
+        aligner.add(name)
+        aligner.push(name, AudioStream(data=bytes(160), sample_rate=8000, timestamp=(at_s, at_s + 0.01)), now_s=0.0)
+    aligner.remove("astray")
+    given = 0
+    while aligner.pull(now_s=1.0) is not None:
+        given += 1
+        assert given < 10
+    assert given == 1 and aligner.deadline_s() is None

@@ -219,6 +219,8 @@ class Aligner:
         """
         self._track(name)
         del self._tracks[name]
+        reach = max((track.reach for track in self._tracks.values()), default=-inf)
+        self._marks = deque(mark for mark in self._marks if mark[0] <= reach)  # nobody is waited for on its account
 
     def push(self, name: str, stream: AudioStream, now_s: float = 0.0) -> None:
         """Take a stream of an input.
