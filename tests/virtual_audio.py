@@ -8,6 +8,7 @@ plays into ``vc_virtmic`` an application records from ``vc_mic``. On ``vc_loop``
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -36,6 +37,11 @@ set-default-source vc_mic
 
 PROMPT = ["nice", "-n", "-15"] if os.geteuid() == 0 else []
 """Audio goes before other work where we may say so: a desktop gives its sound server real-time priority."""
+
+
+def hear_ctrl_c() -> None:
+    """For a program about to start: what is started in the background would inherit that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Recording:

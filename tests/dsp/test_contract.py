@@ -27,13 +27,18 @@ from menura.dsp.shift import PitchShift
 from menura.dsp.spectral import Robot, Whisper
 from menura.dsp.stage import Stage
 from menura.dsp.sweep import Sweep
+from menura.neural.stream.settings import RvcSettings
+from menura.neural.stream.shape import StreamShape
+from menura.neural.stream.stage import RvcStage
 from menura.voices.build import VoiceStage
 from menura.voices.builtin import find_voice
+from tests.neural.stream.transparent import Transparent
 from tests.streaming import PROOFS, Case
 
 BANDS = (Band(BandKind.HIGH_PASS, 100), Band(BandKind.PEAK, 2000, 6.0))
 KHZ = 48_000
 
+SHORT, OPEN = StreamShape(block=12, context=40), RvcSettings(gate_db=-120.0)
 CASES = (
     Case("Gain", lambda: Gain(KHZ, gain_db=-3.0)),
     Case("Gate", lambda: Gate(KHZ), clear=lambda: Gate(KHZ, threshold_db=-100.0)),
@@ -91,6 +96,7 @@ CASES = (
     Case("LoudnessNormalizer", lambda: LoudnessNormalizer(24_000)),
     Case("LoudnessNormalizer stereo", lambda: LoudnessNormalizer(KHZ, 2), channels=2),
     Case("VoiceStage", lambda: VoiceStage(find_voice("robot"), KHZ), pulses=True, lag_ms=1.0),
+    Case("RvcStage", lambda: RvcStage(Transparent(), KHZ, shape=SHORT, settings=OPEN), lag_ms=0.03),
     Case("VoiceStage at 8 kHz", lambda: VoiceStage(find_voice("radio"), 8000), pulses=True, lag_ms=0.5),
 )
 EXEMPT = {"InPlace", "Stage"}

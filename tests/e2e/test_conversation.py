@@ -12,7 +12,7 @@ import pytest
 from tests.client.speech_server import ANSWER_MS, speech_server
 from tests.listen import median_f0
 from tests.utterances import speech
-from tests.virtual_audio import PROMPT
+from tests.virtual_audio import PROMPT, hear_ctrl_c
 
 pytestmark = pytest.mark.devices
 RATE, HEARD_RATE = 48_000, 16_000
@@ -26,7 +26,13 @@ class Conversation:
         command = [*PROMPT, sys.executable, str(EXAMPLE), *arguments]
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            command, env=audio.env, stdout=subprocess.PIPE, stderr=self.errors, text=True, bufsize=1
+            command,
+            env=audio.env,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            bufsize=1,
+            preexec_fn=hear_ctrl_c,
         )
         self.lines = []
 

@@ -13,7 +13,7 @@ import pytest
 from tests.listen import median_f0
 from tests.neural.rvc import FIXTURES
 from tests.utterances import speech
-from tests.virtual_audio import PROMPT
+from tests.virtual_audio import PROMPT, hear_ctrl_c
 
 pytestmark = pytest.mark.devices
 RATE = 48_000
@@ -26,7 +26,9 @@ def speaking(audio, *arguments):
     command = [*PROMPT, sys.executable, str(EXAMPLE), "-i", "vc_mic", "-o", "vc_speaker", *arguments]
     with (
         tempfile.TemporaryFile("w+") as errors,
-        subprocess.Popen(command, env=audio.env, stdout=subprocess.PIPE, stderr=errors, text=True) as process,
+        subprocess.Popen(
+            command, env=audio.env, stdout=subprocess.PIPE, stderr=errors, text=True, preexec_fn=hear_ctrl_c
+        ) as process,
     ):
         try:
             line = " "
