@@ -24,23 +24,7 @@ NAMES = (
     "networks",
     "server",
 )
-QUICK = {
-    "validate",
-    "shifter",
-    "voices",
-    "jitter",
-    "enhance",
-    "engine",
-    "vad",
-    "capture",
-    "relay",
-    "realtime",
-    "channels",
-    "channels_nats",
-    "modelfiles",
-    "networks",
-    "server",
-}
+QUICK = set(NAMES) - {"resample"}
 
 
 def main() -> int:

@@ -1,11 +1,14 @@
 """Commands of ``menura``; each imports what it needs when it runs."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from menura import __version__
+
+if TYPE_CHECKING:
+    from menura.voices.voice import Voice, VoiceParameters
 from menura.cli.channel_app import channel
 
 __all__ = ["app"]
@@ -132,6 +135,15 @@ def pull_models(
     pull_models(names or [], mirror, quiet)
 
 
+def _turned(voice: str, pitch: float, formant: float, mix: float) -> "tuple[Voice, VoiceParameters]":
+    """A voice, and its own parameters with the user's on top."""
+    from menura.store.lookup import look_up
+
+    found, own = look_up(voice)
+    changes = {"pitch_st": own.pitch_st + pitch, "formant": own.formant * formant, "mix": own.mix * mix}
+    return found, own.changed(changes)
+
+
 @app.command()
 def convert(
     inputs: Annotated[
@@ -150,10 +162,8 @@ def convert(
 ) -> None:
     """Convert files into another voice: length, rate and channels stay."""
     from menura.cli.convert import convert_all
-    from menura.store.lookup import look_up
 
-    found, own = look_up(voice)
-    parameters = own.changed({"pitch_st": own.pitch_st + pitch, "formant": own.formant * formant, "mix": own.mix * mix})
+    found, parameters = _turned(voice, pitch, formant, mix)
     convert_all(inputs, output, found, parameters, form=form, quiet=quiet)
 
 
@@ -220,10 +230,8 @@ def live(
     """Speak with another voice, now."""
     from menura.cli.live import speak
     from menura.live.speaking import Devices
-    from menura.store.lookup import look_up
 
-    found, own = look_up(voice)
-    parameters = own.changed({"pitch_st": own.pitch_st + pitch, "formant": own.formant * formant, "mix": own.mix * mix})
+    found, parameters = _turned(voice, pitch, formant, mix)
     devices = Devices(_device(microphone), _device(output), _device(monitor), one_clock)
     speak(found, parameters, devices, record)
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from menura.errors import ConfigError, DownloadError, FileError
+from menura.store.files import sync_folder
 from menura.voices.rvc import BASE_MODELS
 
 __all__ = ["MIRROR", "MODELS", "BaseModel", "pull"]
@@ -99,7 +100,7 @@ def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progres
             _fetch(model, part, f"{mirror.rstrip('/')}/{quote(model.file)}", tell)
             _verify(model, part)
             part.replace(target)
-            _sync(folder)
+            sync_folder(folder)
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
         reason = getattr(error, "reason", None) or error
         raise DownloadError(
@@ -216,12 +217,3 @@ def _verify(model: BaseModel, part: Path) -> None:
 def _hash(path: Path) -> "hashlib._Hash":
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256")
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -10,7 +10,7 @@ from typing import IO, Any, Self
 
 from menura.errors import FileError, LimitError, MenuraError
 
-__all__ = ["FileStore", "Incoming"]
+__all__ = ["FileStore", "Incoming", "sync_folder"]
 
 PIECE = 1 << 20
 
@@ -88,7 +88,7 @@ class Incoming:
             target = self._store.path(self.sha256)
             _make_folder(target.parent)
             self.path.replace(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
         except OSError as error:
             raise _unwritten(self._store.folder, error) from error
         return self.sha256
@@ -173,10 +173,11 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last, where the system can."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:
