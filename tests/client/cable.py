@@ -1,15 +1,14 @@
 """A cable between a client and a server that can be cut."""
 
 import asyncio
-import threading
-from contextlib import suppress
-from typing import Self
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-from tests.client.faults import TIMEOUT_S
+from tests.client.loop import Looped
 
 
-class Cable:
+class Cable(Looped):
     """Forwards bytes from a port of its own to a server.
 
     Args:
@@ -17,22 +16,12 @@ class Cable:
     """
 
     def __init__(self, url: str) -> None:
+        super().__init__()
         parts = urlsplit(url)
         assert parts.hostname and parts.port
         self._to = (parts.hostname, parts.port)
         self._parts = parts
         self._ends: list[asyncio.StreamWriter] = []
-        self._up = threading.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=(self._main(),), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._up.wait(TIMEOUT_S)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(TIMEOUT_S)
 
     @property
     def url(self) -> str:
@@ -40,19 +29,17 @@ class Cable:
 
     def cut(self) -> None:
         """Break all connections at once."""
-        self._loop.call_soon_threadsafe(self._abort)
+        self.call(self._abort)
 
     def _abort(self) -> None:
         for end in self._ends:
             end.transport.abort()
         self._ends.clear()
 
-    async def _main(self) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[int]:
         server = await asyncio.start_server(self._join, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._up.set()
-        await self._over.wait()
+        yield server.sockets[0].getsockname()[1]
         self._abort()
         server.close()
 

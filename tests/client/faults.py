@@ -1,21 +1,21 @@
 """A Realtime provider that fails on purpose, on a real socket, and one that does not."""
 
-import asyncio
 import base64
 import json
 import socket
 import struct
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any, Self
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-TIMEOUT_S = 20.0
+from tests.client.loop import TIMEOUT_S, Looped
 
 
 class Peer:
@@ -97,7 +97,7 @@ async def good(peer: Peer) -> None:
     await peer.serve()
 
 
-class FaultServer:
+class FaultServer(Looped):
     """Plays one script a connection, the last one again and again; or refuses the handshake.
 
     Args:
@@ -108,21 +108,11 @@ class FaultServer:
     def __init__(
         self, *scripts: Script, refusals: list[tuple[int, dict[str, str], bytes] | None] | None = None
     ) -> None:
+        super().__init__()
         self.scripts, self.refusals = scripts or (good,), list(refusals or [])
         self.changed = threading.Condition()
         self.peers: list[Peer] = []
         self.handshakes = 0
-        self._up = threading.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=(self._main(),), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        assert self._up.wait(TIMEOUT_S)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(TIMEOUT_S)
 
     @property
     def url(self) -> str:
@@ -133,13 +123,11 @@ class FaultServer:
         with self.changed:
             assert self.changed.wait_for(condition, TIMEOUT_S), [peer.types for peer in self.peers]
 
-    async def _main(self) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[int]:
         options: dict[str, Any] = {"max_size": None, "close_timeout": 0.1, "ping_interval": None, "compression": None}
         async with serve(self._handle, "127.0.0.1", 0, process_request=self._receive, **options) as server:
-            self.port = next(iter(server.sockets)).getsockname()[1]
-            self._up.set()
-            await self._over.wait()
+            yield next(iter(server.sockets)).getsockname()[1]
             for peer in self.peers:
                 peer.connection.transport.abort()
 
