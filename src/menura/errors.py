@@ -16,6 +16,7 @@ __all__ = [
     "DeviceError",
     "DownloadError",
     "FileError",
+    "ForbiddenError",
     "FormatError",
     "LibraryError",
     "LimitError",
@@ -45,6 +46,12 @@ class ConfigError(MenuraError, ValueError):
     """A setting has a value it cannot have."""
 
     code = "invalid_config"
+
+
+class ForbiddenError(MenuraError, PermissionError):
+    """Whoever asks may not do that."""
+
+    code = "forbidden"
 
 
 class FormatError(MenuraError, ValueError):

@@ -1,15 +1,17 @@
 import json
 import tracemalloc
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from menura.clock import VirtualClock
-from menura.errors import ConfigError, RateLimitError
-from menura.server.access import Access
+from menura.errors import ConfigError, ForbiddenError, RateLimitError
+from menura.server.access import Access, Gate
 from menura.server.app import create_app
-from menura.server.limits import Limiter, Rate, ServerLimits, client_name
+from menura.server.limits import Ending, Limiter, Rate, ServerLimits, client_name
+from menura.server.roles import Grant, Role
 from menura.server.tokens import Token
 from tests.server.gate import TOKEN, Asking
 
@@ -154,3 +156,103 @@ def test_socket_ends_when_its_time_does(path: str, limits: dict[str, float], cod
             socket.receive_json()
         assert closed.value.code == 1008
     assert app.state.relays.clients == 0
+
+
+def test_open_sessions_are_listed_and_found_until_they_end() -> None:
+    limiter = Limiter(ServerLimits())
+    first = limiter.open("a", Grant(Role.USE, "stream", "t1"), "relay")
+    second = limiter.open("b")
+    assert limiter.open_sessions() == [first, second]
+    assert limiter.find(first.id) is first
+    assert (first.kind, first.client, first.token, first.role) == ("relay", "a", "stream", "use")
+    assert (second.kind, second.token, second.role) == ("control", "", "manage")
+    assert first.started_at <= second.started_at
+    assert first.id != second.id
+    first.close()
+    first.close()
+    assert limiter.open_sessions() == [second]
+    assert limiter.find(first.id) is None
+
+
+def test_role_allows_itself_and_what_is_below() -> None:
+    limiter = Limiter(ServerLimits())
+    session = limiter.open("a", Grant(Role.USE, "stream", "t1"))
+    session.require("listen")
+    session.require(Role.USE)
+    with pytest.raises(ForbiddenError, match="use, and manage is needed") as caught:
+        session.require("manage")
+    assert caught.value.code == "forbidden"
+    assert isinstance(caught.value, PermissionError)
+
+
+def test_token_is_counted_over_all_addresses() -> None:
+    limiter = Limiter(ServerLimits(voice=Rate(1.0, 10), shared=2.0, sessions_per_client=3), VirtualClock())
+    grant = Grant(Role.USE, "stream", "t1")
+    for address in ("a", "b"):
+        session = limiter.open(address, grant)
+        for _ in range(10):
+            session.check("selectVoice")
+    third = limiter.open("c", grant)
+    with pytest.raises(RateLimitError):
+        third.check("selectVoice")
+    with pytest.raises(RateLimitError, match="This token"):
+        limiter.open("d", grant)
+    limiter.open("d").check("selectVoice")
+    third.close()
+    limiter.open("d", grant)
+
+
+def test_requests_are_counted_for_an_address_and_for_a_token() -> None:
+    limiter = Limiter(ServerLimits(requests=Rate(1.0, 2), clients=10), VirtualClock())
+    grant = Grant(Role.USE, "stream", "t1")
+    for address in ("a", "b"):
+        limiter.request(address)
+        limiter.request(address, grant)
+    limiter.request("c")
+    with pytest.raises(RateLimitError):
+        limiter.request("c", grant)
+    for number in range(100):
+        limiter.request(f"crowd-{number}")
+    with pytest.raises(RateLimitError):
+        limiter.request("d", grant)
+    for _ in range(10):
+        limiter.request("operator", Grant())
+
+
+@pytest.mark.parametrize("path", ["/ws/realtime-control", "/ws/relay", "/v1/realtime"])
+def test_operator_ends_a_session(path: str) -> None:
+    from menura.server.relay_options import RelaySettings
+
+    gates = []
+
+    class Kept(Gate):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            gates.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("menura.server.app.Gate", Kept)
+        app = create_app(relay=RelaySettings("ws://127.0.0.1:9/v1"))
+        with TestClient(app) as client, client.websocket_connect(path) as socket:
+            socket.receive_json()
+            (session,) = gates[0].limiter.open_sessions()
+            assert session.kind == {"/ws/relay": "relay", "/v1/realtime": "realtime"}.get(path, "control")
+            assert client.portal is not None
+            client.portal.call(session.end)
+            told = socket.receive_json()
+            while told["type"] != "error":
+                told = socket.receive_json()
+            assert told.get("code") == "ended_by_operator" or told["error"]["code"] == "ended_by_operator"
+            with pytest.raises(WebSocketDisconnect) as closed:
+                socket.receive_json()
+            assert (closed.value.code, closed.value.reason) == (1008, "ended_by_operator")
+        assert gates[0].limiter.sessions == 0
+
+
+def test_first_reason_counts() -> None:
+    session = Limiter(ServerLimits()).open("a")
+    ended: list[str] = []
+    session.on_end = lambda: ended.append("now")
+    session.end(Ending.TOKEN)
+    session.end()
+    assert (session.ended, ended) == ("token_revoked", ["now"])

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from menura.errors import RateLimitError
 from menura.server.hosts import HostRules, same_origin
-from menura.server.limits import Limiter, ServerLimits, Session, client_name
+from menura.server.limits import Ending, Limiter, ServerLimits, Session, client_name
 from menura.server.realtime_words import INVALID, SERVER, error_event
 from menura.server.tokens import Token, page_cookie, presented
 
@@ -25,6 +25,14 @@ SESSION = "menura.session"
 CLOSE_WITHIN_S = 1.0
 """Time for a client's last message; who does not read is left without."""
 READING = {"GET", "HEAD"}
+WHY = {
+    Ending.SILENT: "Nothing came for too long",
+    Ending.EXPIRED: "The session is over",
+    Ending.OPERATOR: "The operator has ended this session",
+    Ending.TOKEN: "This token is no longer valid",
+}
+KINDS = {"/ws/relay": "relay", REALTIME: "realtime"}
+"""Of sockets; the others are ``control``."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
@@ -94,7 +102,7 @@ class Gate:
             if scope["type"] == "http":
                 await self._app(scope, receive, self._with_cookie(scope, send))
                 return
-            session = self.limiter.open(client)
+            session = self.limiter.open(client, kind=KINDS.get(scope["path"], "control"))
         except RateLimitError as error:
             await self._refuse(_later(error), scope, receive, send)
             return
@@ -105,7 +113,7 @@ class Gate:
 
     async def _serve(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the socket ends, or its time does, or its client is silent for too long."""
-        loop, limits, silent = asyncio.get_running_loop(), self._access.limits, False
+        loop, limits = asyncio.get_running_loop(), self._access.limits
         heard_s = begun_s = loop.time()
 
         async def hear() -> Message:
@@ -117,24 +125,27 @@ class Gate:
         looking: asyncio.TimerHandle
 
         def look() -> None:
-            nonlocal silent, looking
+            nonlocal looking
             due_s = (loop.time() if session.busy() else heard_s) + limits.idle_s
-            silent = due_s <= loop.time()
-            if silent:
-                deadline.reschedule(loop.time())
+            if due_s <= loop.time():
+                session.end(Ending.SILENT)
             else:
                 looking = loop.call_at(due_s, look)
 
         looking = loop.call_later(limits.idle_s, look)
+        over = loop.call_at(begun_s + limits.session_s, session.end, Ending.EXPIRED)
         try:
-            async with asyncio.timeout_at(begun_s + limits.session_s) as deadline:
+            async with asyncio.timeout(None) as deadline:
+                session.on_end = lambda: _expire(deadline)
                 await self._app({**scope, SESSION: session}, hear, send)
         except TimeoutError:
-            if not deadline.expired():
+            if session.ended is None or not deadline.expired():
                 raise
-            await _end(scope, send, silent)
+            await _end(scope, send, session.ended)
         finally:
+            session.on_end = lambda: None
             looking.cancel()
+            over.cancel()
 
     def _refusal(self, scope: Scope) -> _Refusal | None:
         hosts, origins = _headers(scope, b"host"), _headers(scope, b"origin")
@@ -194,9 +205,14 @@ async def _tell(scope: Scope, send: Send, event: Mapping[str, Any], close_code: 
     await send({"type": "websocket.close", "code": close_code, "reason": event["error"]["code"]})
 
 
-async def _end(scope: Scope, send: Send, silent: bool) -> None:
+def _expire(deadline: asyncio.Timeout) -> None:
+    with suppress(RuntimeError):  # the application has ended by itself, just now
+        deadline.reschedule(asyncio.get_running_loop().time())
+
+
+async def _end(scope: Scope, send: Send, code: Ending) -> None:
     """Tell a client why its socket ends."""
-    code, text = ("timeout", "Nothing came for too long") if silent else ("session_expired", "The session is over")
+    text = WHY[code]
     told: Mapping[str, Any] = {"type": "error", "error": text, "code": code}
     if scope["path"] == REALTIME:
         told = error_event(text, code, INVALID)

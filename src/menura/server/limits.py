@@ -1,16 +1,21 @@
 """How much a client may ask of a server, and how often."""
 
 import math
+import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
 from ipaddress import IPv6Address, ip_network
+from typing import Any
 
 from menura.clock import Clock, monotonic_s
-from menura.errors import ConfigError, RateLimitError
+from menura.errors import ForbiddenError, RateLimitError
 from menura.server.hosts import plain_address
+from menura.server.rates import Meter, Rate, ServerLimits
+from menura.server.roles import EVERYTHING, Grant, Role
 
-__all__ = ["Limiter", "Rate", "ServerLimits", "Session", "client_name"]
+__all__ = ["Ending", "Limiter", "Rate", "ServerLimits", "Session", "client_name"]
 
 KINDS = {
     "selectVoice": "voice",
@@ -30,169 +35,168 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How often something may happen.
+class Ending(StrEnum):
+    """Why a socket was ended though its client has not left; what the client is told as ``code``."""
 
-    Attributes:
-        per_s: In the long run.
-        burst: At once, after a pause.
-
-    Raises:
-        ConfigError: One of them is not above 0.
-    """
-
-    per_s: float
-    burst: int
-
-    def __post_init__(self) -> None:
-        if not (0.0 < self.per_s < math.inf and self.burst >= 1):
-            raise ConfigError(f"a rate has per_s and burst above 0, not {self.per_s} and {self.burst}")
-
-
-@dataclass(frozen=True, slots=True)
-class ServerLimits:
-    """What a server lets its clients do. A client is an IPv4 address, or a /64 network of IPv6.
-
-    Attributes:
-        voice: Changes of the voice, of one connection.
-        transport: Starts and stops, of one connection.
-        status: Requests of the status and of the voices, of one connection.
-        shared: All connections of a client together may do so many times as much.
-        requests: HTTP requests of a client.
-        connections: New sockets of a client.
-        sessions: Open sockets, at one time.
-        sessions_per_client: Open sockets of a client, at one time.
-        session_s: How long a socket may stay open.
-        idle_s: How long a socket may stay open with nothing from its client, unless the server's own microphone is
-            being processed for it.
-        clients: Whose rates are remembered: beyond, whoever was away longest begins anew.
-
-    Raises:
-        ConfigError: A limit is not above 0.
-    """
-
-    voice: Rate = Rate(10.0, 30)
-    transport: Rate = Rate(5.0, 20)
-    status: Rate = Rate(20.0, 60)
-    shared: float = 5.0
-    requests: Rate = Rate(50.0, 200)
-    connections: Rate = Rate(10.0, 100)
-    sessions: int = 256
-    sessions_per_client: int = 64
-    session_s: float = 86_400.0
-    idle_s: float = 1800.0
-    clients: int = 4096
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, Rate) and not 0 < value < math.inf:
-                raise ConfigError(f"{field.name} must be above 0, not {value}")
-
-
-class _Meter:
-    """When what may happen at a rate may happen again (generic cell rate algorithm, ITU-T I.371, annex A)."""
-
-    __slots__ = ("_due_s",)
-
-    def __init__(self) -> None:
-        self._due_s: dict[str, float] = {}
-
-    def wait_s(self, kind: str, rate: Rate, now_s: float, share: float = 1.0) -> float:
-        """How long until it may; 0 for now."""
-        spare_s = (rate.burst * share - 1.0) / (rate.per_s * share)
-        return max(0.0, self._due_s.get(kind, now_s) - now_s - spare_s)
-
-    def count(self, kind: str, rate: Rate, now_s: float, share: float = 1.0) -> None:
-        """Note that it has happened."""
-        self._due_s[kind] = max(self._due_s.get(kind, now_s), now_s) + 1.0 / (rate.per_s * share)
+    SILENT = "timeout"
+    EXPIRED = "session_expired"
+    OPERATOR = "ended_by_operator"
+    TOKEN = "token_revoked"
 
 
 class Limiter:
-    """Counts what the clients of a server do.
+    """Counts what the clients of a server do. Event loop only.
 
-    Holds at most :attr:`ServerLimits.clients` meters and :attr:`ServerLimits.sessions` counts, whoever comes.
+    Holds at most :attr:`ServerLimits.clients` meters of addresses, as many of tokens, and
+    :attr:`ServerLimits.sessions` sessions, whoever comes.
     """
 
     def __init__(self, limits: ServerLimits, clock: Clock = monotonic_s) -> None:
         self.limits, self.clock = limits, clock
-        self._meters: OrderedDict[str, _Meter] = OrderedDict()
-        self._open: Counter[str] = Counter()
+        self._meters: dict[bool, OrderedDict[str, Meter]] = {False: OrderedDict(), True: OrderedDict()}
+        self._open: dict[str, Session] = {}
+        self._of: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        """Clients remembered."""
-        return len(self._meters)
+        """Addresses remembered."""
+        return len(self._meters[False])
 
     @property
     def sessions(self) -> int:
         """Open now."""
-        return self._open.total()
+        return len(self._open)
 
-    def meter(self, client: str) -> _Meter:
-        """What a client has done of late."""
-        meter = self._meters.get(client)
+    def open_sessions(self) -> "list[Session]":
+        """All that are open now, the oldest first."""
+        return list(self._open.values())
+
+    def find(self, session_id: str) -> "Session | None":
+        """An open session."""
+        return self._open.get(session_id)
+
+    def meter(self, who: str, *, token: bool = False) -> Meter:
+        """What a client, or whoever has a token, has done of late."""
+        meters = self._meters[token]  # apart: no crowd of addresses makes a token forgotten
+        meter = meters.get(who)
         if meter is None:
-            meter = self._meters[client] = _Meter()
-            if len(self._meters) > self.limits.clients:
-                self._meters.popitem(last=False)
+            meter = meters[who] = Meter()
+            if len(meters) > self.limits.clients:
+                meters.popitem(last=False)
         else:
-            self._meters.move_to_end(client)
+            meters.move_to_end(who)
         return meter
 
-    def request(self, client: str) -> None:
-        """A client asks by HTTP.
+    def request(self, client: str, grant: Grant | None = None) -> None:
+        """A client asks by HTTP: count it to the client, or, once it is known who it is, to its token.
 
         Raises:
             RateLimitError: Too often.
         """
-        self._come(client, "requests", self.limits.requests)
+        self._come(client, grant, "requests", self.limits.requests)
 
-    def connect(self, client: str) -> None:
-        """A client wants a socket.
+    def connect(self, client: str, grant: Grant | None = None) -> None:
+        """A client wants a socket; else as :meth:`request`.
 
         Raises:
             RateLimitError: Too often.
         """
-        self._come(client, "connections", self.limits.connections)
+        self._come(client, grant, "connections", self.limits.connections)
 
-    def _come(self, client: str, kind: str, rate: Rate) -> None:
-        meter, now_s = self.meter(client), self.clock()
+    def _come(self, client: str, grant: Grant | None, kind: str, rate: Rate) -> None:
+        if grant is None:
+            meter = self.meter(client)
+        elif grant.token_id:
+            meter = self.meter(grant.token_id, token=True)
+        else:
+            return  # the operator's token is everybody's who has it: they are counted by address
+        now_s = self.clock()
         wait_s = meter.wait_s(kind, rate, now_s)
         if wait_s > 0.0:
             raise _too_often(kind, wait_s)
         meter.count(kind, rate, now_s)
 
-    def open(self, client: str) -> "Session":
+    def open(self, client: str, grant: Grant = EVERYTHING, kind: str = "control") -> "Session":
         """A client's socket is opened; close the session when it ends.
 
         Raises:
             RateLimitError: There are as many as there may be.
         """
-        if self.sessions >= self.limits.sessions:
+        limits = self.limits
+        if self.sessions >= limits.sessions:
             raise RateLimitError("The server has as many connections as it may: try again later", retry_after_ms=5000)
-        if self._open[client] >= self.limits.sessions_per_client:
+        if self._of[client] >= limits.sessions_per_client:
             raise RateLimitError("You have as many connections as you may: close one", retry_after_ms=5000)
-        self._open[client] += 1
-        return Session(self, client, self._closed)
+        if grant.token_id and self._of[_TOKEN + grant.token_id] >= limits.sessions_per_client:
+            raise RateLimitError("This token has as many connections as it may: close one", retry_after_ms=5000)
+        session = Session(self, client, grant, kind)
+        self._open[session.id] = session
+        self._of.update(session.counted)
+        return session
 
-    def _closed(self, client: str) -> None:
-        self._open[client] -= 1
-        if not self._open[client]:
-            del self._open[client]
+    def closed(self, session: "Session") -> None:
+        """A session has ended. Twice is fine."""
+        if self._open.pop(session.id, None) is None:
+            return
+        self._of.subtract(session.counted)
+        for key in session.counted:
+            if not self._of[key]:
+                del self._of[key]
+
+
+_TOKEN = "token "
 
 
 class Session:
-    """One open socket, as its limits see it.
+    """One open socket, as limits and the operator see it. Event loop only.
 
     Attributes:
+        id: Of no meaning, and secret to nobody who may list sessions.
+        kind: ``control``, ``relay`` or ``realtime``.
+        client: Its address, or its IPv6 network.
+        token: Name of its token, "" for the operator's and where none is needed.
+        role: What it may do.
+        started_at: When it was opened.
         busy: Whether it is in use though nothing comes from its client.
+        describe: What it does now: ``voice``, ``processing``, ``latency_ms``.
+        on_end: Called once by :meth:`end`.
+        ended: Why, once it was.
     """
 
-    def __init__(self, limiter: Limiter, client: str, closed: Callable[[str], None]) -> None:
-        self._limiter, self._client, self._closed = limiter, client, closed
-        self._own = _Meter()
+    def __init__(self, limiter: Limiter, client: str, grant: Grant, kind: str) -> None:
+        self.id = secrets.token_hex(8)
+        self.kind, self.client, self.grant = kind, client, grant
+        self.started_at = datetime.now(UTC)
+        self.counted = (client, _TOKEN + grant.token_id) if grant.token_id else (client,)
         self.busy: Callable[[], bool] = bool
+        self.describe: Callable[[], Mapping[str, Any]] = dict
+        self.on_end: Callable[[], None] = lambda: None
+        self.ended: Ending | None = None
+        self._limiter, self._own = limiter, Meter()
+
+    @property
+    def token(self) -> str:
+        """Name of its token."""
+        return self.grant.token
+
+    @property
+    def role(self) -> Role:
+        """What it may do."""
+        return self.grant.role
+
+    def require(self, role: Role | str) -> None:
+        """Let through who may do what a role may.
+
+        Raises:
+            ForbiddenError: This client may not.
+        """
+        if not self.role.covers(Role(role)):
+            raise ForbiddenError(f"This token may not do that: it has the role {self.role}, and {role} is needed")
+
+    def end(self, reason: Ending | str = Ending.OPERATOR) -> None:
+        """Close the socket; its client is told why. The first reason counts."""
+        if self.ended is None:
+            self.ended = Ending(reason)
+            self.on_end()
 
     def check(self, action: str) -> None:
         """Count an action of the client.
@@ -205,16 +209,18 @@ class Session:
             return
         limits, now_s = self._limiter.limits, self._limiter.clock()
         rate: Rate = getattr(limits, kind)
-        all_of_client = self._limiter.meter(self._client)
-        wait_s = max(self._own.wait_s(kind, rate, now_s), all_of_client.wait_s(kind, rate, now_s, limits.shared))
+        meters = [(self._own, 1.0), (self._limiter.meter(self.client), limits.shared)]
+        if self.grant.token_id:
+            meters.append((self._limiter.meter(self.grant.token_id, token=True), limits.shared))
+        wait_s = max(meter.wait_s(kind, rate, now_s, share) for meter, share in meters)
         if wait_s > 0.0:
             raise _too_often(kind, wait_s)
-        self._own.count(kind, rate, now_s)
-        all_of_client.count(kind, rate, now_s, limits.shared)
+        for meter, share in meters:
+            meter.count(kind, rate, now_s, share)
 
     def close(self) -> None:
-        """The socket is closed; call once."""
-        self._closed(self._client)
+        """The socket is closed."""
+        self._limiter.closed(self)
 
 
 def _too_often(kind: str, wait_s: float) -> RateLimitError:

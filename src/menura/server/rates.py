@@ -1,0 +1,94 @@
+"""How much clients may ask, and how often."""
+
+import math
+from dataclasses import dataclass, fields
+
+from menura.errors import ConfigError
+
+__all__ = ["Meter", "Rate", "ServerLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often something may happen.
+
+    Attributes:
+        per_s: In the long run.
+        burst: At once, after a pause.
+
+    Raises:
+        ConfigError: One of them is not above 0.
+    """
+
+    per_s: float
+    burst: int
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.per_s < math.inf and self.burst >= 1):
+            raise ConfigError(f"a rate has per_s and burst above 0, not {self.per_s} and {self.burst}")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """What a server lets its clients do. A client is an IPv4 address, or a /64 network of IPv6.
+
+    Attributes:
+        voice: Changes of the voice, of one connection.
+        transport: Starts and stops, of one connection.
+        status: Requests of the status and of the voices, of one connection.
+        shared: All connections of a client together may do so many times as much.
+        requests: HTTP requests of a client.
+        connections: New sockets of a client.
+        sessions: Open sockets, at one time.
+        sessions_per_client: Open sockets of a client, at one time.
+        session_s: How long a socket may stay open.
+        idle_s: How long a socket may stay open with nothing from its client, unless the server's own microphone is
+            being processed for it.
+        clients: Whose rates are remembered: beyond, whoever was away longest begins anew.
+
+    Raises:
+        ConfigError: A limit is not above 0.
+    """
+
+    voice: Rate = Rate(10.0, 30)
+    transport: Rate = Rate(5.0, 20)
+    status: Rate = Rate(20.0, 60)
+    shared: float = 5.0
+    requests: Rate = Rate(50.0, 200)
+    connections: Rate = Rate(10.0, 100)
+    sessions: int = 256
+    sessions_per_client: int = 64
+    session_s: float = 86_400.0
+    idle_s: float = 1800.0
+    clients: int = 4096
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, Rate) and not 0 < value < math.inf:
+                raise ConfigError(f"{field.name} must be above 0, not {value}")
+
+
+class Meter:
+    """When what may happen at a rate may happen again (generic cell rate algorithm, ITU-T I.371, annex A)."""
+
+    __slots__ = ("_due_s",)
+
+    def __init__(self) -> None:
+        self._due_s: dict[str, float] = {}
+
+    def wait_s(self, kind: str, rate: Rate, now_s: float, share: float = 1.0) -> float:
+        """How long until it may; 0 for now.
+
+        Args:
+            kind: Of what is counted.
+            rate: At which it may happen.
+            now_s: On a clock that never goes back.
+            share: Of the rate: several who are counted together have more.
+        """
+        spare_s = (rate.burst * share - 1.0) / (rate.per_s * share)
+        return max(0.0, self._due_s.get(kind, now_s) - now_s - spare_s)
+
+    def count(self, kind: str, rate: Rate, now_s: float, share: float = 1.0) -> None:
+        """Note that it has happened."""
+        self._due_s[kind] = max(self._due_s.get(kind, now_s), now_s) + 1.0 / (rate.per_s * share)
