@@ -1,25 +1,49 @@
-"""Messages of ``/ws/realtime-control``.
+"""Messages of ``/ws/realtime-control``, read and written.
 
-Actions go from client to server, replies back. Names and shapes are those of the protocol's document; what menura adds
-(``audio`` of ``start``, ``setParameters``, ``code`` and ``reason`` of errors, ``details`` of a status) leaves them as
-they are.
+Actions go from client to server (:mod:`menura.protocol.control_actions`), replies back
+(:mod:`menura.protocol.control_replies`). Names and shapes of the protocol's document are kept; what menura adds leaves
+them as they are.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from menura.audio.format import MAX_RATE, MIN_RATE, AudioFormat
 from menura.errors import MenuraError, ProtocolError, RateLimitError
+from menura.protocol.control_actions import (
+    ACTION_MODELS,
+    Action,
+    ClientAudio,
+    ControlAudio,
+    GetStatus,
+    GetVoices,
+    SelectVoice,
+    SetParameters,
+    Start,
+    Stop,
+)
+from menura.protocol.control_replies import (
+    REPLY_MODELS,
+    Connected,
+    ErrorReply,
+    Recording,
+    VoiceInfo,
+    Voices,
+)
 
 __all__ = [
+    "ACTION_MODELS",
     "MAX_AUDIO_BYTES",
     "MAX_TEXT_BYTES",
+    "REPLY_MODELS",
+    "WIRE_MODELS",
     "Action",
     "ClientAudio",
+    "ControlAudio",
     "GetStatus",
     "GetVoices",
+    "Recording",
     "SelectVoice",
     "SetParameters",
     "Start",
@@ -27,10 +51,8 @@ __all__ = [
     "VoiceInfo",
     "connected",
     "error_reply",
-    "parameters_set",
     "parse_action",
     "status_reply",
-    "voice_selected",
     "voices_reply",
 ]
 
@@ -39,72 +61,11 @@ MAX_TEXT_BYTES = 64 * 1024
 MAX_AUDIO_BYTES = 64 * 1024
 """Longest binary message."""
 
-Reply = dict[str, Any]
-
-
-class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
-
-
-class VoiceInfo(_Message):
-    """A voice, as a client sees it."""
-
-    id: str
-    name: str
-    category: str
-    description: str
-
-
-class ClientAudio(_Message):
-    """Audio that the client sends and receives in binary messages, mono."""
-
-    source: Literal["client"]
-    sample_rate: int = Field(default=48_000, ge=MIN_RATE, le=MAX_RATE)
-    format: Annotated[AudioFormat, Field(strict=False)] = AudioFormat.PCM16
-
-
-class GetVoices(_Message):
-    """Ask for the voices."""
-
-    action: Literal["getVoices"]
-
-
-class SelectVoice(_Message):
-    """Choose a voice, before or while processing."""
-
-    action: Literal["selectVoice"]
-    voice_id: str = Field(alias="voiceId", min_length=1, max_length=128)
-
-
-class Start(_Message):
-    """Begin: with the client's audio, or with the server machine's devices when ``audio`` is missing."""
-
-    action: Literal["start"]
-    audio: ClientAudio | None = None
-
-
-class Stop(_Message):
-    """End; what is still held comes first."""
-
-    action: Literal["stop"]
-
-
-class GetStatus(_Message):
-    """Ask for levels and latency."""
-
-    action: Literal["getStatus"]
-
-
-class SetParameters(_Message):
-    """Turn the voice's settings."""
-
-    action: Literal["setParameters"]
-    parameters: dict[str, float] = Field(max_length=16)
-
-
-Action = GetVoices | SelectVoice | Start | Stop | GetStatus | SetParameters
+WIRE_MODELS: tuple[type[BaseModel], ...] = (*ACTION_MODELS, *REPLY_MODELS)
+"""Every message there is, both ways."""
 _ACTIONS: TypeAdapter[Action] = TypeAdapter(Annotated[Action, Field(discriminator="action")])
-NAMES = ("getVoices", "selectVoice", "start", "stop", "getStatus", "setParameters")
+NAMES: tuple[str, ...] = tuple(model.model_fields["action"].annotation.__args__[0] for model in ACTION_MODELS)  # type: ignore[union-attr]
+"""Of the actions."""
 
 
 def parse_action(text: str) -> Action:
@@ -135,31 +96,21 @@ def _explain(error: ValidationError) -> str:
     if not where:
         return "A message must be a JSON object"
     path = ".".join(where[1:]) or where[0]
-    return f"Invalid {path}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"Invalid {path[:128]}: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
-def connected() -> Reply:
+def connected() -> dict[str, Any]:
     """The greeting."""
-    return {"type": "connected"}
+    return Connected().as_dict()
 
 
-def voices_reply(voices: list[VoiceInfo]) -> Reply:
+def voices_reply(voices: list[VoiceInfo]) -> dict[str, Any]:
     """All voices."""
-    return {"type": "voices", "voices": [voice.model_dump() for voice in voices]}
+    return Voices(voices=voices).as_dict()
 
 
-def voice_selected(voice: VoiceInfo) -> Reply:
-    """The voice now selected."""
-    return {"type": "voiceSelected", "voice": voice.model_dump(include={"id", "name", "category"})}
-
-
-def parameters_set(parameters: Mapping[str, float]) -> Reply:
-    """All parameters as they are now."""
-    return {"type": "parametersSet", "parameters": dict(parameters)}
-
-
-def status_reply(status: Mapping[str, Any], details: Mapping[str, Any]) -> Reply:
-    """The document's five figures, and beside them what they are made of."""
+def status_reply(status: Mapping[str, Any], details: Mapping[str, Any]) -> dict[str, Any]:
+    """A status of any figures, and beside them what they are made of: the relay has others than the document's five."""
     return {"type": "status", "status": dict(status), "details": dict(details)}
 
 
@@ -173,13 +124,10 @@ _FIXED_TEXT = {
 """Codes whose text the document fixes; the error's own words become its ``reason``."""
 
 
-def error_reply(error: MenuraError) -> Reply:
+def error_reply(error: MenuraError) -> dict[str, Any]:
     """An error, with its stable code."""
     text = str(error)
     fixed = _FIXED_TEXT.get(error.code)
-    reply: Reply = {"type": "error", "error": fixed or text, "code": error.code}
-    if fixed and text != fixed:
-        reply["reason"] = text.removeprefix(fixed).lstrip(": ")
-    if isinstance(error, RateLimitError):
-        reply["retry_after_ms"] = error.retry_after_ms
-    return reply
+    reason = text.removeprefix(fixed).lstrip(": ") if fixed and text != fixed else None
+    retry_after_ms = error.retry_after_ms if isinstance(error, RateLimitError) else None
+    return ErrorReply(error=fixed or text, code=error.code, reason=reason, retry_after_ms=retry_after_ms).as_dict()
