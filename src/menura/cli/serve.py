@@ -153,7 +153,7 @@ def run_server(
         listener.close()
         raise
     config = uvicorn.Config(
-        create_app(voices, devices=devices, relay=settings, access=admission.access),
+        create_app(devices=devices, relay=settings, access=admission.access),
         log_level=log_level,
         ws="websockets-sansio",
         ws_max_size=MAX_MESSAGE,

@@ -13,7 +13,7 @@ from rich.table import Table
 from menura.errors import ConfigError, FileError, MenuraError
 from menura.neural.files.inspect import inspect_model
 from menura.places import data_folder
-from menura.store.base_models import MIRROR, MODELS, pull
+from menura.store.base_models import MIRROR, MODELS, models_here, needed_models, pull
 from menura.store.bundle import SUFFIX, export_voice, import_voice
 from menura.store.files import opened
 from menura.store.library import StoredVoice, VoiceLibrary
@@ -62,7 +62,8 @@ def import_file(path: Path, index: Path | None, name: str | None, key_st: float,
         else:
             stored = import_model(library, path, index, name=name, settings={"key_st": key_st, "pitch": pitch})
     print(f"{stored.id}  {stored.data.name}")
-    missing = [name for name, file in _needed(stored) if not (data_folder() / "models" / file).exists()]
+    here = models_here()
+    missing = [name for name in needed_models(stored) if name not in here]
     if missing:
         print(f"before it can speak: menura models pull {' '.join(missing)}")
 
@@ -71,17 +72,6 @@ def _import_bundle(library: VoiceLibrary, path: Path, name: str | None) -> Store
     with opened(path) as source:
         stored = import_voice(library, source)
     return library.update(stored.id, {"name": name}) if name else stored
-
-
-def _needed(stored: StoredVoice) -> list[tuple[str, str]]:
-    """Models that a voice needs beside its own files."""
-    needed = []
-    for stage in stored.data.stages:
-        if stage.kind == "rvc":
-            needed.append("content")
-            if stage.params.get("pitch", "rmvpe") == "rmvpe" and stored.files["model"].details.get("pitch", True):
-                needed.append("rmvpe")
-    return [(name, MODELS[name].file) for name in needed]
 
 
 def export_to_file(wanted: str, target: Path) -> None:

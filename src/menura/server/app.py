@@ -1,5 +1,6 @@
 """The web application."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +17,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from menura import __version__
 from menura.live.speaking_stats import Devices
 from menura.server.access import Access, Gate
+from menura.server.catalogue import Catalogue
 from menura.server.metrics import make_registry
 from menura.server.realtime_socket import RealtimeSocket
 from menura.server.relay_options import RelaySettings
 from menura.server.relay_socket import RelayServices, RelaySocket
 from menura.server.socket import ControlSocket, Services
-from menura.voices.builtin import builtin_voices
 from menura.voices.voice import Voice
 
 __all__ = ["create_app"]
@@ -63,7 +64,7 @@ def create_app(
     ``forget``.
 
     Args:
-        voices: On offer; the built-in ones by default.
+        voices: On offer, fixed; by default those of the user's library, as it is at each moment.
         devices: The machine's microphone and output, for ``start`` without ``audio``; its default ones by default.
         relay: The relay's provider; by default what the environment says, see
             :meth:`~menura.server.relay_options.RelaySettings.from_environment`. False for no relay.
@@ -71,22 +72,29 @@ def create_app(
 
     Raises:
         VoiceNotFoundError: A voice of ``relay`` is not on offer.
+
+    A library that cannot be read is no error: the built-in voices are on offer until it can, and ``/api/ready`` says
+    why.
     """
     pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="menura-voice")
-    offered = builtin_voices() if voices is None else voices
+    catalogue = Catalogue(voices)
     registry, engines = make_registry()
-    services = Services({voice.id: voice for voice in offered}, pool, devices or Devices())
+    services = Services(catalogue, pool, devices or Devices())
     settings = RelaySettings.from_environment() if relay is None else relay or None
-    relays = RelayServices(settings, services.voices, pool, engines)
+    relays = RelayServices(settings, catalogue, pool, engines)
     if settings is not None:
         relays.voices_for(None, None)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(catalogue.watch())
         yield
+        watching.cancel()
         pool.shutdown(wait=False, cancel_futures=True)
+        await run_in_threadpool(catalogue.close)
 
     app = FastAPI(title="menura", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.catalogue = catalogue
     app.state.engines = engines
     app.state.relays = relays
 

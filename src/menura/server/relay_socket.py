@@ -12,14 +12,15 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from menura.audio.format import StreamFormat
 from menura.clock import monotonic_s
-from menura.errors import MenuraError, ProtocolError, StateError, VoiceNotFoundError
+from menura.errors import MenuraError, ProtocolError, StateError
 from menura.live.eager import begin
 from menura.log import get_logger, log_internal_error
 from menura.protocol import messages
-from menura.protocol.messages import MAX_AUDIO_BYTES, Stop, VoiceInfo
+from menura.protocol.messages import MAX_AUDIO_BYTES, Stop
 from menura.protocol.realtime_beta import to_ga
 from menura.protocol.realtime_memory import merge
 from menura.server.access import session_of
+from menura.server.catalogue import Catalogue
 from menura.server.metrics import EngineCollector
 from menura.server.relay import INTERNAL, WebSocketRelay
 from menura.server.relay_messages import (
@@ -63,7 +64,7 @@ class RelayServices:
     """
 
     settings: RelaySettings | None
-    voices: Mapping[str, Voice]
+    voices: Catalogue
     pool: Executor
     engines: EngineCollector
     clients: int = 0
@@ -95,10 +96,7 @@ class RelayServices:
         """
         if not voice_id or voice_id == NO_VOICE:
             return None
-        try:
-            return self.voices[voice_id]
-        except KeyError:
-            raise VoiceNotFoundError(f"Voice not found: {voice_id}") from None
+        return self.voices.get(voice_id)[0]
 
 
 class RelaySocket:
@@ -296,11 +294,7 @@ class RelaySocket:
             status: dict[str, Any] = {"processing": self._relay is not None}
             await self._reply(messages.status_reply(status, self._relay.stats() if self._relay else {}))
         else:
-            infos = [
-                VoiceInfo(id=voice.id, name=voice.name, category=str(voice.category), description=voice.description)
-                for voice in self._services.voices.values()
-            ]
-            await self._reply(messages.voices_reply(infos))
+            await self._reply(messages.voices_reply(self._services.voices.infos()))
 
     async def _change(self, action: ChangeVoice) -> None:
         """Other voices; both are looked for before either is changed."""

@@ -11,19 +11,21 @@ from typing import Any
 from fastapi import WebSocket, WebSocketDisconnect
 
 from menura.audio.format import StreamFormat
-from menura.errors import DeviceError, MenuraError, ModelError
+from menura.errors import DeviceError, MenuraError, ModelError, ProtocolError
 from menura.live.lanes import DEVICE_RATE, ClientLane, DeviceLane, DeviceLease, Lane
 from menura.live.session import VoiceSession
 from menura.live.speaking_stats import Devices
 from menura.log import get_logger, log_internal_error
 from menura.protocol import messages
 from menura.protocol.control import Control
-from menura.protocol.messages import ClientAudio, SelectVoice, SetParameters, Start, VoiceInfo
+from menura.protocol.control_replies import ParametersSet, VoiceSelected
+from menura.protocol.messages import ClientAudio, GetVoices, SelectVoice, SetParameters, Start
 from menura.server.access import session_of
+from menura.server.catalogue import Catalogue
 from menura.server.outbox import Outbox
 from menura.server.tokens import answered_subprotocol
 from menura.voices.build import VoiceStage, make_stage
-from menura.voices.voice import Voice, VoiceParameters
+from menura.voices.voice import VoiceParameters
 
 __all__ = ["ControlSocket", "Services"]
 
@@ -36,19 +38,10 @@ MAX_AUDIO_QUEUE = 2 * 1024 * 1024
 class Services:
     """What all connections of a server share."""
 
-    voices: Mapping[str, Voice]
+    voices: Catalogue
     pool: Executor
     devices: Devices = field(default_factory=Devices)
     lease: DeviceLease = field(default_factory=DeviceLease)
-
-    def infos(self) -> dict[str, VoiceInfo]:
-        """The voices as clients see them."""
-        return {
-            voice.id: VoiceInfo(
-                id=voice.id, name=voice.name, category=str(voice.category), description=voice.description
-            )
-            for voice in self.voices.values()
-        }
 
 
 class ControlSocket:
@@ -56,9 +49,10 @@ class ControlSocket:
 
     def __init__(self, websocket: WebSocket, services: Services) -> None:
         self._socket, self._services = websocket, services
-        self._control = Control(services.infos())
+        self._control = Control(services.voices.by_id)
         self._outbox = Outbox(MAX_AUDIO_QUEUE)
         self._parameters = VoiceParameters()
+        self._turned: dict[str, float] = {}  # by the client; the others are as the voice begins
         self._lane: Lane | None = None
         self._session = session_of(websocket.scope)
         self._session.busy = lambda: self._control.processing and not self._control.client_audio
@@ -131,11 +125,15 @@ class ControlSocket:
             await self._stop()
         elif action.action == "getStatus":
             self._status()
-        else:
+        elif isinstance(action, GetVoices):
             self._reply(messages.voices_reply(list(self._control.voices.values())))
+        else:
+            raise ProtocolError(f"This server does not know the action {action.action}")
 
     async def _build(self, voice_id: str, rate: int) -> VoiceStage:
-        make = partial(make_stage, self._services.voices[voice_id], rate, parameters=self._parameters)
+        voice, parameters = self._services.voices.get(voice_id)
+        self._parameters = parameters.changed(self._turned)
+        make = partial(make_stage, voice, rate, parameters=self._parameters)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._services.pool, make)
         except ModelError:
@@ -144,9 +142,10 @@ class ControlSocket:
             raise ModelError(f"internal error {log_internal_error(_log, 'building a voice failed', error)}") from error
 
     async def _select(self, voice_id: str) -> None:
+        self._parameters = self._services.voices.get(voice_id)[1].changed(self._turned)
         if self._lane:
             self._lane.session.switch(await self._build(voice_id, self._lane.session.rate))
-        self._reply(messages.voice_selected(self._control.selected(voice_id)))
+        self._reply(VoiceSelected(voice=self._control.selected(voice_id).summary).as_dict())
 
     async def _start(self, audio: ClientAudio | None) -> None:
         voice = self._control.voice
@@ -183,9 +182,10 @@ class ControlSocket:
 
     def _set(self, changes: Mapping[str, float]) -> None:
         self._parameters = self._parameters.changed(changes)
+        self._turned |= changes
         if self._lane:
             self._lane.session.set(self._parameters)
-        self._reply(messages.parameters_set(self._parameters.as_dict()))
+        self._reply(ParametersSet(parameters=self._parameters.as_dict()).as_dict())
 
     def _status(self) -> None:
         lane = self._lane

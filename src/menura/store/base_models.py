@@ -14,10 +14,12 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from menura.errors import ConfigError, DownloadError, FileError
+from menura.places import data_folder
 from menura.store.files import sync_folder
+from menura.store.library import StoredVoice
 from menura.voices.rvc import BASE_MODELS
 
-__all__ = ["MIRROR", "MODELS", "BaseModel", "pull"]
+__all__ = ["MIRROR", "MODELS", "BaseModel", "models_here", "needed_models", "pull"]
 
 MIRROR = "https://huggingface.co/lj1995/VoiceConversionWebUI/resolve/main"
 """Where RVC's project keeps its own; ``MENURA_MODELS_URL`` names another place with the same files."""
@@ -64,6 +66,25 @@ MODELS: Mapping[str, BaseModel] = {
         ),
     )
 }
+
+
+def models_here() -> frozenset[str]:
+    """Names of those that were fetched."""
+    folder = data_folder() / "models"
+    return frozenset(model.name for model in MODELS.values() if (folder / model.file).exists())
+
+
+def needed_models(stored: StoredVoice) -> list[str]:
+    """Names of those that a voice needs beside its own files."""
+    needed = []
+    for stage in stored.data.stages:
+        if stage.kind == "rvc":
+            needed.append("content")
+            model = stored.files.get("model")
+            sings = model is None or model.details.get("pitch", True)
+            if stage.params.get("pitch", "rmvpe") == "rmvpe" and sings:
+                needed.append("rmvpe")
+    return needed
 
 
 def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progress | None = None) -> Path:

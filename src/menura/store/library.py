@@ -26,8 +26,8 @@ __all__ = ["NewFile", "StoredFile", "StoredVoice", "VoiceLibrary"]
 MAX_MODEL_BYTES = 4 * 1024**3
 MAX_VOICES = 10_000
 MAX_ID = 64
-_OWNER = "library.id"
-"""Setting: what the files of this database are kept under."""
+_OWNER, _CHANGES = "library.id", "library.changes"
+"""Settings: what the files of this database are kept under; how often its voices were changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +163,14 @@ class VoiceLibrary:
             _fill(row, data)
         for row in rows.values():
             session.delete(row)  # a release that no longer has it
+        if session.new or session.deleted or any(session.is_modified(row) for row in session.dirty):
+            _changed(session)
 
     # --- reading
+
+    def changes(self) -> int:
+        """How often its voices were changed, in all processes: another number, other voices."""
+        return int(self.setting(_CHANGES, 0))
 
     def voices(self, search: str = "", category: Category | str | None = None) -> list[StoredVoice]:
         """All voices, or those whose name or description holds every word of ``search``; built-in ones first.
@@ -236,7 +242,7 @@ class VoiceLibrary:
             session.add(row)
             for role, file in files.items():
                 self._attach(session, row, role, file)
-            session.flush()
+            _changed(session)
             return self._stored(row)
 
     @contextmanager
@@ -291,7 +297,7 @@ class VoiceLibrary:
             _fill(row, data)
             row.version += 1
             row.updated_at = _now()
-            session.flush()
+            _changed(session)
             return self._stored(row)
 
     def duplicate(self, voice_id: str, name: str | None = None) -> StoredVoice:
@@ -317,7 +323,7 @@ class VoiceLibrary:
                 if part.role != "preview"
             ]
             session.add(row)
-            session.flush()
+            _changed(session)
             return self._stored(row)
 
     def set_favourite(self, voice_id: str, favourite: bool) -> StoredVoice:
@@ -329,6 +335,7 @@ class VoiceLibrary:
         with self._database.writing() as session:
             row = _row(session, voice_id)
             row.favourite = favourite
+            _changed(session)
             return self._stored(row)
 
     def delete(self, voice_id: str) -> None:
@@ -344,7 +351,7 @@ class VoiceLibrary:
                 raise LibraryError(f"{row.name} came with menura and cannot be deleted")
             mine = [part.sha256 for part in row.files]
             session.delete(row)
-            session.flush()
+            _changed(session)
             gone = self._forget(session, mine)
         self._remove_unused(gone)
 
@@ -370,7 +377,7 @@ class VoiceLibrary:
             row = _row(session, voice_id)
             before = [part.sha256 for part in row.files if part.role == role]
             self._attach(session, row, role, file)
-            session.flush()
+            _changed(session)
             gone = self._forget(session, before)
             stored = self._stored(row)
         self._remove_unused(gone)
@@ -433,6 +440,17 @@ def _new_row(voice_id: str, *, builtin: bool) -> VoiceRow:
         updated_at=now,
         files=[],
     )
+
+
+def _changed(session: Session) -> None:
+    """Count a change of the voices: no other counts meanwhile."""
+    session.flush()
+    row = session.get(SettingRow, _CHANGES)
+    if row is None:
+        session.add(SettingRow(key=_CHANGES, value=1, updated_at=_now()))
+    else:
+        row.value, row.updated_at = int(row.value) + 1, _now()
+    session.flush()
 
 
 def _fill(row: VoiceRow, data: VoiceData) -> None:
