@@ -7,30 +7,21 @@ import pytest
 
 from menura import builtin_voices, read_audio
 from menura.audio.files import AudioReader
+from tests.commands import fails, menura, program
 
 SPEECH = Path("tests/fixtures/speech").resolve()
 
 
-def menura(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "menura", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
-def fails(*arguments: object) -> str:
-    """Run what must fail; gives the one line it says."""
-    done = menura(*arguments)
-    assert done.returncode != 0
-    assert "Traceback" not in done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
-    return lines[0]
-
-
 def test_one_file_is_converted(tmp_path: Path) -> None:
-    done = menura("convert", SPEECH / "af_heart_u1.flac", "-o", tmp_path / "out.mp3", "--voice", "robot")
+    done = program("convert", SPEECH / "af_heart_u1.flac", "-o", tmp_path / "out.mp3", "--voice", "robot")
     assert done.returncode == 0, done.stderr
     with AudioReader(tmp_path / "out.mp3") as reader:
         assert reader.rate == 24000
+
+
+def test_failure_of_the_program_is_one_clear_line_and_status_1() -> None:
+    done = program("convert", SPEECH / "af_heart_u1.flac", "-o", "out.wav", "--voice", "nobody")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "menura: Voice not found: nobody\n")
 
 
 def test_folder_keeps_its_shape(tmp_path: Path) -> None:

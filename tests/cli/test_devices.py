@@ -9,7 +9,7 @@ from menura.cli.meters import bar
 from menura.devices.port import DeviceInfo
 from menura.errors import DeviceError, FileError
 from menura.live import capture_manager
-from tests.cli.test_cli import fails, menura
+from tests.commands import fails, menura, program
 from tests.live.capturing import SyntheticInput
 
 FOUND = [
@@ -127,7 +127,9 @@ def test_a_disk_that_is_full_ends_it(microphone, monkeypatch, tmp_path: Path):
 
 def test_failures_are_one_clear_line(tmp_path: Path):
     assert "cannot write this format" in fails("capture", tmp_path / "x.xyz")
-    assert "Audio device not available: " in fails("capture", tmp_path / "x.wav", "--input", "no such thing")
+    assert "Audio device not available: " in fails(
+        "capture", tmp_path / "x.wav", "--input", "no such thing", run=program
+    )
     assert list(tmp_path.iterdir()) == []
     assert menura("capture", tmp_path / "x.wav", "--channels", 3).returncode == 2
 

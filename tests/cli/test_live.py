@@ -11,7 +11,7 @@ from menura.errors import DeviceError, ModelError
 from menura.live.speaking import Devices, SpeakingStats
 from menura.voices.builtin import find_voice
 from menura.voices.voice import VoiceParameters
-from tests.cli.test_cli import fails, menura
+from tests.commands import fails, menura, program
 
 STATS = SpeakingStats(True, 0.1, 0.05, 20.0, 28.0, 90.0, 138.0, 1, 2, -12.5, 0.04, False, 118.0)
 AWAY = DeviceError("Audio device not available: it was unplugged")
@@ -94,9 +94,8 @@ def test_a_fault_of_the_voice_ends_it_and_leaves_no_file(scripted, tmp_path: Pat
 
 def test_failures_are_one_clear_line(tmp_path: Path):
     assert "Voice not found: nobody" in fails("live", "--voice", "nobody")
-    assert "Audio device not available: " in fails(
-        "live", "-v", "robot", "-o", "no such", "--record", tmp_path / "x.wav"
-    )
+    missing = ("live", "-v", "robot", "-o", "no such", "--record", tmp_path / "x.wav")
+    assert "Audio device not available: " in fails(*missing, run=program)
     assert "1 to 40 letters" in fails("virtual-mic", "create", "--name", "two words")
     assert list(tmp_path.iterdir()) == []
     assert menura("live").returncode == 2

@@ -3,8 +3,6 @@
 import os
 import resource
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from menura import read_audio, write_audio
 from menura.errors import FileError
 from menura.store.library import VoiceLibrary
 from menura.store.models import import_model
+from tests import commands
 from tests.neural.rvc import FIXTURES
 from tests.store.test_base_models import Mirror
 from tests.utterances import speech
@@ -21,11 +20,8 @@ from tests.utterances import speech
 @pytest.fixture
 def menura(tmp_path):
     def run(*arguments, **environment):
-        command = [sys.executable, "-m", "menura", *map(str, arguments)]
-        env = os.environ | {"MENURA_HOME": str(tmp_path / "home"), "COLUMNS": "200"} | environment
-        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=100)
-        assert "Traceback" not in done.stderr
-        return done
+        home = {"MENURA_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
+        return commands.menura(*arguments, environment=home | environment)
 
     return run
 

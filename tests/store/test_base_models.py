@@ -23,7 +23,7 @@ class Mirror(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.data, self.stop_after, self.ranges, self.status, self.onward = DATA, None, True, 200, None
         self.asked, self.length = [], None
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def handle_error(self, *_):
         """Whoever asked went away."""
