@@ -13,30 +13,15 @@ import argparse
 import asyncio
 import base64
 import json
-import multiprocessing
-import socket
 import statistics
-import sys
 from multiprocessing.connection import Connection
 
 import websockets
 
-from benchmarks.relay import FRAME, _listener, _provider, _relay, _serve, cpu_s
+from benchmarks.serving import FRAME, cpu_s, servers
 from benchmarks.tables import machine, number, table
 
 APPEND = json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(FRAME).decode()})
-
-
-def _echo(listener: socket.socket) -> None:
-    async def app(scope: dict, receive, send) -> None:
-        if scope["type"] != "websocket":
-            return
-        await receive()
-        await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] != "websocket.disconnect":
-            await send({"type": "websocket.send", "text": message["text"]})
-
-    _serve(app, listener)
 
 
 async def echo_turn(url: str, pid: int, frames: int) -> float:
@@ -91,26 +76,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few frames, few turns")
     frames, turns = (500, 3) if parser.parse_args().quick else (2000, 7)
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    listeners = [_listener() for _ in range(3)]
-    echo, relay, provider = (f"ws://127.0.0.1:{listener.getsockname()[1]}/v1" for listener in listeners)
-    heard, hears = context.Pipe(False)
-    goes, go = context.Pipe(False)
-    jobs = [(_echo, (listeners[0],)), (_relay, (listeners[1], provider)), (_provider, (listeners[2], hears, goes))]
-    processes = [context.Process(target=job, args=of, daemon=True) for job, of in jobs]
-    for process in processes:
-        process.start()
-    pids, url = [process.pid or 0 for process in processes], f"{relay}/realtime"
     times: dict[str, list[float]] = {"bare echo": [], "up": [], "down": [], "down, deltas of 200 ms": []}
-    try:
+    with servers("text") as there:
+        url, (echo, relay) = f"{there.relay}/v1/realtime", there.pids
         for _ in range(turns):
-            times["bare echo"].append(asyncio.run(echo_turn(echo, pids[0], frames)))
-            times["up"].append(asyncio.run(up_turn(url, pids[1], frames, heard)))
-            times["down"].append(asyncio.run(down_turn(url, pids[1], frames, go, 1)))
-            times["down, deltas of 200 ms"].append(asyncio.run(down_turn(url, pids[1], frames, go, 10)))
-    finally:
-        for process in processes:
-            process.terminate()
+            times["bare echo"].append(asyncio.run(echo_turn(there.echo, echo, frames)))
+            times["up"].append(asyncio.run(up_turn(url, relay, frames, there.heard)))
+            times["down"].append(asyncio.run(down_turn(url, relay, frames, there.go, 1)))
+            times["down, deltas of 200 ms"].append(asyncio.run(down_turn(url, relay, frames, there.go, 10)))
     base = statistics.median(times["bare echo"])
     middles = {name: statistics.median(values) for name, values in times.items()}
     rows = [[name, number(us, 1), number(us / base, 2)] for name, us in middles.items()]

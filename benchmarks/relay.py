@@ -17,124 +17,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import json
-import multiprocessing
-import os
-import socket
 import statistics
-import sys
 import time
-from contextlib import suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import websockets
 
+from benchmarks.serving import FRAME, cpu_s, send_paced, servers
 from benchmarks.tables import machine, number, table
 
-FRAME = os.urandom(960)
 WINDOWS = {"one at a time": 1, "fifty under way": 50}
 DOWN_LONG = "relay, down, deltas of 200 ms"
-KEY = "sk-benchmark-0000"
 PACE_S = 0.01
-DELTA = {"type": "response.output_audio.delta", "event_id": "e", "output_index": 0, "content_index": 0}
-
-
-def _listener() -> socket.socket:
-    # the protocol must be named: asyncio switches Nagle's delay off only where it reads TCP
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    return listener
-
-
-def _echo(listener: socket.socket) -> None:
-    """The bare server: uvicorn, one coroutine, no framework."""
-
-    async def app(scope: dict, receive, send) -> None:
-        if scope["type"] != "websocket":
-            return
-        await receive()
-        await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] != "websocket.disconnect":
-            await send({"type": "websocket.send", "bytes": message["bytes"]})
-
-    _serve(app, listener)
-
-
-def _relay(listener: socket.socket, provider: str) -> None:
-    from menura.server.app import create_app
-    from menura.server.relay_options import RelayOptions, RelaySettings
-
-    options = RelayOptions(pace="at_once", max_unread_ms=600_000.0, max_reply_ms=600_000.0)
-    _serve(create_app(relay=RelaySettings(provider, KEY, options=options)), listener)
-
-
-def _serve(app: object, listener: socket.socket) -> None:
-    import uvicorn
-
-    config = uvicorn.Config(
-        app, log_level="error", ws="websockets-sansio", ws_per_message_deflate=False, lifespan="off", ws_max_queue=64
-    )
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-async def _answer(
-    link: websockets.ServerConnection, metadata: dict[str, str], number: int, go: Connection, wire: Connection
-) -> None:
-    delta = base64.b64encode(FRAME * int(metadata["batch"])).decode()
-    text = json.dumps(DELTA | {"response_id": f"r{number}", "item_id": f"i{number}", "delta": delta})
-    frames, window, taken = int(metadata["frames"]), int(metadata["window"]), 0
-    if "pace_s" in metadata:
-        wire.send([await _send_paced(link, text, i, float(metadata["pace_s"])) for i in range(frames)])
-        return
-    for i in range(frames):
-        await link.send(text)
-        await asyncio.sleep(0)  # it must leave
-        while i + 1 - taken >= window and taken < frames:
-            taken = go.recv()
-    while taken < frames:
-        taken = go.recv()
-
-
-async def _send_paced(link: object, message: str | bytes, i: int, pace_s: float) -> float:
-    """Send a message after a pause, and give the time at which it was; not in step with anything."""
-    await asyncio.sleep(pace_s * (0.75 + 0.5 * (i * 0.618 % 1.0)))
-    at_s = time.perf_counter()
-    await link.send(message)  # type: ignore[attr-defined]
-    return at_s
-
-
-def _provider(listener: socket.socket, wire: Connection, go: Connection) -> None:
-    """Takes audio and says how much of it came; sends an answer's deltas as ``go`` says how many were taken."""
-
-    async def serve(link: websockets.ServerConnection) -> None:
-        await link.send('{"type":"session.created","event_id":"e","session":{"id":"s"}}')
-        count = answers = 0
-        with suppress(websockets.ConnectionClosed):
-            async for message in link:
-                if message.startswith('{"type":"input_audio_buffer.append"'):
-                    at_s = time.perf_counter()
-                    count += 1
-                    wire.send((count, at_s))
-                elif '"session.update"' in message:
-                    await link.send('{"type":"session.updated","event_id":"e","session":{"id":"s"}}')
-                elif '"response.create"' in message:
-                    answers += 1
-                    await _answer(link, json.loads(message)["response"]["metadata"], answers, go, wire)
-
-    async def run() -> None:
-        async with websockets.serve(serve, sock=listener, compression=None, max_size=None, ping_interval=None):
-            await asyncio.Future()
-
-    asyncio.run(run())
-
-
-def cpu_s(pid: int) -> float:
-    """Processor time a process has used, of all its threads."""
-    accounts = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(account.read_text().split()[0]) for account in accounts) / 1e9
 
 
 async def echo_turn(url: str, pid: int, frames: int, window: int) -> float:
@@ -205,7 +100,7 @@ async def echo_latency(url: str, frames: int, pace_s: float) -> list[float]:
     async with websockets.connect(url, compression=None, max_size=None) as link:
         waits = []
         for i in range(frames):
-            at_s = await _send_paced(link, FRAME, i, pace_s)
+            at_s = await send_paced(link, FRAME, i, pace_s)
             await link.recv()
             waits.append(1e3 * (time.perf_counter() - at_s))
         return waits
@@ -215,7 +110,7 @@ async def up_latency(url: str, frames: int, pace_s: float, wire: Connection) -> 
     """Milliseconds of each frame from client to provider."""
     link = await _begin(url)
     try:
-        sent = [await _send_paced(link, FRAME, i, pace_s) for i in range(frames)]
+        sent = [await send_paced(link, FRAME, i, pace_s) for i in range(frames)]
         return [1e3 * (wire.recv()[1] - at_s) for at_s in sent]
     finally:
         await link.close()
@@ -260,23 +155,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few frames, few turns")
     quick = parser.parse_args().quick
     frames, turns = (500, 3) if quick else (2000, 7)
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    listeners = [_listener() for _ in range(3)]
-    addresses = [f"127.0.0.1:{listener.getsockname()[1]}" for listener in listeners]
-    heard, hears = context.Pipe(False)
-    goes, go = context.Pipe(False)
-    jobs = [
-        (_echo, (listeners[0],)),
-        (_relay, (listeners[1], f"ws://{addresses[2]}/v1")),
-        (_provider, (listeners[2], hears, goes)),
-    ]
-    processes = [context.Process(target=job, args=of, daemon=True) for job, of in jobs]
-    for process in processes:
-        process.start()
-    urls = f"ws://{addresses[0]}", f"ws://{addresses[1]}/ws/relay"
-    pids = [process.pid or 0 for process in processes]
     rows = []
-    try:
+    with servers("bytes") as there:
+        urls, pids, heard, go = (there.echo, f"{there.relay}/ws/relay"), there.pids, there.heard, there.go
         for name, window in WINDOWS.items():
             times: dict[str, list[float]] = {"bare echo": [], "relay, up": [], "relay, down": [], DOWN_LONG: []}
             for _ in range(turns):
@@ -286,9 +167,6 @@ def main() -> None:
                 times[DOWN_LONG].append(asyncio.run(down_turn(urls[1], pids[1], frames, window, go, batch=10)))
             rows += _rows(name, times)
         waits = latencies(urls, heard, *((100, 3) if quick else (500, 5)))
-    finally:
-        for process in processes:
-            process.terminate()
     print(f"Processor time of the server per 20 ms frame of 24 kHz pcm16; {machine()}")
     print(table(["frames", "server", "µs", "least", "most", "ratio"], rows))
     print(f"\nMilliseconds from sending to receiving, a frame each {1e3 * PACE_S:g} ms, and what the relay adds")
