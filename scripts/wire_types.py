@@ -98,10 +98,16 @@ def written() -> dict[Path, str]:
 
 
 def stale() -> list[str]:
-    """Names of the files that are not as they should be."""
-    return [
-        path.name for path, text in written().items() if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
+    """Names of the files that do not say what they should; how JSON is laid out is the formatter's."""
+    return [path.name for path, text in written().items() if not path.exists() or _said(path) != _meant(path, text)]
+
+
+def _said(path: Path) -> object:
+    return _meant(path, path.read_text(encoding="utf-8"))
+
+
+def _meant(path: Path, text: str) -> object:
+    return json.loads(text) if path.suffix == ".json" else text
 
 
 def main() -> int:
@@ -110,8 +116,10 @@ def main() -> int:
         if names := stale():
             print(f"not what the server's models give: {', '.join(names)}; run python scripts/wire_types.py")
         return int(bool(stale()))
+    names = stale()
     for path, text in written().items():
-        path.write_text(text, encoding="utf-8")
+        if path.name in names:
+            path.write_text(text, encoding="utf-8")
     return 0
 
 
