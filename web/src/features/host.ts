@@ -1,0 +1,39 @@
+import { createContext, useContext } from "react";
+import type { Api } from "../api/api";
+import type { Action, EffectSpec, MixPart, ServerMessage, VoiceInfo } from "../wire/control";
+import type { Role } from "../wire/rest";
+
+/** What the features need of the page that they are part of. */
+export interface Host {
+  api: Api;
+  connected: boolean;
+  running: boolean;
+  /** Whether the server's own devices play, so that no sound comes to the browser. */
+  serverAudio: boolean;
+  /** What the token allows; null while unknown. */
+  role: Role | null;
+  voices: VoiceInfo[];
+  voice: string;
+  parameters: Record<string, number>;
+  /** One action and its reply; rejects with the server's error. */
+  request(action: Action): Promise<ServerMessage>;
+  /** Every message that the server sends; gives what ends it. */
+  listen(listener: (message: ServerMessage) => void): () => void;
+  /** Kept, and sent again after a reconnection; resolves when the server has applied it. */
+  wantEffects(effects: EffectSpec[]): Promise<unknown>;
+  wantMix(voices: MixPart[] | null): Promise<unknown>;
+  selectVoice(id: string): void;
+  refreshVoices(): void;
+  taps(): { input: AudioNode; output: AudioNode } | null;
+  /** The newest levels that the server told, 0–1. */
+  levels(): { input: number; output: number };
+  notify(text: string): void;
+}
+
+export const HostContext = createContext<Host | null>(null);
+
+export function useHost(): Host {
+  const host = useContext(HostContext);
+  if (!host) throw new Error("a feature stands outside of its HostContext");
+  return host;
+}
