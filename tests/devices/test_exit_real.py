@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.devices
+
 CAPTURE = """
 from menura import AudioCaptureCallbacks, AudioCaptureManager
 manager = AudioCaptureManager(callbacks=AudioCaptureCallbacks(on_audio_data=lambda *_: heard.set(), on_error=print))
