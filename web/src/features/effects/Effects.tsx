@@ -1,0 +1,156 @@
+import { useEffect, useMemo, useRef, useState } from "react";
+import { explain } from "../../api/errors";
+import type { EffectKind } from "../../wire/rest";
+import { useHost } from "../host";
+import { latest } from "../latest";
+import { added, changed, type Link, MAX_EFFECTS, moved, PRESETS, removed, restored, specs } from "./chain";
+import { EffectCard } from "./EffectCard";
+import { SaveVoice } from "./SaveVoice";
+
+const STORE = "menura.effects";
+
+function kept(): unknown {
+  try {
+    return JSON.parse(localStorage.getItem(STORE) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+function keep(chain: readonly Link[]): void {
+  try {
+    localStorage.setItem(STORE, JSON.stringify(specs(chain)));
+  } catch {
+    // then they last as long as the page
+  }
+}
+
+/** The effects after the voice: what is changed here is heard at once. */
+export function Effects() {
+  const { api, connected, wantEffects, notify } = useHost();
+  const [catalogue, setCatalogue] = useState<EffectKind[]>([]);
+  const [chain, setChain] = useState<Link[]>([]);
+  const [saving, setSaving] = useState(false);
+  const [said, setSaid] = useState("");
+  const dragged = useRef<number | null>(null);
+  const tell = useRef({ wantEffects, notify });
+  tell.current = { wantEffects, notify };
+  const send = useMemo(
+    () =>
+      latest<Link[]>(
+        (links) => tell.current.wantEffects(specs(links)),
+        (error) => tell.current.notify(explain(error)),
+      ),
+    [],
+  );
+
+  useEffect(() => {
+    if (!connected || catalogue.length) return;
+    api.effects().then(
+      ({ effects }) => {
+        setCatalogue(effects);
+        const before = restored(kept(), effects);
+        setChain(before);
+        if (before.length) send(before);
+      },
+      (error) => tell.current.notify(explain(error)),
+    );
+  }, [api, connected, catalogue.length, send]);
+
+  function put(next: Link[]): void {
+    setChain(next);
+    keep(next);
+    send(next);
+  }
+
+  function move(key: number, to: number): void {
+    put(moved(chain, key, to));
+    setSaid(`Effect ${Math.min(chain.length, Math.max(1, to + 1))} of ${chain.length}`);
+  }
+
+  const presets = PRESETS.filter(({ effects }) =>
+    effects.every(({ kind }) => catalogue.some((known) => known.kind === kind)),
+  );
+
+  return (
+    <section className="effects" aria-labelledby="effects-title">
+      <header className="effects-head">
+        <h2 id="effects-title">Effects</h2>
+        <select
+          aria-label="Presets of effects"
+          value=""
+          disabled={!presets.length}
+          onChange={({ target }) => {
+            const preset = PRESETS.find(({ name }) => name === target.value);
+            if (preset) put(restored(preset.effects, catalogue));
+          }}
+        >
+          <option value="" disabled>
+            Presets
+          </option>
+          {presets.map(({ name }) => (
+            <option key={name}>{name}</option>
+          ))}
+        </select>
+        <select
+          aria-label="Add an effect"
+          value=""
+          disabled={!catalogue.length || chain.length >= MAX_EFFECTS}
+          onChange={({ target }) => {
+            const kind = catalogue.find((one) => one.kind === target.value);
+            if (kind) put(added(chain, kind));
+          }}
+        >
+          <option value="" disabled>
+            {chain.length >= MAX_EFFECTS ? `At most ${MAX_EFFECTS}` : "Add…"}
+          </option>
+          {catalogue.map(({ kind, name, description }) => (
+            <option key={kind} value={kind} title={description}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </header>
+      {chain.length === 0 && <p className="quiet">None. Add a room, an echo or a radio after the voice.</p>}
+      <ol className="chain">
+        {chain.map((link, at) => {
+          const kind = catalogue.find((one) => one.kind === link.kind);
+          if (!kind) return null;
+          return (
+            <EffectCard
+              key={link.key}
+              kind={kind}
+              link={link}
+              first={at === 0}
+              last={at === chain.length - 1}
+              onChange={(change) => put(changed(chain, link.key, change))}
+              onMove={(by) => move(link.key, at + by)}
+              onRemove={() => put(removed(chain, link.key))}
+              onDrag={() => {
+                dragged.current = link.key;
+              }}
+              onDrop={() => {
+                if (dragged.current !== null && dragged.current !== link.key) move(dragged.current, at);
+                dragged.current = null;
+              }}
+            />
+          );
+        })}
+      </ol>
+      <footer className="effects-foot">
+        <button type="button" className="plain" onClick={() => setSaving(true)} disabled={!connected}>
+          Save as my voice…
+        </button>
+        {chain.length > 0 && (
+          <button type="button" className="plain" onClick={() => put([])}>
+            Remove all
+          </button>
+        )}
+      </footer>
+      <p className="unseen" role="status">
+        {said}
+      </p>
+      {saving && <SaveVoice chain={chain} onClose={() => setSaving(false)} onSaved={() => put([])} />}
+    </section>
+  );
+}
