@@ -8,16 +8,18 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from menura.audio.block import silence
+from menura.audio.block import Samples, silence
 from menura.audio.format import StreamFormat
 from menura.audio.pcm import decode, encode
 from menura.clock import Clock, monotonic_s
+from menura.dsp.resample import Resampler
 from menura.errors import DeviceError
 from menura.live.session import VoiceSession
 from menura.live.speaking import Devices, Speaking
 from menura.live.strand import Strand
 from menura.live.turnaround import Turnaround
 from menura.live.virtual_mic import find_output
+from menura.units import frames_to_ms
 
 __all__ = ["ClientLane", "DeviceLane", "DeviceLease", "Lane"]
 
@@ -52,6 +54,7 @@ class ClientLane:
         pool: Threads to work on.
         send: Called in the event loop with each piece of changed audio, in order.
         on_error: Called in the event loop when the voice fails; silence is sent for that piece.
+        output: Encoding and rate of what is sent, where they differ.
     """
 
     PENDING_MS = 1000.0
@@ -65,9 +68,12 @@ class ClientLane:
         send: Callable[[bytes], None],
         on_error: Callable[[Exception], None],
         clock: Clock = monotonic_s,
+        output: StreamFormat | None = None,
     ) -> None:
         self.session = session
         self._form, self._send, self._on_error, self._clock = form, send, on_error, clock
+        self._output = output or form
+        self._resampler = Resampler(form.rate, self._output.rate, form.channels)
         self._strand = Strand(pool)
         self._loop = asyncio.get_running_loop()
         self._turnaround = Turnaround(form.rate)
@@ -104,7 +110,10 @@ class ClientLane:
         except Exception as error:
             y = silence(frames)
             self._loop.call_soon_threadsafe(self._on_error, error)
-        self._loop.call_soon_threadsafe(self._deliver, encode(y, self._form), frames, due_s)
+        self._loop.call_soon_threadsafe(self._deliver, self._answer(y), frames, due_s)
+
+    def _answer(self, y: Samples) -> bytes:
+        return encode(self._resampler.process(y), self._output)
 
     def _deliver(self, answer: bytes, frames: int, due_s: float) -> None:
         self._turnaround.answered(due_s, self._clock())
@@ -120,7 +129,7 @@ class ClientLane:
 
         def work() -> None:
             try:
-                tail = encode(self.session.finish(), self._form)
+                tail = self._answer(self.session.finish()) + encode(self._resampler.flush(), self._output)
             except Exception as error:
                 self._loop.call_soon_threadsafe(done.set_exception, error)
             else:
@@ -132,16 +141,21 @@ class ClientLane:
     def abandon(self) -> None:
         """Drop what waits."""
         self._abandoned = True
+        self.session.leave()
 
     @property
     def latency_ms(self) -> float:
         """The voice's delay, and how late answers are beside it."""
-        return self.session.stats().latency_ms + 1000.0 * self._turnaround.mean_s
+        return self._algorithm_ms + 1000.0 * self._turnaround.mean_s
+
+    @property
+    def _algorithm_ms(self) -> float:
+        return self.session.stats().latency_ms + frames_to_ms(self._resampler.latency, self._output.rate)
 
     def details(self) -> dict[str, float]:
         """What the latency is made of."""
         return {
-            "algorithm_ms": self.session.stats().latency_ms,
+            "algorithm_ms": self._algorithm_ms,
             "turnaround_ms": 1000.0 * self._turnaround.mean_s,
             "latency_frames": self.session.latency,
             "pending_ms": 1000.0 * self._pending / self._form.rate,

@@ -1,14 +1,17 @@
 """A session: one voice at a time, its settings and its meters. All audio work of it happens in ``process``."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from menura.audio.block import Samples, silence
 from menura.clock import Clock, monotonic_s
+from menura.dsp.dynamics import Gain
 from menura.dsp.meter import Meter
 from menura.dsp.ring import Ring
+from menura.live.rack import Entry, Rack
 from menura.units import frames_to_ms, ms_to_frames
 from menura.voices.build import VoiceStage
 from menura.voices.voice import VoiceParameters
@@ -75,6 +78,8 @@ class VoiceSession:
         self._history = Ring(ms_to_frames(HISTORY_MS, self.rate), self.channels)
         self._processing_s = 0.0
         self._frames = 0
+        self._level = Gain(self.rate, self.channels)
+        self._treatment, self._effects = Rack(self.rate, self.channels), Rack(self.rate, self.channels)
 
     @property
     def stage(self) -> VoiceStage:
@@ -84,7 +89,19 @@ class VoiceSession:
     @property
     def latency(self) -> int:
         """Frames by which the output lags the input."""
-        return self.stage.latency
+        return self._treatment.latency + self.stage.latency + self._effects.latency
+
+    def set_level(self, gain_db: float) -> None:
+        """Turn the input louder or quieter; −inf mutes it. It glides there."""
+        self._level.gain_db = gain_db
+
+    def set_treatment(self, entries: Sequence[Entry]) -> None:
+        """Have these stages before the voice, after the level."""
+        self._treatment.set(entries)
+
+    def set_effects(self, entries: Sequence[Entry]) -> None:
+        """Have these stages after the voice."""
+        self._effects.set(entries)
 
     def switch(self, stage: VoiceStage) -> None:
         """Crossfade to another voice, built for the same rate and channels."""
@@ -118,9 +135,11 @@ class VoiceSession:
             self._begin(self._next_stage.popleft())
         if self._next_parameters:
             self._turn(self._next_parameters.popleft())
+        x = self._treatment.process(self._level.process(x))
         self._input.push(x)
         y = self._change(x)
         self._history.write(x)
+        y = self._effects.process(y)
         self._output.push(y)
         self._frames += len(x)
         spent = self._clock() - start
@@ -140,19 +159,28 @@ class VoiceSession:
             self._stage, self._switch = switch.stage, None
         return y
 
+    def leave(self) -> None:
+        """Nobody listens any more: what is still waited for fails at once. Any thread."""
+        switch = self._switch
+        for stage in (self._stage, *self._next_stage.copy(), *([switch.stage] if switch else ())):
+            stage.leave()
+
     def finish(self) -> Samples:
         """Return the ``latency`` frames still held; then the session is at its start, with its voice and settings."""
+        rest = self._treatment.finish(silence(0, self.channels))
+        tail = [self._change(rest)] if len(rest) else []
         stage = self.stage
         if self._switch is None:
-            tail = stage.flush()
+            tail.append(stage.flush())
         else:
-            tail = self._change(silence(stage.latency, self.channels))
+            tail.append(self._change(silence(stage.latency, self.channels)))
             stage.reset()
+        self._level.reset()
         self._stage, self._switch = stage, None
         self._history.clear()
         self._input.reset()
         self._output.reset()
-        return tail
+        return self._effects.finish(np.concatenate(tail))
 
     def stats(self) -> SessionStats:
         """Figures now."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from menura.errors import ProtocolError, StateError, VoiceNotFoundError
+from menura.protocol.control_actions import ConfigureAudio
 from menura.protocol.messages import MAX_AUDIO_BYTES, Action, SelectVoice, Start, VoiceInfo, parse_action
 
 __all__ = ["Control", "ControlState"]
@@ -45,9 +46,11 @@ class Control:
         action = parse_action(text)
         if isinstance(action, SelectVoice) and action.voice_id not in self.voices:
             raise VoiceNotFoundError(f"Voice not found: {action.voice_id}")
+        if isinstance(action, Start | ConfigureAudio) and self.processing:
+            raise AlreadyActiveError("Processing already active")
         if isinstance(action, Start):
-            if self.processing:
-                raise AlreadyActiveError("Processing already active")
+            if action.audio and action.devices:
+                raise ProtocolError("Invalid devices: the server's own are not used with the client's audio")
             if self.voice is None:
                 raise NoVoiceError("No voice selected")
         return action

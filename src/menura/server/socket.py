@@ -2,34 +2,48 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from menura.audio.format import StreamFormat
-from menura.errors import DeviceError, MenuraError, ModelError, ProtocolError
+from menura.errors import ConfigError, DeviceError, MenuraError, ModelError, ProtocolError
 from menura.live.lanes import DEVICE_RATE, ClientLane, DeviceLane, DeviceLease, Lane
+from menura.live.making import make_stage
 from menura.live.session import VoiceSession
 from menura.live.speaking_stats import Devices
 from menura.log import get_logger, log_internal_error
 from menura.protocol import messages
 from menura.protocol.control import Control
-from menura.protocol.control_replies import ParametersSet, VoiceSelected
-from menura.protocol.messages import ClientAudio, GetVoices, SelectVoice, SetParameters, Start
+from menura.protocol.control_actions import (
+    Action,
+    ConfigureAudio,
+    GetStatus,
+    GetVoices,
+    SelectVoice,
+    SetEffects,
+    SetInput,
+    SetParameters,
+    SetStatusInterval,
+    Start,
+    Stop,
+)
+from menura.protocol.control_replies import ParametersSet, StatusInterval, VoicesChanged, VoiceSelected
 from menura.server.access import session_of
 from menura.server.catalogue import Catalogue
+from menura.server.control_settings import ControlSettings
 from menura.server.outbox import Outbox
 from menura.server.tokens import answered_subprotocol
-from menura.voices.build import VoiceStage, make_stage
+from menura.voices.build import VoiceStage
 from menura.voices.voice import VoiceParameters
 
 __all__ = ["ControlSocket", "Services"]
 
 _log = get_logger(__name__)
+_T = TypeVar("_T")
 MAX_AUDIO_QUEUE = 2 * 1024 * 1024
 """Audio waiting for a slow reader, in bytes: 20 s of 48 kHz pcm16. Then the oldest is dropped."""
 
@@ -53,7 +67,9 @@ class ControlSocket:
         self._outbox = Outbox(MAX_AUDIO_QUEUE)
         self._parameters = VoiceParameters()
         self._turned: dict[str, float] = {}  # by the client; the others are as the voice begins
+        self._settings = ControlSettings()
         self._lane: Lane | None = None
+        self._pushing: asyncio.Task[None] | None = None
         self._session = session_of(websocket.scope)
         self._session.busy = lambda: self._control.processing and not self._control.client_audio
 
@@ -66,6 +82,8 @@ class ControlSocket:
             await self._receive_all()
         finally:
             sender.cancel()
+            self._push_every(0)
+            self._services.voices.unsubscribe(self._tell_changed)
             if self._lane:
                 self._lane.abandon()
 
@@ -115,53 +133,104 @@ class ControlSocket:
     async def _act(self, text: str) -> None:
         action = self._control.receive_text(text)
         self._session.check(action.action)
-        if isinstance(action, SelectVoice):
-            await self._select(action.voice_id)
-        elif isinstance(action, Start):
-            await self._start(action.audio)
-        elif isinstance(action, SetParameters):
-            self._set(action.parameters)
-        elif action.action == "stop":
-            await self._stop()
-        elif action.action == "getStatus":
-            self._status()
-        elif isinstance(action, GetVoices):
-            self._reply(messages.voices_reply(list(self._control.voices.values())))
-        else:
+        handler = _HANDLERS.get(type(action))
+        if handler is None:
             raise ProtocolError(f"This server does not know the action {action.action}")
+        await handler(self, action)
+
+    async def _voices(self, _: GetVoices) -> None:
+        self._services.voices.subscribe(self._tell_changed)
+        self._reply(messages.voices_reply(list(self._control.voices.values())))
+
+    def _tell_changed(self) -> None:
+        if not self._outbox.full:  # who reads nothing asks again when it does
+            self._reply(VoicesChanged().as_dict())
+
+    async def _beside(self, work: Callable[[], _T]) -> _T:
+        """Do what takes its time on a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._services.pool, work)
 
     async def _build(self, voice_id: str, rate: int) -> VoiceStage:
         voice, parameters = self._services.voices.get(voice_id)
         self._parameters = parameters.changed(self._turned)
         make = partial(make_stage, voice, rate, parameters=self._parameters)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._services.pool, make)
+            return await self._beside(make)
         except ModelError:
             raise
         except Exception as error:
             raise ModelError(f"internal error {log_internal_error(_log, 'building a voice failed', error)}") from error
 
-    async def _select(self, voice_id: str) -> None:
+    async def _select(self, action: SelectVoice) -> None:
+        voice_id = action.voice_id
         self._parameters = self._services.voices.get(voice_id)[1].changed(self._turned)
         if self._lane:
             self._lane.session.switch(await self._build(voice_id, self._lane.session.rate))
         self._reply(VoiceSelected(voice=self._control.selected(voice_id).summary).as_dict())
 
-    async def _start(self, audio: ClientAudio | None) -> None:
+    async def _start(self, action: Start) -> None:
         voice = self._control.voice
         assert voice is not None  # Control let `start` through
-        rate = audio.sample_rate if audio else DEVICE_RATE
-        session = VoiceSession(await self._build(voice.id, rate))
+        services, audio = self._services, action.audio
         if audio:
-            form = StreamFormat(audio.format, rate)
-            self._lane = ClientLane(session, form, self._services.pool, self._outbox.put_audio, self._refuse)
+            sent, received = self._settings.forms(audio)
+            session = await self._make_session(voice.id, sent.rate)
+            self._lane = ClientLane(session, sent, services.pool, self._outbox.put_audio, self._refuse, output=received)
         else:
-            services = self._services
-            self._lane = await DeviceLane.open(session, services.devices, services.lease, services.pool)
+            session = await self._make_session(voice.id, DEVICE_RATE)
+            chosen = action.devices.model_dump(exclude_none=True) if action.devices else {}
+            devices = replace(services.devices, **chosen)
+            self._lane = await DeviceLane.open(session, devices, services.lease, services.pool)
         self._control.started(client_audio=audio is not None)
         self._status()
         if isinstance(self._lane, DeviceLane):
             self._lane.listen(self._device_news)
+
+    async def _make_session(self, voice_id: str, rate: int) -> VoiceSession:
+        session = VoiceSession(await self._build(voice_id, rate))
+        settings = self._settings
+        settings.level(session)
+        session.set_treatment(await self._beside(partial(settings.build_treatment, rate)))
+        session.set_effects(await self._beside(partial(settings.build_effects, rate)))
+        return session
+
+    async def _configure(self, action: ConfigureAudio) -> None:
+        self._reply(self._settings.configure(action.audio).as_dict())
+
+    async def _treat(self, action: SetInput) -> None:
+        reply = self._settings.treat(action.input)
+        if self._lane:
+            session = self._lane.session
+            self._settings.level(session)
+            session.set_treatment(await self._beside(partial(self._settings.build_treatment, session.rate)))
+        self._reply(reply.as_dict())
+
+    async def _affect(self, action: SetEffects) -> None:
+        before = self._settings.effects
+        reply = self._settings.affect(action.effects)
+        if self._lane:
+            session = self._lane.session
+            try:
+                session.set_effects(await self._beside(partial(self._settings.build_effects, session.rate)))
+            except ConfigError:
+                self._settings.effects = before
+                raise
+        self._reply(reply.as_dict())
+
+    async def _set_interval(self, action: SetStatusInterval) -> None:
+        self._push_every(action.interval_ms)
+        self._reply(StatusInterval(interval_ms=action.interval_ms).as_dict())
+
+    def _push_every(self, interval_ms: int) -> None:
+        if self._pushing:
+            self._pushing.cancel()
+        self._pushing = asyncio.create_task(self._push(interval_ms / 1000.0)) if interval_ms else None
+
+    async def _push(self, interval_s: float) -> None:
+        while True:
+            await asyncio.sleep(interval_s)
+            if not self._outbox.full:  # who reads slowly is told less often
+                self._status()
 
     def _device_news(self, error: Exception | None) -> None:
         """The devices are lost and awaited, or back; or the voice has failed, which ends it."""
@@ -173,19 +242,23 @@ class ControlSocket:
             self._refuse(error)
         self._status()
 
-    async def _stop(self) -> None:
+    async def _stop(self, _: Stop) -> None:
         lane, self._lane = self._lane, None
         self._control.stopped()
         if lane:
             await lane.finish()
         self._status()
 
-    def _set(self, changes: Mapping[str, float]) -> None:
+    async def _set(self, action: SetParameters) -> None:
+        changes = action.parameters
         self._parameters = self._parameters.changed(changes)
         self._turned |= changes
         if self._lane:
             self._lane.session.set(self._parameters)
         self._reply(ParametersSet(parameters=self._parameters.as_dict()).as_dict())
+
+    async def _tell_status(self, _: GetStatus) -> None:
+        self._status()
 
     def _status(self) -> None:
         lane = self._lane
@@ -201,5 +274,20 @@ class ControlSocket:
             "latency_ms": round(lane.latency_ms, 3),
             "processing_time_ms": round(stats.processing_time_ms, 3),
         }
-        details = lane.details() | {"dropped_bytes": self._outbox.dropped_bytes, "speaker_hz": stats.speaker_hz}
+        more = {"dropped_bytes": self._outbox.dropped_bytes, "speaker_hz": stats.speaker_hz}
+        details = lane.details() | more | self._settings.details()
         self._reply(messages.status_reply(status, {name: round(float(value), 3) for name, value in details.items()}))
+
+
+_HANDLERS: Mapping[type[Action], Callable[[ControlSocket, Any], Awaitable[None]]] = {
+    GetVoices: ControlSocket._voices,
+    SelectVoice: ControlSocket._select,
+    Start: ControlSocket._start,
+    Stop: ControlSocket._stop,
+    GetStatus: ControlSocket._tell_status,
+    SetParameters: ControlSocket._set,
+    ConfigureAudio: ControlSocket._configure,
+    SetInput: ControlSocket._treat,
+    SetEffects: ControlSocket._affect,
+    SetStatusInterval: ControlSocket._set_interval,
+}

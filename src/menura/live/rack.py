@@ -1,0 +1,186 @@
+"""Stages that are put in, taken out and replaced while audio runs, without a click."""
+
+from collections import deque
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from menura.audio.block import Samples, silence
+from menura.dsp.fade import fade_in_curve
+from menura.dsp.stage import Stage
+from menura.units import ms_to_frames
+
+__all__ = ["Entry", "Rack"]
+
+FADE_MS = 30.0
+SETTLE_MS = 10.0
+"""A new stage runs so long unheard, after its latency: filters and followers find to the signal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be at one place of a rack.
+
+    Attributes:
+        key: What kind of thing it is: one of the same key that is there already is replaced at its place.
+        mark: What it is made with: where one with the same key and mark runs, that one goes on.
+        stage: New, of the rack's rate and channels; None passes everything through, without delay.
+    """
+
+    key: Hashable
+    mark: Hashable
+    stage: Stage | None
+
+
+class _Place:
+    """One place: a stage, and maybe another fading in after it."""
+
+    def __init__(self, entry: Entry, rate: int, channels: int) -> None:
+        self.entry = entry
+        self._rate, self._channels = rate, channels
+        self._curve = fade_in_curve(ms_to_frames(FADE_MS, rate))
+        self._stage: Stage | None = None
+        self._next: Entry | None = None
+        self._waiting: Entry | None = None
+        self._at = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether it changes."""
+        return self._next is not None or self._waiting is not None
+
+    @property
+    def target(self) -> Stage | None:
+        """What is heard, or fading in."""
+        return self._stage if self._next is None else self._next.stage
+
+    def settle(self) -> None:
+        """Be at what was wanted last."""
+        self._stage, self._next, self._waiting = self.entry.stage, None, None
+
+    def want(self, entry: Entry) -> None:
+        """Have another stage as soon as the change before it has ended."""
+        self.entry = self._waiting = entry
+
+    def _begin(self) -> None:
+        if self._next is None and self._waiting is not None:
+            self._next, self._waiting = self._waiting, None
+            stage = self._next.stage
+            self._at = 0 if stage is None else -stage.latency - ms_to_frames(SETTLE_MS, self._rate)
+
+    def process(self, x: Samples) -> Samples:
+        """The next block."""
+        self._begin()
+        old = self._stage.process(x) if self._stage else x
+        if self._next is None:
+            return old
+        new = self._next.stage.process(x) if self._next.stage else x
+        share = silence(len(x))
+        where = np.arange(self._at, self._at + len(x))
+        length = len(self._curve)
+        share[where >= length] = 1.0
+        fading = (where >= 0) & (where < length)
+        share[fading] = self._curve[where[fading]]
+        self._at += len(x)
+        y: Samples = old + share * (new - old)
+        if self._at >= length:
+            self._stage, self._next = self._next.stage, None
+        return y
+
+    def finish(self, rest: Samples) -> Samples:
+        """The rest of what comes before, and then what is still held; then be as new, at what was wanted last."""
+        target = self.target
+        if self._next is None:
+            tail = rest if target is None else np.concatenate([target.process(rest), target.flush()])
+        else:
+            tail = self.process(rest)
+            held = target.latency if target else 0
+            if held:
+                tail = np.concatenate([tail, self.process(silence(held, self._channels))])
+        self.settle()
+        if self._stage:
+            self._stage.reset()
+        return tail
+
+
+class Rack:
+    """Stages in a row that may be changed at any moment.
+
+    A stage that is replaced is crossfaded with the new one over 30 ms, after that one has run unheard for its latency;
+    the others go on undisturbed: what rings in them rings on. ``process`` and ``finish`` belong to one thread;
+    :meth:`set` may be called from any and takes effect at the next block. Before any audio came it does so at once.
+
+    Args:
+        rate: Hz.
+        channels: Of every block.
+    """
+
+    def __init__(self, rate: int, channels: int) -> None:
+        self._rate, self._channels = rate, channels
+        self._places: list[_Place] = []
+        self._wanted: deque[Sequence[Entry]] = deque(maxlen=1)
+        self._fresh = True
+
+    @property
+    def latency(self) -> int:
+        """Frames by which the output lags once all changes have ended."""
+        if self._wanted and self._fresh:
+            self._change(self._wanted.popleft())
+        return sum(place.target.latency for place in tuple(self._places) if place.target)
+
+    def set(self, entries: Sequence[Entry]) -> None:
+        """Have these stages, in this order, and no others."""
+        self._wanted.append(tuple(entries))
+
+    def _change(self, entries: Sequence[Entry]) -> None:
+        old, places = deque(self._places), list[_Place]()
+        for entry in entries:
+            if not any(place.entry.key == entry.key for place in old):
+                place = _Place(Entry(entry.key, None, None), self._rate, self._channels)
+                place.want(entry)
+                places.append(place)
+                continue
+            while (place := old.popleft()).entry.key != entry.key:
+                places.append(_leaving(place))
+            if place.entry.mark != entry.mark:
+                place.want(entry)
+            places.append(place)
+        places += [_leaving(place) for place in old]
+        self._places = places
+        if self._fresh:
+            self._settle()
+
+    def _settle(self) -> None:
+        for place in self._places:
+            place.settle()
+        self._drop()
+
+    def _drop(self) -> None:
+        self._places = [place for place in self._places if place.busy or place.entry.key is not None]
+
+    def process(self, x: Samples) -> Samples:
+        """The next block, ``[n, c]`` → ``[n, c]``."""
+        if self._wanted:
+            self._change(self._wanted.popleft())
+        self._fresh = self._fresh and not len(x)
+        for place in self._places:
+            x = place.process(x)
+        self._drop()
+        return x
+
+    def finish(self, rest: Samples) -> Samples:
+        """The rest of what comes before, then the ``latency`` frames still held; then be as new."""
+        if self._wanted:
+            self._change(self._wanted.popleft())
+        for place in self._places:
+            rest = place.finish(rest)
+        self._drop()
+        self._fresh = True
+        return rest
+
+
+def _leaving(place: _Place) -> _Place:
+    if place.entry.key is not None:
+        place.want(Entry(None, None, None))
+    return place

@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+
+from menura.audio.files import read_audio
+from menura.clock import VirtualClock
+from menura.dsp.delay import Echo
+from menura.live.rack import Entry, Rack
+from menura.live.session import VoiceSession
+from menura.live.treatment import effect_entries, treatment_entries
+from menura.voices.build import make_stage
+from menura.voices.builtin import find_voice
+from menura.voices.effects import EFFECTS, check_effects
+from tests.listen import clicks, lag_frames
+
+SPEECH, RATE = read_audio("tests/fixtures/speech/af_heart_u1.flac")
+X = SPEECH[: 2 * RATE]
+
+
+def entries(*effects):
+    return effect_entries(check_effects([{"kind": kind, "params": params} for kind, params in effects]), RATE)
+
+
+def run(changes=None, block=480, rack=None):
+    rack = rack or Rack(RATE, 1)
+    out = []
+    for number, start in enumerate(range(0, len(X), block)):
+        if changes and number in changes:
+            rack.set(changes[number])
+        out.append(rack.process(X[start : start + block]))
+    return np.concatenate([*out, rack.finish(X[:0])]), rack
+
+
+def test_an_empty_rack_passes_everything_through():
+    y, rack = run()
+    assert rack.latency == 0
+    np.testing.assert_array_equal(y, X)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EFFECTS if kind != "hiss"])
+def test_putting_an_effect_in_and_out_does_not_click(kind):
+    y, rack = run({10: entries((kind, {})), 30: entries(), 50: entries((kind, {})), 70: entries()})
+    alone, _ = run({0: entries((kind, {}))})
+    assert rack.latency == 0
+    assert len(y) == len(X)
+    assert clicks(y, RATE) <= max(clicks(X, RATE), clicks(alone, RATE))
+
+
+def test_dragging_a_slider_does_not_click_and_ends_at_the_last():
+    changes = {n: entries(("equalizer", {"treble_db": float(n % 19)})) for n in range(10, 70)}
+    y, _ = run(changes)
+    alone, _ = run({0: entries(("equalizer", {"treble_db": 69 % 19}))})
+    assert clicks(y, RATE) <= max(clicks(X, RATE), clicks(alone, RATE))
+    late = 90 * 480
+    assert np.abs(y[late:] - alone[late:]).max() < 1e-3
+
+
+def test_what_stays_rings_on_while_others_change():
+    """The echo's line is not emptied when an effect comes before or behind it."""
+    pulse = np.zeros((RATE, 1), np.float32)
+    pulse[:480] = X[RATE : RATE + 480]
+    rack, out = Rack(RATE, 1), []
+    rack.set([Entry("echo", 1, Echo(RATE, delay_ms=300.0))])
+    for number, start in enumerate(range(0, RATE, 480)):
+        if number == 10:
+            rack.set([Entry("new", 1, None), Entry("echo", 1, Echo(RATE, delay_ms=300.0)), Entry("after", 1, None)])
+        out.append(rack.process(pulse[start : start + 480]))
+    alone = Echo(RATE, delay_ms=300.0).process(pulse)
+    np.testing.assert_array_equal(np.concatenate(out), alone)
+
+
+def test_many_changes_leave_nothing_behind():
+    rack = Rack(RATE, 1)
+    kinds = list(EFFECTS)
+    for number in range(200):
+        rack.set(entries((kinds[number % len(kinds)], {})))
+        rack.process(X[:37])
+    rack.set(())
+    for _ in range(60):
+        rack.process(X[:480])
+    assert rack._places == []
+    assert rack.latency == 0
+
+
+def test_it_is_the_same_however_the_input_is_cut():
+    whole, _ = run({0: entries(("echo", {}), ("robot", {}), ("reverb", {}))}, block=len(X))
+    for block in (77, 4096):
+        y, rack = run({0: entries(("echo", {}), ("robot", {}), ("reverb", {}))}, block=block)
+        np.testing.assert_array_equal(y, whole)
+        assert len(y) == len(X) + rack.latency
+
+
+def session(**treatment):
+    made = VoiceSession(make_stage(find_voice("natural-man"), RATE), VirtualClock())
+    made.set_treatment(treatment_entries(RATE, **treatment))
+    return made
+
+
+def test_a_session_lags_by_the_latency_it_tells_with_all_of_it():
+    made = session(noise_suppression=True, auto_gain=True)
+    made.set_effects(entries(("drive", {"drive_db": -20.0}), ("vibrato", {"depth_st": 0.0})))
+    made.set(made.stage.parameters.changed({"mix": 0.0}))
+    out = [made.process(X[start : start + 480]) for start in range(0, len(X), 480)]
+    latency = made.latency
+    tail = made.finish()
+    assert len(tail) == latency
+    assert abs(lag_frames(X, np.concatenate([*out, tail])) - latency) <= 3
+
+
+def test_muting_and_treatment_do_not_click():
+    made, out = session(), []
+    for number, start in enumerate(range(0, len(X), 480)):
+        if number % 30 == 10:
+            made.set_level(float("-inf"))
+        if number % 30 == 20:
+            made.set_level(-6.0)
+        if number % 40 == 0:
+            made.set_treatment(treatment_entries(RATE, noise_suppression=number % 80 == 0, auto_gain=number % 80 == 40))
+        out.append(made.process(X[start : start + 480]))
+    plain = session()
+    alone = np.concatenate([plain.process(X[start : start + 480]) for start in range(0, len(X), 480)])
+    assert clicks(np.concatenate(out), RATE) <= clicks(alone, RATE)
+
+
+@pytest.mark.parametrize("rate", [8000, 16_000, 44_100, 48_000, 192_000])
+def test_treatment_can_be_at_every_rate(rate):
+    rack = Rack(rate, 1)
+    rack.set(treatment_entries(rate, noise_suppression=True, auto_gain=True))
+    latency = rack.latency
+    y = rack.process(np.zeros((rate // 10, 1), np.float32))
+    assert len(y) == rate // 10
+    assert len(rack.finish(y[:0])) == latency > 0
