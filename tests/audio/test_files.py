@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +84,26 @@ def test_truncated_file_gives_what_it_holds_or_an_error(tmp_path: Path) -> None:
         assert "cut.flac" in str(error)
     else:
         assert 0 < len(x) <= 61176
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from menura.audio.files import AudioWriter
+writer = AudioWriter(sys.argv[1], 48_000)
+writer.write(np.zeros((48_000, 1), np.float32))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("name", ["take [1].flac", "take.mp3"])
+def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_path: Path, name: str) -> None:
+    with AudioWriter(tmp_path / name, 48_000) as living:
+        (tmp_path / f"other.{name}").write_text("of another")
+        subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / name)])
+        assert len(list(tmp_path.glob(".*.part"))) == 2
+        write_audio(tmp_path / name, np.zeros((480, 1), np.float32), 48_000)
+        assert len(list(tmp_path.glob(".*.part"))) == 1
+        living.write(np.zeros((48_000, 1), np.float32))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, f"other.{name}"])
+    assert len(read_audio(tmp_path / name)[0]) >= 48_000

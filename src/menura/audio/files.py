@@ -1,7 +1,6 @@
 """Audio files of any kind, block by block: soundfile where it can, PyAV for the rest."""
 
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 
 from menura.audio.block import Samples, as_block
+from menura.audio.parts import PartFile
 from menura.audio.pcm import float_to_int16
 from menura.errors import FileError
 
@@ -252,23 +252,13 @@ class AudioWriter:
             raise FileError(f"{self.path}: {self.path.suffix} cannot hold {rate} Hz; choose .wav or .flac")
         if form.library == "av" and channels > 2:
             raise FileError(f"{self.path}: {self.path.suffix} is written with 1 or 2 channels, not {channels}")
-        self._part = self._temporary()
+        self._part = PartFile(self.path)
         try:
             make = _SoundFileSink if form.library == "soundfile" else _AvSink
-            self._sink: _SoundFileSink | _AvSink = make(self._part, form, rate, channels)
+            self._sink: _SoundFileSink | _AvSink = make(str(self._part.path), form, rate, channels)
         except Exception as error:
-            self._remove()
-            raise FileError(f"{self.path}: cannot be written ({_short(str(error), Path(self._part))})") from error
-
-    def _temporary(self) -> str:
-        if self.path.is_dir():
-            raise FileError(f"{self.path}: is a folder, not a file")
-        try:
-            part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.part")
-            part.touch(exist_ok=False)
-        except OSError as error:
-            raise FileError(f"{self.path}: cannot be written ({error.strerror})") from error
-        return str(part)
+            self._part.remove()
+            raise FileError(f"{self.path}: cannot be written ({_short(str(error), self._part.path)})") from error
 
     def write(self, x: Samples) -> None:
         """Append a block, ``[n, channels]``.
@@ -287,19 +277,16 @@ class AudioWriter:
         """Finish the file and put it under its name."""
         try:
             self._sink.close()
-            Path(self._part).replace(self.path)
+            self._part.replace(self.path)
         except (OSError, RuntimeError) as error:
-            self._remove()
+            self._part.remove()
             raise FileError(f"{self.path}: cannot be written ({error})") from error
 
     def discard(self) -> None:
         """Remove what was written."""
         with suppress(Exception):
             self._sink.close()
-        self._remove()
-
-    def _remove(self) -> None:
-        Path(self._part).unlink(missing_ok=True)
+        self._part.remove()
 
     def __enter__(self) -> Self:
         return self
