@@ -23,6 +23,7 @@ __all__ = [
     "MenuraError",
     "MissingExtraError",
     "ModelError",
+    "NotFoundError",
     "ProtocolError",
     "ProviderError",
     "QuotaError",
@@ -124,6 +125,12 @@ class UnsupportedModelError(ModelError):
     """A model file is sound, but of a kind that is not wanted here; the text says what it is."""
 
     code = "model_unsupported"
+
+
+class NotFoundError(MenuraError, LookupError):
+    """There is nothing of this name or id."""
+
+    code = "not_found"
 
 
 class VoiceNotFoundError(MenuraError, LookupError):

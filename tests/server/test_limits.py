@@ -1,3 +1,4 @@
+import asyncio
 import json
 import tracemalloc
 from typing import Any
@@ -8,7 +9,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from menura.clock import VirtualClock
 from menura.errors import ConfigError, ForbiddenError, RateLimitError
-from menura.server.access import Access, Gate
+from menura.server.access import Access, Gate, session_of
 from menura.server.app import create_app
 from menura.server.limits import Ending, Limiter, Rate, ServerLimits, client_name
 from menura.server.roles import Grant, Role
@@ -219,7 +220,7 @@ def test_requests_are_counted_for_an_address_and_for_a_token() -> None:
         limiter.request("operator", Grant())
 
 
-@pytest.mark.parametrize("path", ["/ws/realtime-control", "/ws/relay", "/v1/realtime"])
+@pytest.mark.parametrize("path", ["/ws/realtime-control", "/ws/relay"])
 def test_operator_ends_a_session(path: str) -> None:
     from menura.server.relay_options import RelaySettings
 
@@ -236,13 +237,13 @@ def test_operator_ends_a_session(path: str) -> None:
         with TestClient(app) as client, client.websocket_connect(path) as socket:
             socket.receive_json()
             (session,) = gates[0].limiter.open_sessions()
-            assert session.kind == {"/ws/relay": "relay", "/v1/realtime": "realtime"}.get(path, "control")
+            assert session.kind == {"/ws/relay": "relay"}.get(path, "control")
             assert client.portal is not None
             client.portal.call(session.end)
             told = socket.receive_json()
             while told["type"] != "error":
                 told = socket.receive_json()
-            assert told.get("code") == "ended_by_operator" or told["error"]["code"] == "ended_by_operator"
+            assert told["code"] == "ended_by_operator"
             with pytest.raises(WebSocketDisconnect) as closed:
                 socket.receive_json()
             assert (closed.value.code, closed.value.reason) == (1008, "ended_by_operator")
@@ -256,3 +257,32 @@ def test_first_reason_counts() -> None:
     session.end(Ending.TOKEN)
     session.end()
     assert (session.ended, ended) == ("token_revoked", ["now"])
+
+
+@pytest.mark.parametrize(("limits", "code"), [({"session_s": 0.1}, "session_expired"), ({"idle_s": 0.1}, "timeout")])
+def test_client_of_the_realtime_api_is_told_in_its_words_when_its_time_is_over(
+    limits: dict[str, float], code: str
+) -> None:
+    told: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    scope = {"type": "websocket", "path": "/v1/realtime", "headers": [], "client": None}
+    asyncio.run(Gate(application, Access(limits=ServerLimits(**limits)), {})(scope, send, send))  # type: ignore[arg-type]
+    event = json.loads(told[0]["text"])
+    assert (event["type"], event["error"]["code"], told[1]["reason"]) == ("error", code, code)
+
+
+def test_socket_in_use_is_not_silent_though_nothing_comes() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        session = session_of(scope)
+        session.busy = lambda: True
+        await asyncio.sleep(0.3)
+        assert session.ended is None
+
+    scope = {"type": "websocket", "path": "/v1/realtime", "headers": [], "client": None}
+    asyncio.run(Gate(application, Access(limits=ServerLimits(idle_s=0.05)), {})(scope, None, None))  # type: ignore[arg-type]

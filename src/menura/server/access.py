@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import ceil
@@ -15,13 +15,19 @@ from menura.errors import RateLimitError
 from menura.server.hosts import HostRules, same_origin
 from menura.server.limits import Ending, Limiter, ServerLimits, Session, client_name
 from menura.server.realtime_words import INVALID, SERVER, error_event
-from menura.server.tokens import Token, page_cookie, presented
+from menura.server.requests import serve_request
+from menura.server.roles import EVERYTHING, SOCKET, Grant, needed_role
+from menura.server.roster import Roster, TokenSource
+from menura.server.tokens import Token, page_cookie, page_cookies, presented
+from menura.store.access_tokens import PREFIX
 
-__all__ = ["Access", "Gate", "session_of"]
+__all__ = ["Access", "Gate", "grant_of", "session_of"]
 
 HEALTH, REALTIME = "/health", "/v1/realtime"
+OPEN = {"/api/health", "/api/ready"}
+REALTIME_CODES = {"unauthorized": "invalid_api_key", "forbidden": "insufficient_permissions"}
 POLICY, TRY_AGAIN_LATER = 1008, 1013
-SESSION = "menura.session"
+SESSION, GRANT = "menura.session", "menura.grant"
 CLOSE_WITHIN_S = 1.0
 """Time for a client's last message; who does not read is left without."""
 READING = {"GET", "HEAD"}
@@ -41,7 +47,10 @@ class Access:
     """What a server asks of its clients.
 
     Attributes:
-        token: None where none is needed.
+        token: The operator's, which allows everything.
+        named: Where named tokens are kept.
+        required: Whether a token is needed though the operator has none. Without a token of the operator's, and where
+            none is required, whoever brings none may do everything; whoever brings a named one, what that allows.
         hosts: Names under which it may be addressed; any by default.
         limits: How much they may ask.
     """
@@ -49,6 +58,13 @@ class Access:
     token: Token | None = None
     hosts: HostRules = field(default_factory=HostRules)
     limits: ServerLimits = field(default_factory=ServerLimits)
+    named: TokenSource | None = None
+    required: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody may come without a token."""
+        return self.token is None and not self.required
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +91,7 @@ OTHER_ORIGIN = _Refusal(403, "origin_not_allowed", "Pages of other sites may not
 class Gate:
     """Lets through who may use the server, and refuses the others before any of it has seen them (ASGI).
 
-    ``/health`` is open to all.
+    ``/health`` is open to all, ``/api/health`` and ``/api/ready`` as often as requests may come.
 
     Args:
         app: Behind it.
@@ -86,30 +102,64 @@ class Gate:
     def __init__(self, app: ASGIApp, access: Access, headers: Mapping[str, str]) -> None:
         self._app, self._access, self._headers = app, access, headers
         self.limiter = Limiter(access.limits)
+        self._roster = None if access.named is None else Roster(access.named)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or socket, or refuse it."""
-        if scope["type"] not in ("http", "websocket") or _is_open(scope):
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+        elif scope["type"] in ("http", "websocket"):
+            try:
+                await self._let_in(scope, receive, send)
+            except RateLimitError as error:
+                await self._refuse(_later(error), scope, receive, send)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As long as the server does: look after named tokens."""
+        if self._roster is None:
             await self._app(scope, receive, send)
             return
-        client = client_name(scope.get("client"))
+        watching = asyncio.create_task(self._roster.watch(self._end_revoked))
         try:
-            (self.limiter.request if scope["type"] == "http" else self.limiter.connect)(client)
-            refusal = self._refusal(scope)
-            if refusal is not None:
-                await self._refuse(refusal, scope, receive, send)
-                return
-            if scope["type"] == "http":
-                await self._app(scope, receive, self._with_cookie(scope, send))
-                return
-            session = self.limiter.open(client, kind=KINDS.get(scope["path"], "control"))
-        except RateLimitError as error:
-            await self._refuse(_later(error), scope, receive, send)
-            return
-        try:
-            await self._serve(session, scope, receive, send)
+            await self._app(scope, receive, send)
         finally:
-            session.close()
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+            await self._roster.note(now=True)
+
+    def _end_revoked(self) -> None:
+        assert self._roster is not None
+        for session in self.limiter.open_sessions():
+            if session.grant.token_id and not self._roster.valid(session.grant.token_id):
+                session.end(Ending.TOKEN)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http, client = scope["type"] == "http", client_name(scope.get("client"))
+        limits, limiter = self._access.limits, self.limiter
+        if http and scope["path"] == HEALTH and scope["method"] in READING:
+            await serve_request(self._app, scope, receive, send, limits, self._headers)
+            return
+        (limiter.request if http else limiter.connect)(client)
+        if http and scope["path"] in OPEN and scope["method"] in READING:
+            await serve_request(self._app, scope, receive, send, limits, self._headers)
+            return
+        admitted = self._foreign(scope) or await self._grant(scope) or NO_TOKEN
+        if isinstance(admitted, Grant):
+            (limiter.request if http else limiter.connect)(client, admitted)
+            admitted = _allowed(admitted, scope)
+        if isinstance(admitted, _Refusal):
+            await self._refuse(admitted, scope, receive, send)
+        elif http:
+            scope = {**scope, GRANT: admitted}
+            await serve_request(
+                self._app, scope, receive, self._with_cookie(admitted, scope, send), limits, self._headers
+            )
+        else:
+            session = limiter.open(client, admitted, KINDS.get(scope["path"], "control"))
+            try:
+                await self._serve(session, scope, receive, send)
+            finally:
+                session.close()
 
     async def _serve(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the socket ends, or its time does, or its client is silent for too long."""
@@ -147,29 +197,51 @@ class Gate:
             looking.cancel()
             over.cancel()
 
-    def _refusal(self, scope: Scope) -> _Refusal | None:
+    def _foreign(self, scope: Scope) -> _Refusal | None:
+        """Whether it is for another server, or from another's page."""
         hosts, origins = _headers(scope, b"host"), _headers(scope, b"origin")
         if len(hosts) > 1 or not self._access.hosts.allow(hosts[0] if hosts else ""):
             return OTHER_HOST
         changing = scope["type"] == "websocket" or scope["method"] not in READING
         if changing and origins and not (len(origins) == 1 and hosts and same_origin(origins[0], hosts[0])):
             return OTHER_ORIGIN  # only browsers say from where they come; other clients need not
-        return None if self._knows(scope) else NO_TOKEN
+        return None
 
-    def _knows(self, scope: Scope) -> bool:
-        token = self._access.token
-        if token is None:
-            return True
-        if any(token.matches(text) for text in presented(scope)):
-            return True
-        return _is_page(scope) and any(token.opens_page(text) for text in _headers(scope, b"cookie"))
+    async def _grant(self, scope: Scope) -> Grant | None:
+        """What who asks may do; None where a token is needed and none is valid."""
+        texts, token = list(presented(scope)), self._access.token
+        if token is not None and any(token.matches(text) for text in texts):
+            return EVERYTHING
+        found = await self._named(texts, scope)
+        if found is not None or self._access.open:
+            return found or EVERYTHING
+        if _is_page(scope) and token is not None and any(token.opens_page(text) for text in _headers(scope, b"cookie")):
+            return EVERYTHING
+        return None
 
-    def _with_cookie(self, scope: Scope, send: Send) -> Send:
+    async def _named(self, texts: list[str], scope: Scope) -> Grant | None:
+        roster = self._roster
+        cookies = list(page_cookies(_headers(scope, b"cookie"))) if _is_page(scope) else []
+        if roster is None or not (texts or cookies):
+            return None
+        if roster.stale:
+            await roster.refresh()
+        found = _first(roster.find(text) for text in texts)
+        if found is None and any(text.startswith(PREFIX) for text in texts):
+            await roster.refresh()  # it may have been made a moment ago, by another process
+            found = _first(roster.find(text) for text in texts)
+        return found or _first(roster.find_page(name, value) for name, value in cookies)
+
+    def _with_cookie(self, grant: Grant, scope: Scope, send: Send) -> Send:
         """The page's parts are loaded without the token: they come with a cookie that opens only them."""
         token = self._access.token
-        if token is None or not _is_page(scope):
+        if not _is_page(scope) or (token is None and not grant.token_id):
             return send
-        cookie = page_cookie(token).encode()
+        if grant.token_id and self._roster is not None:
+            cookie = page_cookie(*self._roster.page_cookie(grant.token_id)).encode()
+        else:
+            assert token is not None
+            cookie = page_cookie(*token.page_cookie).encode()
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -185,8 +257,8 @@ class Gate:
         headers = {**self._headers, **refusal.headers}
         if scope["type"] == "http":
             await JSONResponse(body, refusal.status, headers)(scope, receive, send)
-        elif scope["path"] == REALTIME and refusal is NO_TOKEN:
-            await _tell(scope, send, error_event(refusal.text, "invalid_api_key", INVALID), POLICY)
+        elif scope["path"] == REALTIME and refusal.code in REALTIME_CODES:
+            await _tell(scope, send, error_event(refusal.text, REALTIME_CODES[refusal.code], INVALID), POLICY)
         elif scope["path"] == REALTIME and refusal.retry_after_ms is not None:
             event = error_event(refusal.text, "rate_limit_exceeded", SERVER)
             event["error"]["retry_after_ms"] = refusal.retry_after_ms
@@ -232,8 +304,26 @@ def _headers(scope: Scope, name: bytes) -> list[str]:
     return [value.decode("latin-1") for key, value in scope["headers"] if key == name]
 
 
-def _is_open(scope: Scope) -> bool:
-    return scope["type"] == "http" and scope["path"] == HEALTH and scope["method"] in READING
+def _first(found: Iterable[Grant | None]) -> Grant | None:
+    return next((grant for grant in list(found) if grant is not None), None)
+
+
+def _allowed(grant: Grant, scope: Scope) -> Grant | _Refusal:
+    """Whether who has come may do that."""
+    needed = needed_role(scope["method"] if scope["type"] == "http" else SOCKET[0], scope["path"])
+    if grant.role.covers(needed):
+        return grant
+    return _Refusal(
+        403, "forbidden", f"This token may not do that: it has the role {grant.role}, and {needed} is needed"
+    )
+
+
+def grant_of(scope: Scope) -> Grant:
+    """Who has come through the gate with a request or socket, and what they may do."""
+    if SESSION in scope:
+        return session_of(scope).grant
+    grant: Grant = scope.get(GRANT, EVERYTHING)
+    return grant
 
 
 def _is_page(scope: Scope) -> bool:

@@ -44,6 +44,16 @@ class ServerLimits:
         session_s: How long a socket may stay open.
         idle_s: How long a socket may stay open with nothing from its client, unless the server's own microphone is
             being processed for it.
+        body_bytes: Of a request, uploads apart.
+        body_s: Until a request has come, uploads apart.
+        upload_bytes: Of an upload, whatever its route allows.
+        upload_s: Until an upload has come.
+        stall_s: How long nothing may come of a request, or nothing of an answer may be read.
+        head_s: Until the head of a request has come, from the moment that its connection is opened.
+        keep_alive_s: How long a connection may wait for its next request.
+        head_bytes: Of a request's head.
+        open_connections: At one time, used or not.
+        open_per_client: Of a client.
         clients: Whose rates are remembered: beyond, whoever was away longest begins anew.
 
     Raises:
@@ -60,6 +70,16 @@ class ServerLimits:
     sessions_per_client: int = 64
     session_s: float = 86_400.0
     idle_s: float = 1800.0
+    body_bytes: int = 1024 * 1024
+    body_s: float = 30.0
+    upload_bytes: int = 4 * 1024**3
+    upload_s: float = 3600.0
+    stall_s: float = 30.0
+    head_s: float = 10.0
+    keep_alive_s: float = 5.0
+    head_bytes: int = 32 * 1024
+    open_connections: int = 800
+    open_per_client: int = 200
     clients: int = 4096
 
     def __post_init__(self) -> None:

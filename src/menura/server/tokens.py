@@ -4,20 +4,21 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
 from menura.errors import ConfigError
 
-__all__ = ["SUBPROTOCOL", "Token", "answered_subprotocol", "page_cookie", "presented"]
+__all__ = ["SUBPROTOCOL", "Token", "answered_subprotocol", "page_cookie", "page_cookies", "presented"]
 
 SUBPROTOCOL = "menura"
 """What a socket's client may offer beside its token, and is answered."""
 IN_SUBPROTOCOL = "menura.token."
 AS_API_KEY = "openai-insecure-api-key."
 """How a browser's client of the Realtime API brings its key."""
+PAGE_COOKIE = "menura-page-"
 MIN_CHARACTERS, MAX_CHARACTERS = 16, 256
 MAX_FIELDS = 64
 """Of a query that are looked at."""
@@ -71,14 +72,13 @@ class Token:
 
         A cookie goes to every port of a host, so it must not be the token, nor worth as much.
         """
-        return f"menura-page-{self._page[:8]}", self._page[8:]
+        return f"{PAGE_COOKIE}{self._page[:8]}", self._page[8:]
 
     def opens_page(self, cookies: str) -> bool:
         """Whether a ``Cookie`` header has :attr:`page_cookie`."""
         name, value = self.page_cookie
         found = False
-        for cookie in cookies.split(";"):
-            key, _, text = cookie.strip().partition("=")
+        for key, text in page_cookies([cookies]):
             found |= key == name and hmac.compare_digest(_digest(text), _digest(value))
         return found
 
@@ -119,7 +119,15 @@ def answered_subprotocol(offered: list[str]) -> str | None:
     return next((one for one in offered if one.startswith(IN_SUBPROTOCOL)), None)
 
 
-def page_cookie(token: Token) -> str:
-    """A ``Set-Cookie`` header with :attr:`Token.page_cookie`, for as long as the browser is open."""
-    name, value = token.page_cookie
+def page_cookie(name: str, value: str) -> str:
+    """A ``Set-Cookie`` header with a cookie that opens the page, for as long as the browser is open."""
     return f"{name}={value}; Path=/; HttpOnly; SameSite=Lax"
+
+
+def page_cookies(headers: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Name and value of the cookies in ``Cookie`` headers that may open the page."""
+    for cookies in headers:
+        for cookie in cookies.split(";"):
+            name, _, value = cookie.strip().partition("=")
+            if name.startswith(PAGE_COOKIE):
+                yield name, value
