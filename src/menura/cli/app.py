@@ -10,6 +10,7 @@ from menura import __version__
 if TYPE_CHECKING:
     from menura.voices.voice import Voice, VoiceParameters
 from menura.cli.channel_app import channel
+from menura.cli.tokens_app import tokens
 
 __all__ = ["app"]
 
@@ -237,6 +238,7 @@ def live(
 
 
 app.add_typer(channel, name="channel")
+app.add_typer(tokens, name="tokens")
 virtual_mic = typer.Typer(help="A microphone with the changed voice, for every program (Linux).", no_args_is_help=True)
 app.add_typer(virtual_mic, name="virtual-mic")
 MicrophoneName = Annotated[str, typer.Option("--name", metavar="NAME", help="Letters, digits, '_', '.' and '-'.")]

@@ -97,11 +97,14 @@ class Gate:
         app: Behind it.
         access: What is asked.
         headers: Of refusals.
+        limiter: That counts what clients do; its own by default.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, app: ASGIApp, access: Access, headers: Mapping[str, str], limiter: Limiter | None = None
+    ) -> None:
         self._app, self._access, self._headers = app, access, headers
-        self.limiter = Limiter(access.limits)
+        self.limiter = limiter or Limiter(access.limits)
         self._roster = None if access.named is None else Roster(access.named)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
