@@ -1,18 +1,36 @@
 // Runs the connection in a thread of its own, so that a busy page never holds up the audio.
 
-import { Connection } from "./connection.js";
+import { Connection } from "./connection";
+import type { Ask } from "./link";
 
-/** @type {Connection | undefined} */
-let connection;
+let connection: Connection | undefined;
 
-/** What the page may ask. @type {Record<string, (data: any) => void>} */
-const ASKED = {
-  open: ({ url, token }) => (connection = new Connection(url, (message) => postMessage(message), token)),
-  voice: ({ id }) => connection?.selectVoice(id),
-  parameters: ({ parameters }) => connection?.setParameters(parameters),
-  start: ({ stream }) => connection?.start(stream),
-  stop: () => connection?.stop(),
-  retry: () => connection?.retry(),
-};
+function obey(asked: Ask): void {
+  switch (asked.ask) {
+    case "open":
+      connection = new Connection(asked.url, (told) => postMessage(told), asked.token);
+      break;
+    case "voice":
+      connection?.selectVoice(asked.id);
+      break;
+    case "hold":
+      connection?.hold(asked.held);
+      break;
+    case "start":
+      connection?.start(asked.stream);
+      break;
+    case "request":
+      connection?.request(asked.id, asked.action, asked.fields);
+      break;
+    case "poll":
+      connection?.poll(asked.interval_ms);
+      break;
+    case "stop":
+      connection?.stop();
+      break;
+    case "retry":
+      connection?.retry();
+  }
+}
 
-onmessage = ({ data }) => ASKED[data.ask](data);
+onmessage = ({ data }: MessageEvent<Ask>) => obey(data);

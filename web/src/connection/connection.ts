@@ -1,100 +1,102 @@
 // The socket to the server: speaks the protocol, carries the audio, comes back by itself with the same settings.
 //
-// What the person wants (`wanted`) and what the server has confirmed are kept apart; `reconcile` sends the difference,
-// one action of a kind at a time. So a dragged slider never floods the server, and a new socket starts with nothing
-// confirmed and is brought to the same state.
+// What the person wants and what the server has been told are kept apart; `reconcile` sends the difference, one action
+// of a kind at a time. So a dragged slider never floods the server, and a new socket starts with nothing told and is
+// brought to the same state.
 
-const RETRY_MS = [250, 500, 1000, 2000, 4000];
+import type { CapturedBlock } from "../audio/worklet-messages";
+import { Backoff } from "./backoff";
+import type { Held, Stream, StreamState, Told } from "./link";
+import { SampleMarks } from "./marks";
+import type { ActionName, ControlError, ServerMessage } from "./messages";
+import { decode, encode } from "./pcm";
+import { type Asked, Pending } from "./pending";
+
 const POLL_MS = 200;
 const SILENCE_MS = 5000; // an action unanswered for this long: the connection is dead
 const BACKLOG_S = 0.25; // audio waiting in the socket beyond which blocks are dropped and counted
-const FULL_SCALE = 32768;
+const HELD = { parameters: "setParameters", input: "setInput", effects: "setEffects" } as const;
+const FIELDS = ["parameters", "input", "effects"] as const;
+const LOST: ControlError = { type: "error", error: "The connection to the server was lost", code: "connection_lost" };
 
-/** What answers an action that did not fail. */
-const REPLY = {
-  getVoices: "voices",
-  selectVoice: "voiceSelected",
-  setParameters: "parametersSet",
-  start: "status",
-  stop: "status",
-  getStatus: "status",
-};
-
-/**
- * @typedef {keyof typeof REPLY} Action
- * @typedef {{samples: Float32Array, captured: number, posted: number}} Block
- * @typedef {{sample_rate: number, capture: MessagePort, playback: MessagePort, serial: number}} Stream
- * @typedef {{action: Action, at: number, voice: string}} Asked
- */
-
-/** @param {Float32Array} samples */
-export function encode(samples) {
-  const out = new Int16Array(samples.length);
-  for (let i = 0; i < out.length; i++) {
-    out[i] = Math.max(-FULL_SCALE, Math.min(FULL_SCALE - 1, Math.round(samples[i] * FULL_SCALE)));
-  }
-  return out;
-}
-
-/** @param {ArrayBuffer} data */
-export function decode(data) {
-  const words = new Int16Array(data, 0, data.byteLength >> 1);
-  const out = new Float32Array(words.length);
-  for (let i = 0; i < out.length; i++) out[i] = words[i] / FULL_SCALE;
-  return out;
-}
-
-/** One server, one socket at a time. `emit` gets the server's messages and `{type: "connection" | "stream"}`. */
+/** One server, one socket at a time; `emit` gets what there is to tell. */
 export class Connection {
-  /**
-   * @param {string} url
-   * @param {(message: any) => void} emit
-   * @param {string} [token] what the server asks of its clients
-   */
-  constructor(url, emit, token = "") {
-    this.url = url;
-    this.emit = emit;
+  private socket: WebSocket | null = null;
+  private ready = false;
+  private readonly backoff = new Backoff();
+  private readonly pending = new Pending();
+  private readonly marks = new SampleMarks();
+  private readonly notBefore = new Map<ActionName, number>(); // actions of which the server had too many
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private held: Partial<Held> = {};
+  private told: Partial<Record<keyof Held, string>> = {}; // as last sent, in JSON
+  private wantedVoice = "";
+  private voice = "";
+  private wantedRunning = false;
+  private stream: Stream | null = null;
+  private state: StreamState = "idle";
+  private serial = 0;
+  private dropped = 0;
+  private poll_ms = POLL_MS;
+  private readonly token: string;
+
+  constructor(
+    private readonly url: string,
+    private readonly emit: (told: Told) => void,
+    token = "",
+  ) {
     this.token = /^[\w.~-]+$/.test(token) ? token : ""; // another is none, and no subprotocol
-    /** @type {{voice: string, parameters: Record<string, number> | null, running: boolean}} */
-    this.wanted = { voice: "", parameters: null, running: false };
-    /** @type {Stream | null} */
-    this.stream = null;
-    /** @type {WebSocket | null} */
-    this.socket = null;
-    this.attempts = 0;
-    this.timer = 0;
-    this.serial = 0;
-    this.dropped = 0;
-    this.parameters = ""; // as last sent, in JSON
-    this.sent = 0; // frames
-    this.received = 0;
-    this.forget();
     this.open();
   }
 
-  /** A new socket knows nothing. */
-  forget() {
-    this.ready = false;
-    this.voice = "";
-    this.parameters = "";
-    /** @type {"idle" | "starting" | "running" | "stopping"} */
-    this.state = "idle";
-    /** @type {Asked[]} */
-    this.pending = [];
-    this.sent = 0;
-    this.received = 0;
-    /** @type {{index: number, captured: number, posted: number}[]} */
-    this.marks = [];
+  /** Try at once: the person asks, or the network is back. */
+  retry(): void {
+    if (!this.socket) this.open();
   }
 
-  open() {
+  selectVoice(id: string): void {
+    this.wantedVoice = id;
+    this.reconcile();
+  }
+
+  hold(held: Partial<Held>): void {
+    Object.assign(this.held, held);
+    this.reconcile();
+  }
+
+  poll(interval_ms: number): void {
+    this.poll_ms = interval_ms;
+  }
+
+  start(stream: Stream): void {
+    this.stream = stream;
+    if (stream.audio) stream.audio.capture.onmessage = ({ data }: MessageEvent<CapturedBlock>) => this.carry(data);
+    this.wantedRunning = true;
+    this.reconcile();
+  }
+
+  stop(): void {
+    this.wantedRunning = false;
+    this.stream?.audio?.capture.close();
+    this.stream?.audio?.playback.close();
+    this.stream = null;
+    this.reconcile();
+  }
+
+  /** An action of the page's own, which gets its answer as `{told: "answer"}`. */
+  request(id: number, action: ActionName, fields: object): void {
+    if (this.ready) this.say(action, fields, id);
+    else this.emit({ told: "answer", id, reply: null, error: LOST });
+  }
+
+  private open(): void {
     clearTimeout(this.timer);
-    this.emit({ type: "connection", state: "connecting", attempts: this.attempts });
+    this.emit({ told: "connection", state: "connecting", retry_ms: 0 });
     const socket = new WebSocket(this.url, this.token ? ["menura", `menura.token.${this.token}`] : []);
     socket.binaryType = "arraybuffer";
-    socket.onmessage = ({ data }) => {
+    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
       if (socket !== this.socket) return;
-      if (typeof data === "string") this.hear(JSON.parse(data));
+      if (typeof data === "string") this.hear(JSON.parse(data) as ServerMessage);
       else this.play(data);
     };
     socket.onclose = () => socket === this.socket && this.lose();
@@ -102,200 +104,182 @@ export class Connection {
   }
 
   /** The socket is gone: try again, later each time. */
-  lose() {
+  private lose(): void {
     const socket = this.socket;
     this.socket = null;
     socket?.close();
-    if (!this.ready) this.inquire();
-    this.forget();
-    this.stream?.playback.postMessage({ clear: true });
+    if (!this.ready) void this.inquire();
+    this.ready = false;
+    this.voice = "";
+    this.told = {};
+    this.state = "idle";
+    this.marks.clear();
+    this.notBefore.clear();
+    this.abandon(this.pending.clear());
+    this.stream?.audio?.playback.postMessage({ clear: true });
     clearTimeout(this.timer);
-    const retry_ms = RETRY_MS[Math.min(this.attempts++, RETRY_MS.length - 1)] * (0.9 + 0.2 * Math.random());
+    const retry_ms = this.backoff.next();
     this.timer = setTimeout(() => this.open(), retry_ms);
-    this.emit({ type: "connection", state: "lost", retry_ms });
+    this.emit({ told: "connection", state: "lost", retry_ms });
   }
 
-  /** A socket that does not open says nothing: ask whether it is for want of the token. */
-  async inquire() {
-    /** @type {RequestInit} */
-    const asking = { method: "HEAD", credentials: "omit", cache: "no-store" };
-    if (this.token) asking.headers = { Authorization: `Bearer ${this.token}` };
+  private abandon(asked: Asked[]): void {
+    for (const { request } of asked) {
+      if (request !== undefined) this.emit({ told: "answer", id: request, reply: null, error: LOST });
+    }
+  }
+
+  /** A socket that does not open says nothing: ask why. */
+  private async inquire(): Promise<void> {
+    const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
     try {
-      const { status } = await fetch("/", asking);
-      if (status === 401 && !this.ready) this.emit({ type: "refused" });
+      const { status } = await fetch("/", { method: "HEAD", credentials: "omit", cache: "no-store", headers });
+      if (status === 401 && !this.ready) this.emit({ told: "refused" });
     } catch {
       // there is no server
     }
   }
 
-  /** Try at once: the person asks, or the network is back. */
-  retry() {
-    if (!this.socket) this.open();
-  }
-
-  /** @param {string} id */
-  selectVoice(id) {
-    this.wanted.voice = id;
-    this.reconcile();
-  }
-
-  /** @param {Record<string, number>} parameters */
-  setParameters(parameters) {
-    this.wanted.parameters = parameters;
-    this.reconcile();
-  }
-
-  /** @param {Stream} stream */
-  start(stream) {
-    this.stream = stream;
-    stream.capture.onmessage = ({ data }) => this.carry(data);
-    this.wanted.running = true;
-    this.reconcile();
-  }
-
-  stop() {
-    this.wanted.running = false;
-    this.stream?.capture.close();
-    this.stream?.playback.close();
-    this.stream = null;
-    this.reconcile();
-  }
-
   /** Send what is wanted and not yet so. */
-  reconcile() {
+  private reconcile(): void {
     if (!this.ready) return;
-    const { voice, parameters, running } = this.wanted;
-    const text = JSON.stringify(parameters);
-    if (voice && voice !== this.voice && !this.waits("selectVoice")) {
-      this.say("selectVoice", { voiceId: voice });
+    if (this.wantedVoice && this.wantedVoice !== this.voice && this.may("selectVoice")) {
+      this.say("selectVoice", { voiceId: this.wantedVoice });
     }
-    if (parameters && text !== this.parameters && !this.waits("setParameters")) {
-      this.parameters = text;
-      this.say("setParameters", { parameters });
+    for (const field of FIELDS) {
+      const text = JSON.stringify(this.held[field]);
+      if (text === undefined || text === this.told[field] || !this.may(HELD[field])) continue;
+      this.told[field] = text;
+      this.say(HELD[field], { [field]: this.held[field] });
     }
-    const chosen = this.voice || this.waits("selectVoice");
-    if (running && this.state === "idle" && this.stream && chosen) {
-      this.serial = this.stream.serial;
-      this.move("starting");
-      this.say("start", { audio: { source: "client", sample_rate: this.stream.sample_rate, format: "pcm16" } });
+    const chosen = this.voice || this.pending.has("selectVoice");
+    if (this.wantedRunning && this.state === "idle" && this.stream && chosen && this.may("start")) {
+      this.begin(this.stream);
     }
-    if (!running && this.state === "running") {
+    if (!this.wantedRunning && this.state === "running" && this.may("stop")) {
       this.move("stopping");
       this.say("stop");
     }
   }
 
-  /** @param {Action} action */
-  waits(action) {
-    return this.pending.some((one) => one.action === action);
+  private begin({ serial, audio, devices }: Stream): void {
+    this.serial = serial;
+    this.move("starting");
+    if (audio) this.say("start", { audio: { source: "client", sample_rate: audio.sample_rate, format: "pcm16" } });
+    else this.say("start", { devices });
   }
 
-  /**
-   * @param {Action} action
-   * @param {object} [fields]
-   */
-  say(action, fields = {}) {
-    this.pending.push({ action, at: performance.now(), voice: this.wanted.voice });
+  /** Whether an action can be sent now: none of its kind is unanswered, and the server has not had too many. */
+  private may(action: ActionName): boolean {
+    return !this.pending.has(action) && (this.notBefore.get(action) ?? 0) <= performance.now();
+  }
+
+  private say(action: ActionName, fields: object = {}, request?: number): void {
+    const asked: Asked = { action, at: performance.now(), voice: this.wantedVoice };
+    if (request !== undefined) asked.request = request;
+    this.pending.add(asked);
     this.socket?.send(JSON.stringify({ action, ...fields }));
   }
 
-  /** @param {"idle" | "starting" | "running" | "stopping"} state */
-  move(state) {
-    if (state === "running") {
-      this.sent = 0;
-      this.received = 0;
-      this.marks = [];
-      this.poll(this.socket);
-    }
+  private move(state: StreamState): void {
     this.state = state;
-    this.emit({ type: "stream", state, serial: this.serial });
+    if (state === "running") {
+      this.marks.clear();
+      this.ask(this.socket);
+    }
+    this.emit({ told: "stream", state, serial: this.serial });
   }
 
-  /** Ask for the status while running, one question at a time. @param {WebSocket | null} socket */
-  poll(socket) {
+  /** Ask for the status while running, one question at a time. */
+  private ask(socket: WebSocket | null): void {
     setTimeout(() => {
       if (socket !== this.socket || this.state !== "running") return;
-      const oldest = this.pending[0];
+      const oldest = this.pending.oldest;
       if (oldest && performance.now() - oldest.at > SILENCE_MS) {
         this.lose();
         return;
       }
-      if (!this.waits("getStatus")) this.say("getStatus");
-      this.poll(socket);
-    }, POLL_MS);
+      if (this.may("getStatus")) this.say("getStatus");
+      this.ask(socket);
+    }, this.poll_ms);
   }
 
-  /** @param {any} message */
-  hear(message) {
-    const asked = this.answered(message);
+  private hear(message: ServerMessage): void {
+    const { asked, skipped } = this.pending.answered(message);
+    this.abandon(skipped);
     const rtt_ms = asked ? performance.now() - asked.at : null;
-    if (message.type === "connected") {
-      this.ready = true;
-      this.attempts = 0;
-      this.emit({ type: "connection", state: "open" });
-      this.say("getVoices");
-    } else if (message.type === "voiceSelected") {
-      this.voice = message.voice.id;
-    } else if (message.type === "status") {
-      this.heed(message.status.processing);
-    } else if (message.type === "error") {
-      this.fail(asked);
-    }
-    this.emit({ ...message, rtt_ms, action: asked?.action, selected: this.voice, dropped: this.dropped });
+    if (asked?.request !== undefined) this.answer(asked.request, message);
+    if (message.type === "connected") this.greet();
+    else if (message.type === "voicesChanged") this.say("getVoices");
+    else if (message.type === "voiceSelected") this.voice = message.voice.id;
+    else if (message.type === "status") this.heed(message.status.processing);
+    const waits = message.type === "error" && this.fail(message, asked);
+    const action = asked?.action ?? null;
+    if (!waits) this.emit({ told: "server", message, rtt_ms, action, selected: this.voice, dropped: this.dropped });
     this.reconcile();
   }
 
-  /**
-   * The action that a message answers: the server answers in order.
-   * @param {{type: string, code?: string}} message
-   * @returns {Asked | undefined}
-   */
-  answered({ type, code }) {
-    if (type === "error") return code === "not_active" ? undefined : this.pending.shift(); // audio came too late
-    const at = this.pending.findIndex((one) => REPLY[one.action] === type);
-    return at < 0 ? undefined : this.pending.splice(0, at + 1).pop();
+  private greet(): void {
+    this.ready = true;
+    this.backoff.reset();
+    this.emit({ told: "connection", state: "open", retry_ms: 0 });
+    this.say("getVoices");
   }
 
-  /** @param {boolean} processing */
-  heed(processing) {
+  private answer(id: number, message: ServerMessage): void {
+    if (message.type === "error") this.emit({ told: "answer", id, reply: null, error: message });
+    else this.emit({ told: "answer", id, reply: message, error: null });
+  }
+
+  private heed(processing: boolean): void {
     if (processing && this.state === "starting") this.move("running");
-    if (processing || this.state === "idle" || this.waits("start")) return;
-    if (this.state === "running") this.wanted.running = false; // the server ended it
+    if (processing || this.state === "idle" || this.pending.has("start")) return;
+    if (this.state === "running") this.wantedRunning = false; // the server ended it
     this.move("idle");
   }
 
-  /** @param {Asked | undefined} asked */
-  fail(asked) {
-    if (asked?.action === "selectVoice" && this.wanted.voice === asked.voice) this.wanted.voice = this.voice;
-    if (asked?.action === "start") {
-      if (this.stream?.serial === this.serial) this.wanted.running = false;
-      this.move("idle");
-    }
-    if (asked?.action === "stop") this.move("idle");
+  /** Draw what follows from a refusal; true where it is tried again by itself, or told to who asked. */
+  private fail(error: ControlError, asked: Asked | undefined): boolean {
+    if (!asked) return false;
+    const { action, request, voice } = asked;
+    if (request !== undefined) return true;
+    if (error.code === "rate_limited") return this.postpone(action, error.retry_after_ms ?? 1000);
+    if (action === "selectVoice" && this.wantedVoice === voice) this.wantedVoice = this.voice;
+    if (action === "start" && this.stream?.serial === this.serial) this.wantedRunning = false;
+    if (action === "start" || action === "stop") this.move("idle");
+    return false;
   }
 
-  /** A block from the microphone. @param {Block} block */
-  carry({ samples, captured, posted }) {
-    if (this.state !== "running" || !this.socket || !this.stream) return;
-    if (this.socket.bufferedAmount > BACKLOG_S * this.stream.sample_rate * 2) {
-      this.dropped += samples.length;
+  private postpone(action: ActionName, wait_ms: number): true {
+    this.notBefore.set(action, performance.now() + wait_ms);
+    for (const field of FIELDS) if (HELD[field] === action) delete this.told[field];
+    if (action === "start") this.state = "idle";
+    if (action === "stop") this.state = "running";
+    const socket = this.socket;
+    setTimeout(() => {
+      if (socket !== this.socket) return;
+      if (action === "getVoices") this.say("getVoices");
+      this.reconcile();
+    }, wait_ms + 1);
+    return true;
+  }
+
+  /** A block from the microphone. */
+  private carry(block: CapturedBlock): void {
+    const rate = this.stream?.audio?.sample_rate;
+    if (this.state !== "running" || !this.socket || !rate) return;
+    if (this.socket.bufferedAmount > BACKLOG_S * rate * 2) {
+      this.dropped += block.samples.length;
       return;
     }
-    this.marks.push({ index: this.sent, captured, posted });
-    this.sent += samples.length;
-    this.socket.send(encode(samples));
-    if (this.sent - this.received > (SILENCE_MS / 1000) * this.stream.sample_rate) this.lose();
+    this.marks.send(block);
+    this.socket.send(encode(block.samples));
+    if (this.marks.missing > (SILENCE_MS / 1000) * rate) this.lose();
   }
 
-  /** Audio from the server: the n-th sample back belongs to the n-th sent. @param {ArrayBuffer} data */
-  play(data) {
-    if (this.state !== "running" || !this.stream) return;
-    const samples = decode(data);
-    while (this.marks.length > 1 && this.marks[1].index <= this.received) this.marks.shift();
-    const mark = this.marks[0];
-    if (!mark) return;
-    const captured = mark.captured + this.received - mark.index;
-    this.received += samples.length;
-    this.stream.playback.postMessage({ samples, captured, posted: mark.posted }, [samples.buffer]);
+  private play(data: ArrayBuffer): void {
+    if (this.state !== "running" || !this.stream?.audio) return;
+    const block = this.marks.receive(decode(data));
+    if (block) this.stream.audio.playback.postMessage(block, [block.samples.buffer]);
   }
 }

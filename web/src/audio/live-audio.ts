@@ -1,0 +1,140 @@
+// Microphone and loudspeaker: one audio context with a worklet at each end.
+
+import captureUrl from "./capture-worklet.ts?worker&url";
+import { type MicrophoneChoice, openMicrophone } from "./microphone";
+import playbackUrl from "./playback-worklet.ts?worker&url";
+import type { LevelReport, PlaybackReport } from "./worklet-messages";
+
+const BLOCK_S = 0.01;
+const GLIDE_S = 0.01;
+const FADE_MS = 60; // the playback worklet's fade-out, with room to spare
+
+export interface AudioListener {
+  onInput: (report: LevelReport) => void;
+  onOutput: (report: PlaybackReport) => void;
+  /** The microphone was unplugged. */
+  onEnded: () => void;
+}
+
+/** A source needs the context's own rate in some browsers: then the microphone's rate is taken for all. */
+function openContext(stream: MediaStream, sampleRate: number) {
+  const context = new AudioContext({ sampleRate, latencyHint: "interactive" });
+  try {
+    return { context, source: context.createMediaStreamSource(stream) };
+  } catch {
+    void context.close();
+    const own = new AudioContext({ latencyHint: "interactive" });
+    return { context: own, source: own.createMediaStreamSource(stream) };
+  }
+}
+
+/** From `open` to `close`. The worklets exchange audio with the connection through two message ports. */
+export class LiveAudio {
+  context: AudioContext | null = null;
+  /** The microphone, before its gain. */
+  source: MediaStreamAudioSourceNode | null = null;
+  /** What is sent, after the gain. */
+  input: GainNode | null = null;
+  playback: AudioWorkletNode | null = null;
+  private capture: AudioWorkletNode | null = null;
+  private monitor: GainNode | null = null;
+  private microphone: MediaStream | null = null;
+  private closed = false;
+  private volume = 1;
+  private gain = 1;
+
+  constructor(private readonly listener: AudioListener) {}
+
+  async open(choice: MicrophoneChoice, sampleRate: number, speaker: string) {
+    this.microphone = await openMicrophone(choice);
+    const { context, source } = openContext(this.microphone, sampleRate);
+    this.context = context;
+    this.source = source;
+    await Promise.all([captureUrl, playbackUrl].map((url) => context.audioWorklet.addModule(url)));
+    await this.setSpeaker(speaker);
+    await context.resume();
+    this.watch(this.microphone);
+    return this.connect(context, source);
+  }
+
+  private connect(context: AudioContext, source: MediaStreamAudioSourceNode) {
+    const mono: AudioWorkletNodeOptions = { channelCount: 1, channelCountMode: "explicit", outputChannelCount: [1] };
+    const processorOptions = { block_frames: Math.round(context.sampleRate * BLOCK_S) };
+    const capture = new AudioWorkletNode(context, "menura-capture", { ...mono, processorOptions });
+    const playback = new AudioWorkletNode(context, "menura-playback", { ...mono, numberOfInputs: 0 });
+    this.input = new GainNode(context, { gain: this.gain });
+    this.monitor = new GainNode(context, { gain: this.volume });
+    source.connect(this.input).connect(capture).connect(context.destination); // silent, but only what is heard is run
+    playback.connect(this.monitor).connect(context.destination);
+    capture.port.onmessage = ({ data }: MessageEvent<LevelReport>) => this.listener.onInput(data);
+    playback.port.onmessage = ({ data }: MessageEvent<PlaybackReport>) => this.listener.onOutput(data);
+    const up = new MessageChannel();
+    const down = new MessageChannel();
+    capture.port.postMessage({ sink: up.port1 }, [up.port1]);
+    playback.port.postMessage({ source: down.port1 }, [down.port1]);
+    this.capture = capture;
+    this.playback = playback;
+    return { sample_rate: context.sampleRate, capture: up.port2, playback: down.port2 };
+  }
+
+  /** Take another microphone, or the same one with another correction, while it runs. */
+  async setMicrophone(choice: MicrophoneChoice): Promise<void> {
+    if (!this.context || !this.input) return;
+    const stream = await openMicrophone(choice);
+    if (this.closed) {
+      for (const track of stream.getTracks()) track.stop();
+      return;
+    }
+    const source = this.context.createMediaStreamSource(stream);
+    this.source?.disconnect();
+    for (const track of this.microphone?.getTracks() ?? []) track.stop();
+    this.microphone = stream;
+    this.source = source;
+    source.connect(this.input);
+    this.watch(stream);
+  }
+
+  private watch(stream: MediaStream): void {
+    const [track] = stream.getAudioTracks();
+    track.onended = () => {
+      if (stream === this.microphone && !this.closed) this.listener.onEnded();
+    };
+  }
+
+  /** Where it is heard; empty for the system's choice. Browsers without the choice keep that. */
+  async setSpeaker(device: string): Promise<void> {
+    const context = this.context as (AudioContext & { setSinkId?: (id: string) => Promise<void> }) | null;
+    await context?.setSinkId?.(device).catch(() => undefined);
+  }
+
+  /** What is heard; the voice itself does not change. */
+  setVolume(volume: number): void {
+    this.volume = volume;
+    if (this.context) this.monitor?.gain.setTargetAtTime(volume, this.context.currentTime, GLIDE_S);
+  }
+
+  /** What is sent of the microphone: 0 is muted. */
+  setGain(gain: number): void {
+    this.gain = gain;
+    if (this.context) this.input?.gain.setTargetAtTime(gain, this.context.currentTime, GLIDE_S);
+  }
+
+  /** What the loudspeaker adds after the worklet, as the browser tells it. */
+  get outputMs(): number {
+    if (!this.context) return 0;
+    return ((this.context.baseLatency || 0) + (this.context.outputLatency || 0)) * 1000;
+  }
+
+  /** Fade out, let go of the microphone, close. */
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.playback?.port.postMessage({ stop: true });
+    for (const track of this.microphone?.getTracks() ?? []) track.stop();
+    setTimeout(() => {
+      this.capture?.port.postMessage({ close: true });
+      this.playback?.port.postMessage({ close: true });
+      void this.context?.close();
+    }, FADE_MS);
+  }
+}

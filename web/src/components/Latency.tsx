@@ -1,0 +1,63 @@
+import { useAudioMeters } from "../hooks/useAudioMeters";
+import type { Delay } from "../state/delay";
+import { useLive } from "../state/live";
+
+const PARTS = [
+  ["capture", "Microphone"],
+  ["processing", "Voice"],
+  ["network", "Network"],
+  ["playback", "Playback"],
+] as const;
+
+/** Delay up to which the word applies, ms. */
+const GRADES: [number, string][] = [
+  [50, "excellent"],
+  [100, "good"],
+  [200, "acceptable"],
+  [Number.POSITIVE_INFINITY, "poor"],
+];
+
+const ms = (value: number) => `${Math.round(value)} ms`;
+const grade = (delay: Delay | null) => (delay ? GRADES.find(([most]) => delay.loop <= most)?.[1] : "");
+
+export function Latency() {
+  const meters = useAudioMeters();
+  const delay = useLive((live) => live.delay);
+  const gaps = useLive((live) => live.gaps);
+  const device_ms = useLive((live) => live.output_device_ms);
+  return (
+    <div className="latency" data-state={delay ? "known" : "idle"}>
+      <p className="total">
+        <span>Delay</span> <strong id="total">{delay ? ms(delay.loop) : "–"}</strong>{" "}
+        <span className="grade">{grade(delay)}</span>
+      </p>
+      <div className="split" aria-hidden="true">
+        {PARTS.map(([part]) => (
+          <i key={part} className={part} style={{ flexGrow: delay ? Math.max(0, delay[part]) : 1 }} />
+        ))}
+      </div>
+      <dl className="parts">
+        {PARTS.map(([part, name]) => (
+          <div key={part}>
+            <dt className={part}>{name}</dt>
+            <dd>{delay ? ms(delay[part]) : "–"}</dd>
+          </div>
+        ))}
+        <div>
+          <dt>Work per block</dt>
+          <dd>{delay ? `${meters.processing_ms.toFixed(1)} ms` : "–"}</dd>
+        </div>
+        <div>
+          <dt>Gaps heard</dt>
+          <dd>{delay ? gaps : "–"}</dd>
+        </div>
+        {delay && device_ms >= 1 && (
+          <div>
+            <dt>Speaker</dt>
+            <dd>+{ms(device_ms)}</dd>
+          </div>
+        )}
+      </dl>
+    </div>
+  );
+}
