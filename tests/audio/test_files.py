@@ -107,3 +107,10 @@ def test_what_a_killed_process_left_goes_and_what_is_being_written_stays(tmp_pat
         living.write(np.zeros((48_000, 1), np.float32))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, f"other.{name}"])
     assert len(read_audio(tmp_path / name)[0]) >= 48_000
+
+
+@pytest.mark.parametrize("name", ["x.flac", "x.mp3", "x.wav", "x.ogg"])
+def test_what_is_no_audio_but_is_named_so_is_refused_when_opened(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no audio")
+    with pytest.raises(FileError, match="cannot be read as audio"):
+        AudioReader(tmp_path / name)

@@ -95,6 +95,9 @@ class _AvSource:
         self._stream = self._container.streams.audio[0]
         self.rate = int(self._stream.rate)
         self.channels = int(self._stream.channels)
+        if self.rate <= 0 or self.channels <= 0:  # PyAV takes a file's ending for what is in it
+            self._container.close()
+            raise ValueError("there is no audio in it")
         duration = self._stream.duration
         base = self._stream.time_base
         self.frames: int | None = round(float(duration * base) * self.rate) if duration and base else None

@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from menura import __version__
 from menura.live.speaking_stats import Devices
 from menura.server.access import Access, Gate
+from menura.server.api.routes import Rest
 from menura.server.catalogue import Catalogue
 from menura.server.metrics import make_registry
 from menura.server.realtime_socket import RealtimeSocket
@@ -91,10 +92,19 @@ def create_app(
         yield
         watching.cancel()
         pool.shutdown(wait=False, cancel_futures=True)
+        await run_in_threadpool(rest.close)
         await run_in_threadpool(catalogue.close)
 
-    app = FastAPI(title="menura", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.catalogue = catalogue
+    app = FastAPI(
+        title="menura",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    rest = Rest(app, catalogue, PAGE)
+    app.state.catalogue, app.state.previews = catalogue, rest.previews
     app.state.engines = engines
     app.state.relays = relays
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 
-from menura.errors import MenuraError, VoiceNotFoundError
+from menura.errors import MenuraError, StateError, VoiceNotFoundError
 from menura.log import get_logger
 from menura.protocol.messages import VoiceInfo
 from menura.store.base_models import models_here, needed_models
@@ -90,7 +90,10 @@ class Catalogue:
 
         Raises:
             ConfigError, FileError, LibraryError, MissingExtraError: It cannot be opened.
+            StateError: The voices are fixed.
         """
+        if self.fixed:
+            raise StateError("the voices of this server are fixed")
         with self._opening:
             if self._library is None and (make or library_there()):
                 self._library = VoiceLibrary()

@@ -1,0 +1,251 @@
+"""``/api/conversions``: audio files through a voice."""
+
+import secrets
+import shutil
+import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from threading import Lock
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi import Path as PathParameter
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from pydantic import BaseModel
+
+from menura.audio.files import AudioReader
+from menura.clock import Clock, monotonic_s
+from menura.errors import LimitError, MenuraError, RateLimitError, StateError
+from menura.live.convert import convert
+from menura.log import get_logger, log_internal_error
+from menura.server.api.errors import NotFoundError, answers
+from menura.server.api.uploads import receive_to
+from menura.server.catalogue import Catalogue
+from menura.store.voice_data import shown
+from menura.voices.voice import Voice, VoiceParameters
+
+__all__ = ["Conversions", "conversion_routes"]
+
+_log = get_logger(__name__)
+MAX_JOBS, MAX_BYTES, MAX_S = 16, 512 * 1024**2, 3600.0
+"""Conversions held at a time, bytes of a file, and its length."""
+EXPIRE_S = 3600.0
+State = Literal["queued", "running", "done", "failed"]
+JobId = Annotated[str, PathParameter(min_length=1, max_length=64)]
+
+
+class _CancelledError(Exception):
+    """Nobody wants it any more."""
+
+
+@dataclass(slots=True)
+class Job:
+    """A conversion."""
+
+    id: str
+    voice: Voice
+    parameters: VoiceParameters
+    filename: str
+    folder: Path
+    since_s: float
+    state: State = "queued"
+    progress: float = 0.0
+    error: str | None = None
+    cancelled: bool = False
+    future: Future[None] | None = field(default=None, repr=False)
+
+    @property
+    def source(self) -> Path:
+        """What was sent; its ending helps to read it."""
+        ending = PurePath(self.filename).suffix
+        return self.folder / f"in{ending if ending[1:].isalnum() and ending.isascii() and len(ending) < 8 else ''}"
+
+    @property
+    def target(self) -> Path:
+        """What comes of it."""
+        return self.folder / "out.wav"
+
+
+class Conversions:
+    """Runs conversions one after the other, beside all else; they go when deleted, an hour old, and with the server.
+
+    Args:
+        clock: For their age.
+    """
+
+    def __init__(self, clock: Clock = monotonic_s) -> None:
+        self._clock, self._lock = clock, Lock()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="menura-convert")
+        self._jobs: dict[str, Job] = {}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def begin(self, voice: Voice, parameters: VoiceParameters, filename: str) -> Job:
+        """Room for one more.
+
+        Raises:
+            RateLimitError: There are as many as there may be.
+        """
+        with self._lock:
+            now_s = self._clock()
+            ended = [job for job in self._jobs.values() if job.state in ("done", "failed")]
+            old = [job for job in ended if now_s - job.since_s > EXPIRE_S]
+            for job in old:
+                del self._jobs[job.id]
+            if len(self._jobs) >= MAX_JOBS:
+                raise RateLimitError(f"there are {MAX_JOBS} conversions: delete one", retry_after_ms=10_000)
+            if self._folder is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="menura-conversions-", ignore_cleanup_errors=True)
+            job_id = f"conversion-{secrets.token_hex(8)}"
+            job = Job(job_id, voice, parameters, filename, Path(self._folder.name) / job_id, now_s)
+            job.folder.mkdir()
+            self._jobs[job_id] = job
+        for gone in old:
+            shutil.rmtree(gone.folder, ignore_errors=True)
+        return job
+
+    def start(self, job: Job) -> None:
+        """Its file is there."""
+        job.future = self._pool.submit(self._run, job)
+
+    def _run(self, job: Job) -> None:
+        if job.cancelled:
+            return
+        job.state = "running"
+        try:
+            self._convert(job)
+        except _CancelledError:
+            shutil.rmtree(job.folder, ignore_errors=True)
+        except MenuraError as error:
+            job.state, job.error = "failed", _told(job, error)
+        except Exception as error:
+            log_id = log_internal_error(_log, "a conversion failed", error)
+            job.state, job.error = "failed", f"Internal error {log_id}"
+        else:
+            job.state, job.progress = "done", 1.0
+        job.since_s = self._clock()
+        if job.state != "running":
+            job.source.unlink(missing_ok=True)
+
+    def _convert(self, job: Job) -> None:
+        with AudioReader(job.source) as reader:
+            most = MAX_S * reader.rate
+
+        def told(done: int, total: int | None) -> None:
+            if job.cancelled:
+                raise _CancelledError
+            if max(done, total or 0) > most:
+                raise LimitError(f"the file is longer than {MAX_S / 60:.0f} minutes, the most that is converted")
+            job.progress = min(done / total, 0.999) if total else 0.0
+
+        convert(job.source, job.target, job.voice, parameters=job.parameters, progress=told)
+
+    def find(self, job_id: str) -> Job:
+        """One of them.
+
+        Raises:
+            NotFoundError: There is none of this id.
+        """
+        with self._lock:
+            job = self._jobs.get(job_id)
+        if job is None:
+            raise NotFoundError("No conversion has this id; they go an hour after their end")
+        return job
+
+    def remove(self, job: Job) -> None:
+        """Cancel it, and let go of its files."""
+        with self._lock:
+            self._jobs.pop(job.id, None)
+        job.cancelled = True
+        if job.state != "running":
+            shutil.rmtree(job.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """End all."""
+        for job in list(self._jobs.values()):
+            job.cancelled = True
+        self._pool.shutdown(wait=True, cancel_futures=True)  # the one that runs ends with its next block
+        if self._folder is not None:
+            self._folder.cleanup()
+
+
+def _told(job: Job, error: MenuraError) -> str:
+    """Files have the name that the client gave, and no place."""
+    text = str(error).replace(str(job.source), job.filename).replace(str(job.target), "the result")
+    return text.replace(str(job.folder), "")
+
+
+class ConversionReply(BaseModel):
+    """A conversion, and how far it is."""
+
+    id: str
+    state: State
+    progress: float
+    voice: str
+    filename: str
+    error: str | None
+
+
+def _shown(job: Job) -> ConversionReply:
+    return ConversionReply(
+        id=job.id, state=job.state, progress=job.progress, voice=job.voice.id, filename=job.filename, error=job.error
+    )
+
+
+def conversion_routes(catalogue: Catalogue, conversions: Conversions) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(prefix="/api/conversions", tags=["conversions"])
+
+    @routes.post(
+        "",
+        status_code=202,
+        operation_id="convert",
+        responses=answers(400, 404, 408, 413, 422, 429, 503, 507),
+        openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {}}}},
+    )
+    async def begin(
+        request: Request,
+        voice: Annotated[str, Query(min_length=1, max_length=64)],
+        filename: Annotated[str, Query(max_length=255)] = "audio",
+        pitch_st: Annotated[float | None, Query(ge=-24, le=24)] = None,
+        formant: Annotated[float | None, Query(ge=0.5, le=2)] = None,
+        mix: Annotated[float | None, Query(ge=0, le=1)] = None,
+    ) -> ConversionReply:
+        """Send an audio file, the body, through a voice."""
+        found, parameters = catalogue.get(voice)
+        given = {"pitch_st": pitch_st, "formant": formant, "mix": mix}
+        parameters = parameters.changed({name: value for name, value in given.items() if value is not None})
+        job = await run_in_threadpool(conversions.begin, found, parameters, shown(PurePath(filename).name) or "audio")
+        try:
+            await receive_to(request, job.source, MAX_BYTES)
+        except BaseException:
+            conversions.remove(job)
+            raise
+        conversions.start(job)
+        return _shown(job)
+
+    @routes.get("/{conversion_id}", operation_id="getConversion", responses=answers(404, 422))
+    async def one(conversion_id: JobId) -> ConversionReply:
+        """How far it is."""
+        return _shown(conversions.find(conversion_id))
+
+    @routes.get(
+        "/{conversion_id}/audio",
+        operation_id="downloadConversion",
+        response_class=FileResponse,
+        responses={200: {"content": {"audio/wav": {}}}, **answers(404, 409, 422)},
+    )
+    def audio(conversion_id: JobId) -> FileResponse:
+        """What came of it, WAV."""
+        job = conversions.find(conversion_id)
+        if job.state != "done":
+            raise StateError(job.error or "the conversion is not done yet")
+        return FileResponse(job.target, media_type="audio/wav", filename=f"{PurePath(job.filename).stem}.wav")
+
+    @routes.delete("/{conversion_id}", status_code=204, operation_id="deleteConversion", responses=answers(404, 422))
+    def delete(conversion_id: JobId) -> None:
+        """Cancel it, or forget what came of it."""
+        conversions.remove(conversions.find(conversion_id))
+
+    return routes

@@ -1,0 +1,105 @@
+"""Bodies of requests, streamed to disk."""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+
+from menura.errors import LimitError, MenuraError, ProtocolError, WaitTimeoutError
+from menura.server.api.errors import DiskFullError
+from menura.store.files import PIECE, Incoming
+from menura.store.library import VoiceLibrary
+
+__all__ = ["receive", "receive_to"]
+
+SPARE_BYTES = 256 * 1024**2
+"""Kept free on the disk."""
+EMPTY, NO_ROOM = "the request has no body: send the file as it is", "the server's disk has no room for this file"
+PIECE_S, WHOLE_S = 30.0, 3600.0
+"""Longest silence of a sender, and longest upload."""
+
+
+async def receive(request: Request, library: VoiceLibrary, max_bytes: int) -> Incoming:
+    """Write a request's body to a file of the library's that nothing is left of unless it is kept.
+
+    Raises:
+        LimitError: It is larger than ``max_bytes``, told or found.
+        DiskFullError: There is no room.
+        WaitTimeoutError: It comes too slowly.
+        ProtocolError: It is empty.
+    """
+    await run_in_threadpool(_check, request, library.files.folder, max_bytes)
+    incoming = await run_in_threadpool(library.incoming, max_bytes)
+    try:
+        await _pour(request, incoming.write)
+        if not incoming.size:
+            raise ProtocolError(EMPTY)
+        await run_in_threadpool(incoming.flush)
+    except BaseException:
+        incoming.__exit__()
+        raise
+    return incoming
+
+
+async def receive_to(request: Request, path: Path, max_bytes: int) -> None:
+    """Write a request's body to a file; the same errors. What came before one is left there."""
+    await run_in_threadpool(_check, request, path.parent, max_bytes)
+    size = 0
+    with path.open("xb") as file:
+
+        def write(data: bytes) -> None:
+            nonlocal size
+            size += len(data)
+            if size > max_bytes:
+                raise _too_large(max_bytes)
+            file.write(data)
+
+        try:
+            await _pour(request, write)
+        except OSError as error:
+            if isinstance(error, MenuraError):
+                raise
+            raise DiskFullError(NO_ROOM) from error
+    if not size:
+        raise ProtocolError(EMPTY)
+
+
+def _too_large(max_bytes: int) -> LimitError:
+    return LimitError(f"the file is larger than {max_bytes / 1e6:.0f} MB, the most that is taken")
+
+
+def _check(request: Request, folder: Path, max_bytes: int) -> None:
+    told = request.headers.get("content-length", "")
+    size = int(told) if told.isdecimal() and len(told) < 20 else 0
+    if size > max_bytes:
+        raise _too_large(max_bytes)
+    if size + SPARE_BYTES > shutil.disk_usage(folder).free:
+        raise DiskFullError(NO_ROOM)
+
+
+async def _pour(request: Request, write: Callable[[bytes], None]) -> None:
+    try:
+        async with asyncio.timeout(WHOLE_S):
+            await _write(request, write)
+    except TimeoutError as error:
+        if isinstance(error, MenuraError):
+            raise
+        raise WaitTimeoutError("the file comes too slowly") from None
+
+
+async def _write(request: Request, write: Callable[[bytes], None]) -> None:
+    pieces, held = request.stream(), bytearray()
+    while True:
+        async with asyncio.timeout(PIECE_S):
+            piece = await anext(pieces, None)
+        if piece is None:
+            break
+        held += piece
+        if len(held) >= PIECE:
+            await run_in_threadpool(write, bytes(held))
+            held.clear()
+    if held:
+        await run_in_threadpool(write, bytes(held))

@@ -1,0 +1,117 @@
+"""How a voice sounds: a sentence spoken in it."""
+
+import asyncio
+import hashlib
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from menura.audio.files import read_audio, write_audio
+from menura.errors import FileError, MenuraError
+from menura.live.convert import stream_through
+from menura.log import get_logger
+from menura.server.catalogue import Catalogue
+from menura.store.library import NewFile, StoredVoice
+from menura.voices.voice import Voice, VoiceParameters
+
+__all__ = ["Preview", "Previews"]
+
+_log = get_logger(__name__)
+SAMPLE = Path(__file__).parents[1] / "voices" / "preview.flac"
+"""One sentence of the project's own test speech, synthesised with Kokoro-82M (Apache-2.0)."""
+ROLE, NAME = "preview", "preview.wav"
+MAX_BYTES = 16 * 1024**2
+KEPT = 32
+"""In memory, of voices that no library has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A preview.
+
+    Attributes:
+        wav: The file.
+        tag: Changes when it does.
+    """
+
+    wav: bytes
+    tag: str
+
+
+class Previews:
+    """Renders previews, one at a time beside all else, and keeps them: in the library, where there is one.
+
+    Args:
+        catalogue: The voices.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="menura-preview")
+        self._kept: dict[str, tuple[Voice, Preview]] = {}
+
+    async def get(self, voice_id: str) -> Preview:
+        """The preview of a voice; rendered if it was not, or if the voice has changed.
+
+        Raises:
+            VoiceNotFoundError: There is none of this id.
+            ModelError: It cannot speak; the text says what is missing.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self.find, voice_id)
+
+    def find(self, voice_id: str) -> Preview:
+        """The same; takes its time."""
+        voice, parameters = self._catalogue.get(voice_id)
+        library = None if self._catalogue.fixed else self._catalogue.library(make=False)
+        if library is None:
+            return self._remembered(voice, parameters)
+        stored = library.get(voice_id)
+        file = stored.files.get(ROLE)
+        if file is not None and file.details.get("version") == stored.version:
+            try:
+                return Preview(file.path.read_bytes(), file.sha256)
+            except OSError as error:
+                _log.warning("a preview cannot be read, it is made again: %s", error)
+        preview = _render(stored.voice, stored.parameters)
+        self._keep(stored, preview)
+        return preview
+
+    def _remembered(self, voice: Voice, parameters: VoiceParameters) -> Preview:
+        kept = self._kept
+        known = kept.get(voice.id)
+        if known is None or known[0] != voice:
+            if len(kept) >= KEPT:
+                kept.pop(next(iter(kept)))
+            known = kept[voice.id] = voice, _render(voice, parameters)
+        return known[1]
+
+    def _keep(self, stored: StoredVoice, preview: Preview) -> None:
+        """In the library; a preview that cannot be kept is heard all the same."""
+        library = self._catalogue.library()
+        assert library is not None
+        try:
+            with library.incoming(MAX_BYTES) as incoming:
+                incoming.write(preview.wav)
+                library.set_file(stored.id, ROLE, NewFile(incoming, NAME, {"version": stored.version}))
+        except MenuraError as error:
+            _log.warning("a preview was not kept: %s", error)
+
+    def close(self) -> None:
+        """Render no more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _render(voice: Voice, parameters: VoiceParameters) -> Preview:
+    x, rate = read_audio(SAMPLE)
+    with tempfile.TemporaryDirectory(prefix="menura-preview-") as folder:
+        target = Path(folder) / NAME
+        blocks = list(stream_through(iter([x]), voice, rate, x.shape[1], parameters))
+        write_audio(target, np.concatenate(blocks), rate)
+        try:
+            wav = target.read_bytes()
+        except OSError as error:
+            raise FileError(f"the preview cannot be read ({error.strerror})") from error
+    return Preview(wav, hashlib.sha256(wav).hexdigest())

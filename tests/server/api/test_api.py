@@ -1,0 +1,200 @@
+"""The REST interface as its clients use it."""
+
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from menura.server.app import create_app
+from menura.store.library import VoiceLibrary
+from menura.voices.builtin import builtin_voices
+from tests.neural.rvc import FIXTURES
+from tests.postgres import postgres
+from tests.utterances import SPEECH
+
+PLAIN = {"name": "Mine", "stages": [{"kind": "gain", "params": {"gain_db": -3.0}}]}
+HEADERS = {"host": "localhost"}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MENURA_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def api(home: Path) -> Iterator[TestClient]:
+    with TestClient(create_app(relay=False), raise_server_exceptions=False) as client:
+        yield client
+
+
+def lifecycle(api: TestClient) -> None:
+    made = api.post("/api/voices", json=PLAIN)
+    assert made.status_code == 201, made.text
+    voice = made.json()
+    assert made.headers["etag"] == '"1"'
+    path = f"/api/voices/{voice['id']}"
+    stale = api.patch(path, json={"name": "Two"}, headers={"If-Match": '"7"'})
+    assert (stale.status_code, stale.json()["code"]) == (412, "version_conflict")
+    changed = api.patch(path, json={"name": "Two"}, headers={"If-Match": '"1"'})
+    assert (changed.status_code, changed.json()["version"]) == (200, 2)
+    assert api.put(f"{path}/favourite", json={"favourite": True}).json()["favourite"] is True
+    assert api.get("/api/voices?favourite=true").json()["total"] == 1
+    assert [found["id"] for found in api.get("/api/voices?search=two&category=custom").json()["voices"]] == [
+        voice["id"]
+    ]
+    copy = api.post(f"{path}/duplicate")
+    assert (copy.status_code, copy.json()["name"]) == (201, "Two (copy)")
+    packed = api.get(f"{path}/export")
+    assert packed.content.startswith(b"PK")
+    again = api.post("/api/voices/import", content=packed.content)
+    assert (again.status_code, again.json()["name"]) == (201, "Two")
+    assert api.delete(path).status_code == 204
+    assert api.delete(path).status_code == 404
+
+
+def test_voice_lives_from_creation_to_deletion(api: TestClient) -> None:
+    lifecycle(api)
+
+
+def test_the_same_with_postgresql(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with postgres() as url:
+        monkeypatch.setenv("MENURA_DATABASE", url)
+        with TestClient(create_app(relay=False)) as api:
+            lifecycle(api)
+
+
+def test_reading_makes_no_library(api: TestClient, home: Path) -> None:
+    listed = api.get("/api/voices").json()
+    assert listed["total"] == len(builtin_voices())
+    assert api.get("/api/voices/robot").json()["builtin"] is True
+    assert api.get("/api/voices?limit=2&offset=1").json()["voices"][0]["id"] == builtin_voices()[1].id
+    assert api.get("/api/settings").json()["theme"] == "system"
+    assert not home.exists()
+
+
+def test_change_of_a_built_in_voice_makes_a_copy(api: TestClient) -> None:
+    changed = api.patch("/api/voices/robot", json={"name": "My Robot"})
+    assert (changed.status_code, changed.json()["builtin"]) == (201, False)
+    refused = api.delete("/api/voices/robot")
+    assert (refused.status_code, refused.json()["code"]) == (409, "invalid_state")
+
+
+def test_sockets_see_a_new_voice_at_once(api: TestClient) -> None:
+    with api.websocket_connect("/ws/realtime-control") as socket:
+        socket.receive_json()
+        voice_id = api.post("/api/voices", json=PLAIN).json()["id"]
+        socket.send_json({"action": "selectVoice", "voiceId": voice_id})
+        assert socket.receive_json()["voice"]["id"] == voice_id
+        sessions = api.get("/api/sessions").json()["sessions"]
+        assert [session["kind"] for session in sessions] == ["control"]
+        assert api.delete(f"/api/sessions/{sessions[0]['id']}").status_code == 204
+    assert api.delete("/api/sessions/nobody").status_code == 404
+
+
+def test_preview_is_kept_and_follows_its_voice(api: TestClient) -> None:
+    first = api.get("/api/voices/robot/preview")
+    assert first.content[:4] == b"RIFF"
+    tag = first.headers["etag"]
+    assert api.get("/api/voices/robot/preview", headers={"If-None-Match": tag}).status_code == 304
+    mine = api.post("/api/voices", json=PLAIN).json()["id"]
+    before = api.get(f"/api/voices/{mine}/preview").headers["etag"]
+    with VoiceLibrary() as library:
+        assert library.get(mine).files["preview"].details["version"] == 1
+    stages = [{"kind": "gain", "params": {"gain_db": -9.0}}]
+    assert api.patch(f"/api/voices/{mine}", json={"stages": stages}).status_code == 200
+    assert api.get(f"/api/voices/{mine}/preview").headers["etag"] != before
+
+
+def test_model_becomes_a_voice(api: TestClient, home: Path) -> None:
+    data = (FIXTURES / "v2_48k_f0.pth").read_bytes()
+    sent = api.post("/api/models?filename=singer.pth", content=data)
+    assert sent.status_code == 201, sent.text
+    assert sent.json()["about"]["rate"] == 48_000
+    made = api.post(f"/api/models/{sent.json()['id']}/voice", json={"name": "Singer"})
+    assert (made.status_code, made.json()["preview"]) == (201, False)
+    assert api.delete(f"/api/models/{sent.json()['id']}").status_code == 404
+    hushed = api.get(f"/api/voices/{made.json()['id']}/preview")
+    assert (hushed.status_code, "menura models pull" in hushed.json()["error"]) == (422, True)
+    assert not list((home / "incoming").iterdir())
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of the kind", b"PK\x03\x04" + bytes(100)])
+def test_what_is_no_model_is_refused_and_leaves_nothing(api: TestClient, home: Path, content: bytes) -> None:
+    for path in ("/api/models?filename=x.pth", "/api/voices/import"):
+        refused = api.post(path, content=content)
+        assert refused.status_code in (400, 422)
+        assert {"error", "code"} <= set(refused.json())
+    assert not list((home / "incoming").iterdir())
+
+
+def test_too_large_an_upload_is_refused_told_or_found(
+    api: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("menura.server.api.models.MAX_MODEL_BYTES", 1000)
+    assert api.post("/api/models?filename=x", content=bytes(1001)).status_code == 413
+    assert api.post("/api/models?filename=x", content=iter([bytes(600), bytes(600)])).status_code == 413
+    assert not list((home / "incoming").iterdir())
+
+
+def finished(api: TestClient, job: str) -> dict[str, object]:
+    deadline = time.monotonic() + 60
+    while (state := api.get(f"/api/conversions/{job}").json())["state"] in ("queued", "running"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return state
+
+
+def test_file_is_converted(api: TestClient) -> None:
+    import soundfile
+
+    path = SPEECH / "am_michael_u1.flac"
+    begun = api.post("/api/conversions?voice=robot&mix=0.5&filename=me.flac", content=path.read_bytes())
+    assert begun.status_code == 202, begun.text
+    job = begun.json()["id"]
+    assert finished(api, job)["state"] == "done"
+    reply = api.get(f"/api/conversions/{job}/audio")
+    with soundfile.SoundFile(io.BytesIO(reply.content)) as out, soundfile.SoundFile(path) as source:
+        assert (len(out), out.samplerate) == (len(source), source.samplerate)
+    assert api.delete(f"/api/conversions/{job}").status_code == 204
+    assert api.get(f"/api/conversions/{job}").status_code == 404
+
+
+def test_conversion_that_fails_says_why(api: TestClient) -> None:
+    job = api.post("/api/conversions?voice=robot&filename=me.flac", content=b"no audio").json()["id"]
+    state = finished(api, job)
+    assert state["state"] == "failed"
+    assert str(state["error"]).startswith("me.flac: cannot be read as audio")
+    assert api.get(f"/api/conversions/{job}/audio").status_code == 409
+    assert api.post("/api/conversions?voice=nobody", content=b"x").status_code == 404
+
+
+def test_settings_are_checked_and_kept(api: TestClient) -> None:
+    assert api.put("/api/settings", json={"theme": "dark"}).status_code == 200
+    assert api.get("/api/settings").json()["theme"] == "dark"
+    refused = api.put("/api/settings", json={"theme": "green"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
+
+
+def test_errors_have_one_shape(api: TestClient) -> None:
+    assert api.get("/api/nothing").json()["code"] == "not_found"
+    assert api.put("/api/voices").json()["code"] == "method_not_allowed"
+    assert api.get("/api/voices/nobody").json()["code"] == "voice_not_found"
+    assert api.get("/api/openapi.json").json()["paths"]["/api/voices"]
+
+
+def test_ready_says_what_is_missing(api: TestClient, home: Path) -> None:
+    assert api.get("/api/health").json()["status"] == "ok"
+    home.mkdir()
+    (home / "library.db").write_bytes(b"no database" * 1000)
+    ready = api.get("/api/ready")
+    assert (ready.status_code, ready.json()["ready"]) == (503, False)
+    assert "library" in ready.json()["missing"][0]
+
+
+def test_effects_and_base_models_are_listed(api: TestClient) -> None:
+    assert {"reverb"} <= {effect["kind"] for effect in api.get("/api/effects").json()["effects"]}
+    assert [model["here"] for model in api.get("/api/base-models").json()["models"]] == [False, False]
