@@ -1,0 +1,70 @@
+import { lazy, Suspense, useState } from "react";
+import { create } from "zustand";
+import { DropZone } from "./importing/DropZone";
+import { sorted } from "./importing/sort";
+import "./features.css";
+
+type Opened = { what: "import" | "convert" | "recordings" | "settings"; files: File[] };
+
+/** The dialog that is open. */
+export const useDialogs = create<{
+  opened: Opened | null;
+  open: (what: Opened["what"], files?: File[]) => void;
+  close: () => void;
+}>((set) => ({
+  opened: null,
+  open: (what, files = []) => set({ opened: { what, files } }),
+  close: () => set({ opened: null }),
+}));
+
+// each is loaded when it is first opened
+const ImportDialog = lazy(async () => ({ default: (await import("./importing/ImportDialog")).ImportDialog }));
+const ConvertDialog = lazy(async () => ({ default: (await import("./convert/ConvertDialog")).ConvertDialog }));
+const RecordingsDialog = lazy(async () => ({
+  default: (await import("./recordings/RecordingsDialog")).RecordingsDialog,
+}));
+const SettingsDialog = lazy(async () => ({ default: (await import("./settings/SettingsDialog")).SettingsDialog }));
+
+const TOOLS: readonly [Opened["what"], string][] = [
+  ["import", "Import"],
+  ["convert", "Convert a file"],
+  ["recordings", "Recordings"],
+  ["settings", "Settings"],
+];
+
+/** What is not needed at every moment. */
+export function Toolbar() {
+  const open = useDialogs((state) => state.open);
+  return (
+    <nav className="toolbar" aria-label="Tools">
+      {TOOLS.map(([what, name]) => (
+        <button key={what} type="button" className="plain" onClick={() => open(what)}>
+          {name}
+        </button>
+      ))}
+    </nav>
+  );
+}
+
+/** The dialogs, and files dropped on the page. */
+export function Features() {
+  const { opened, open, close } = useDialogs();
+  const [serial, setSerial] = useState(0);
+  const take = (files: File[]) => {
+    const { audio, models, bundles } = sorted(files);
+    setSerial(serial + 1);
+    open(audio.length && !models.length && !bundles.length ? "convert" : "import", files);
+  };
+  const key = `${opened?.what} ${serial}`; // new files begin anew
+  return (
+    <>
+      <DropZone onFiles={take} />
+      <Suspense fallback={null}>
+        {opened?.what === "import" && <ImportDialog key={key} files={opened.files} onClose={close} />}
+        {opened?.what === "convert" && <ConvertDialog key={key} file={opened.files[0] ?? null} onClose={close} />}
+        {opened?.what === "recordings" && <RecordingsDialog onClose={close} />}
+        {opened?.what === "settings" && <SettingsDialog onClose={close} />}
+      </Suspense>
+    </>
+  );
+}

@@ -1,0 +1,187 @@
+import { useEffect, useRef, useState } from "react";
+import type { Api } from "../../api/api";
+import { explain } from "../../api/errors";
+import type { Voice } from "../../wire/rest";
+import { Dialog, Failure, Progress } from "../Dialog";
+import { useHost } from "../host";
+import { size } from "../write";
+import { type ModelFiles, sorted, suggestion } from "./sort";
+
+type Told = { label: string; share?: number };
+type Made = { name: string; files: ModelFiles };
+
+/** Send a model and its index, and make a voice of them; what was sent in vain is taken away again. */
+export async function importModel(
+  api: Api,
+  made: Made,
+  tell: (told: Told) => void,
+  signal: AbortSignal,
+): Promise<Voice> {
+  const { model, index } = made.files;
+  const sent: string[] = [];
+  const send = async (file: File) => {
+    const progress = (share: number) =>
+      tell(share < 1 ? { label: `Sending ${file.name}`, share } : { label: `Checking ${file.name}` });
+    const kept = await api.uploadModel(file, { progress, signal });
+    sent.push(kept.id);
+    return kept.id;
+  };
+  try {
+    const id = await send(model);
+    const also = index ? { index: await send(index) } : {};
+    tell({ label: "Making the voice" });
+    return await api.voiceOfModel(id, { name: made.name, ...also });
+  } catch (error) {
+    await Promise.all(sent.map((id) => api.deleteModel(id).catch(() => undefined)));
+    throw error;
+  }
+}
+
+type ImportDialogProps = { files: File[]; onClose: () => void };
+
+/** Voices from files: a `.menura`, or a model with its index. */
+export function ImportDialog({ files: given, onClose }: ImportDialogProps) {
+  const { api, refreshVoices, selectVoice } = useHost();
+  const [files, setFiles] = useState(given);
+  const [told, setTold] = useState<Told | null>(null);
+  const [failure, setFailure] = useState("");
+  const [made, setMade] = useState<Voice[]>([]);
+  const [names, setNames] = useState<Record<string, string>>({});
+  const cancel = useRef(new AbortController());
+  const { bundles, models, other } = sorted(files);
+  const nameOf = (file: File) => names[file.name] ?? suggestion(file);
+
+  useEffect(() => {
+    return () => cancel.current.abort();
+  }, []);
+
+  async function run(): Promise<void> {
+    setFailure("");
+    cancel.current = new AbortController();
+    const { signal } = cancel.current;
+    let file = "";
+    try {
+      for (const bundle of bundles) {
+        file = bundle.name;
+        const progress = (share: number) => setTold({ label: `Sending ${bundle.name}`, share });
+        done(await api.importVoice(bundle, { progress, signal }));
+        setFiles((before) => before.filter((one) => one !== bundle));
+      }
+      for (const one of models) {
+        file = one.model.name;
+        done(await importModel(api, { name: nameOf(one.model).trim(), files: one }, setTold, signal));
+        setFiles((before) => before.filter((other) => other !== one.model && other !== one.index));
+      }
+    } catch (error) {
+      const text = explain(error);
+      setFailure(text && `${file} was refused. ${text}`);
+    } finally {
+      setTold(null);
+    }
+  }
+
+  function done(voice: Voice): void {
+    setMade((before) => [...before, voice]);
+    refreshVoices();
+  }
+
+  const ready = bundles.length + models.length > 0;
+  return (
+    <Dialog title="Import a voice" onClose={onClose}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run();
+        }}
+      >
+        <label className="drop">
+          <input
+            type="file"
+            multiple
+            accept=".pth,.pt,.safetensors,.onnx,.index,.menura"
+            disabled={told !== null}
+            onChange={({ target }) => setFiles((before) => [...before, ...(target.files ?? [])])}
+          />
+          <strong>Choose files</strong> or drop them anywhere
+          <span className="quiet">An RVC model (.pth, .safetensors) with its .index, or a voice (.menura)</span>
+        </label>
+        {bundles.map((file) => (
+          <p key={file.name} className="file">
+            {file.name} <span className="quiet">{size(file.size)}</span>
+          </p>
+        ))}
+        {models.map(({ model, index }) => (
+          <div key={model.name} className="file">
+            <p>
+              {model.name} <span className="quiet">{size(model.size)}</span>
+            </p>
+            <p className="quiet">{index ? `with ${index.name}, ${size(index.size)}` : "without an index"}</p>
+            <label className="field">
+              Name
+              <input
+                required
+                maxLength={80}
+                value={nameOf(model)}
+                disabled={told !== null}
+                onChange={({ target }) => setNames((before) => ({ ...before, [model.name]: target.value }))}
+              />
+            </label>
+          </div>
+        ))}
+        {other.length > 0 && (
+          <p className="quiet">Not used: {other.map(({ name }) => name).join(", ")}. Choose a model with it.</p>
+        )}
+        {told && <Progress {...told} />}
+        <Failure text={failure} />
+        {made.map((voice) => (
+          <p key={voice.id} className="made" role="status">
+            {voice.name} is among your voices.{" "}
+            <button
+              type="button"
+              className="plain"
+              onClick={() => {
+                selectVoice(voice.id);
+                onClose();
+              }}
+            >
+              Use it
+            </button>
+          </p>
+        ))}
+        {(models.length > 0 || made.some(({ stages }) => stages.some(({ kind }) => kind === "rvc"))) && <BaseModels />}
+        <div className="actions">
+          {told && (
+            <button type="button" className="plain" onClick={() => cancel.current.abort()}>
+              Cancel
+            </button>
+          )}
+          <button type="submit" className="primary" disabled={!ready || told !== null}>
+            Import
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+/** Models of others that every RVC voice needs: where they are missing, the command that gets them. */
+function BaseModels() {
+  const { api } = useHost();
+  const [missing, setMissing] = useState<{ name: string; command: string }[]>([]);
+  useEffect(() => {
+    api.baseModels().then(
+      ({ models }) => setMissing(models.filter(({ present }) => !present)),
+      () => setMissing([]),
+    );
+  }, [api]);
+  if (!missing.length) return null;
+  return (
+    <div className="hint" role="note">
+      <p>To speak with it, the server needs {missing.map(({ name }) => name).join(" and ")} once. On its machine run</p>
+      {[...new Set(missing.map(({ command }) => command))].map((command) => (
+        <code key={command}>{command}</code>
+      ))}
+    </div>
+  );
+}
