@@ -23,16 +23,19 @@ class Recorder:
 
     Args:
         write: Appends a block ``[n, 2]``; called from the recorder's own thread.
+        on_error: Called from there with what ``write`` raised, once.
 
     Attributes:
         dropped: Frames left out because the disk is too slow.
         error: What ``write`` raised; nothing is written after it.
     """
 
-    def __init__(self, write: Callable[[Samples], object]) -> None:
+    def __init__(
+        self, write: Callable[[Samples], object], on_error: Callable[[Exception], object] | None = None
+    ) -> None:
         self.dropped = 0
         self.error: Exception | None = None
-        self._write = write
+        self._write, self._on_error = write, on_error
         self._blocks: queue.Queue[Samples | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="menura-recorder", daemon=True)
         self._thread.start()
@@ -59,3 +62,5 @@ class Recorder:
             except Exception as error:
                 self.error = error
                 logger.warning("the recording has ended: %s", error)
+                if self._on_error is not None:
+                    self._on_error(error)

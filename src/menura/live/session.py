@@ -12,6 +12,7 @@ from menura.dsp.dynamics import Gain
 from menura.dsp.meter import Meter
 from menura.dsp.ring import Ring
 from menura.live.rack import Entry, Rack
+from menura.live.recorder import Recorder
 from menura.units import frames_to_ms, ms_to_frames
 from menura.voices.build import VoiceStage
 from menura.voices.voice import VoiceParameters
@@ -63,6 +64,9 @@ class VoiceSession:
     Args:
         stage: The voice to begin with.
         clock: For the processing time.
+
+    Attributes:
+        recorder: Gets what the voice hears and what comes out; may be set at any time.
     """
 
     def __init__(self, stage: VoiceStage, clock: Clock = monotonic_s) -> None:
@@ -80,6 +84,8 @@ class VoiceSession:
         self._frames = 0
         self._level = Gain(self.rate, self.channels)
         self._treatment, self._effects = Rack(self.rate, self.channels), Rack(self.rate, self.channels)
+
+        self.recorder: Recorder | None = None
 
     @property
     def stage(self) -> VoiceStage:
@@ -142,6 +148,8 @@ class VoiceSession:
         y = self._effects.process(y)
         self._output.push(y)
         self._frames += len(x)
+        if recorder := self.recorder:
+            recorder.push(x, y)
         spent = self._clock() - start
         self._processing_s += (spent - self._processing_s) * (SMOOTH if self._processing_s else 1.0)
         return y

@@ -17,7 +17,7 @@ from menura.live.session import VoiceSession
 from menura.live.speaking_stats import Devices
 from menura.log import get_logger, log_internal_error
 from menura.protocol import messages
-from menura.protocol.control import Control
+from menura.protocol.control import Control, NotActiveError
 from menura.protocol.control_actions import (
     Action,
     ConfigureAudio,
@@ -29,11 +29,14 @@ from menura.protocol.control_actions import (
     SetParameters,
     SetStatusInterval,
     Start,
+    StartRecording,
     Stop,
+    StopRecording,
 )
 from menura.protocol.control_replies import ParametersSet, StatusInterval, VoicesChanged, VoiceSelected
 from menura.server.access import session_of
 from menura.server.catalogue import Catalogue
+from menura.server.control_recording import ControlRecording
 from menura.server.control_settings import ControlSettings
 from menura.server.outbox import Outbox
 from menura.server.tokens import answered_subprotocol
@@ -71,6 +74,13 @@ class ControlSocket:
         self._lane: Lane | None = None
         self._pushing: asyncio.Task[None] | None = None
         self._session = session_of(websocket.scope)
+        self._recording = ControlRecording(
+            services.voices,
+            services.pool,
+            lambda reply: self._reply(reply.as_dict()),
+            self._refuse,
+            self._session.token,
+        )
         self._session.busy = lambda: self._control.processing and not self._control.client_audio
 
     async def serve(self) -> None:
@@ -82,6 +92,7 @@ class ControlSocket:
             await self._receive_all()
         finally:
             sender.cancel()
+            self._recording.leave()
             self._push_every(0)
             self._services.voices.unsubscribe(self._tell_changed)
             if self._lane:
@@ -236,6 +247,7 @@ class ControlSocket:
         """The devices are lost and awaited, or back; or the voice has failed, which ends it."""
         if error is not None:
             if self._lane and not isinstance(error, DeviceError):
+                self._recording.leave()
                 self._lane.abandon()
                 self._lane = None
                 self._control.stopped()
@@ -247,7 +259,18 @@ class ControlSocket:
         self._control.stopped()
         if lane:
             await lane.finish()
+        await self._recording.stop()
         self._status()
+
+    async def _record(self, action: StartRecording) -> None:
+        if self._lane is None or self._control.voice is None:
+            raise NotActiveError("Recording without processing: start first")
+        await self._recording.start(action, self._lane.session, self._control.voice.name)
+
+    async def _stop_recording(self, _: StopRecording) -> None:
+        if not self._recording.active:
+            raise NotActiveError("No recording is active")
+        await self._recording.stop()
 
     async def _set(self, action: SetParameters) -> None:
         changes = action.parameters
@@ -275,6 +298,7 @@ class ControlSocket:
             "processing_time_ms": round(stats.processing_time_ms, 3),
         }
         more = {"dropped_bytes": self._outbox.dropped_bytes, "speaker_hz": stats.speaker_hz}
+        more["recording"] = float(self._recording.active)
         details = lane.details() | more | self._settings.details()
         self._reply(messages.status_reply(status, {name: round(float(value), 3) for name, value in details.items()}))
 
@@ -290,4 +314,6 @@ _HANDLERS: Mapping[type[Action], Callable[[ControlSocket, Any], Awaitable[None]]
     SetInput: ControlSocket._treat,
     SetEffects: ControlSocket._affect,
     SetStatusInterval: ControlSocket._set_interval,
+    StartRecording: ControlSocket._record,
+    StopRecording: ControlSocket._stop_recording,
 }

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, Self
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from menura.audio.block import Samples
 from menura.audio.wav import RIFF_MAX, WavWriter
 from menura.errors import FileError, LibraryError, LimitError, MenuraError
 from menura.store.database import Database
+from menura.store.library import VoiceLibrary
 from menura.store.tables import RecordingRow
 from menura.store.voice_data import plain, shown
 from menura.units import frames_to_ms
@@ -148,6 +149,11 @@ class Recordings:
     def __init__(self, folder: Path, database: Database, *, max_bytes: int = MAX_BYTES, max_s: float = MAX_S) -> None:
         self.folder, self._database = folder, database
         self.max_bytes, self.max_s = max_bytes, max_s
+
+    @classmethod
+    def of(cls, library: VoiceLibrary) -> Self:
+        """Those beside a library of voices."""
+        return cls(library.files.folder / "recordings" / library.files.owner, library._database)
 
     def start(
         self, sides: Iterable[Side], rate: int, *, voice_name: str, owner: str = "", name: str = "", latency: int = 0
