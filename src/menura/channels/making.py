@@ -5,7 +5,7 @@ from typing import cast
 
 from menura.dsp.chain import Chain
 from menura.dsp.stage import Stage
-from menura.voices.build import make_stage
+from menura.live.making import make_stage
 from menura.voices.builtin import find_voice
 from menura.voices.voice import Voice
 

@@ -15,11 +15,12 @@ from menura.channels.options import Mismatch, Policy
 from menura.channels.stages import Gaps, StreamStage, StreamStageStats
 from menura.channels.stats import SubscriptionStats
 from menura.errors import FormatError
+from menura.live.making import make_stage
 from menura.live.session import SessionStats, VoiceSession
 from menura.live.strand import Strand
 from menura.log import get_logger
 from menura.units import ms_to_frames
-from menura.voices.build import VoiceStage, make_stage
+from menura.voices.build import VoiceStage
 from menura.voices.builtin import find_voice
 from menura.voices.voice import Voice, VoiceParameters
 

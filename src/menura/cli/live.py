@@ -17,12 +17,12 @@ from menura.cli.meters import bar, clock
 from menura.cli.quiet import quiet_libraries
 from menura.clock import monotonic_s
 from menura.errors import DeviceError
+from menura.live.making import make_stage
 from menura.live.recorder import Recorder
 from menura.live.session import VoiceSession
 from menura.live.speaking import Devices, Speaking, SpeakingStats
 from menura.live.virtual_mic import find_output
 from menura.units import gain_to_db
-from menura.voices.build import make_stage
 from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["speak"]

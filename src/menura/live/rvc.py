@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from menura.audio.block import silence
 from menura.errors import ConfigError, FormatError, StateError
 from menura.live.callback import AudioCallback, AudioCallbackConfig, StageCallback, as_array, writable
+from menura.live.making import shared_models, shared_runner
 from menura.live.simple_rvc import SimpleRVC, SimpleStage, parameters_of
 from menura.neural.options import RuntimeOptions
 from menura.neural.stream.model import RvcModel
@@ -167,15 +168,16 @@ class RVC:
         if not config.pth_path:
             raise ConfigError("pth_path: name the voice to load")
         tell(0.0, "loading")
-        model = load_rvc(
-            config.pth_path,
-            config.index_path or None,
-            content=config.hubert_path or None,
-            pitch=config.f0method,
-            pitch_model=config.rmvpe_path or None,
-            options=config.options(),
-            progress=tell,
-        )
+        with shared_models():
+            model = load_rvc(
+                config.pth_path,
+                config.index_path or None,
+                content=config.hubert_path or None,
+                pitch=config.f0method,
+                pitch_model=config.rmvpe_path or None,
+                options=config.options(),
+                progress=tell,
+            )
         model.synthesizer.speaker(config.speaker_id)
         with self._lock:
             self._model = model
@@ -257,7 +259,14 @@ class RVC:
         fade_ms = frames_to_ms(config.crossfade_samples, config.sample_rate) if config.enable_crossfade else 0.0
         shape = self.config.shape(max(1, round(fade_ms / FRAME_MS)))
         settings = self.config.settings()
-        stage = RvcStage(model, config.sample_rate, config.channels, shape=shape, settings=settings)
+        stage = RvcStage(
+            model,
+            config.sample_rate,
+            config.channels,
+            shape=shape,
+            settings=settings,
+            runner=shared_runner(self.config.options(), shape),
+        )
         return StageCallback(stage, config.channels)
 
     def set_audio_callback(self, callback: AudioCallback) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from menura import __version__
+from menura.live.pool import VoicePool
 from menura.live.speaking_stats import Devices
 from menura.server.access import Access, Gate
 from menura.server.api.routes import Rest
@@ -77,7 +77,7 @@ def create_app(
     A library that cannot be read is no error: the built-in voices are on offer until it can, and ``/api/ready`` says
     why.
     """
-    pool = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="menura-voice")
+    pool = VoicePool(max(2, os.cpu_count() or 2))
     catalogue = Catalogue(voices)
     registry, engines = make_registry()
     services = Services(catalogue, pool, devices or Devices())

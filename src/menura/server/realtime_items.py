@@ -9,8 +9,8 @@ from menura.audio.pcm import decode, encode
 from menura.dsp.resample import Resampler
 from menura.dsp.stage import process_whole
 from menura.errors import FormatError, ProtocolError
+from menura.live.making import make_stage
 from menura.protocol.realtime_audio import decode_audio
-from menura.voices.build import make_stage
 from menura.voices.voice import Voice
 
 __all__ = ["has_audio", "item_audio", "with_audio"]

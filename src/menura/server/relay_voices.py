@@ -7,9 +7,10 @@ from functools import partial
 from typing import Literal
 
 from menura.errors import MenuraError, ModelError
+from menura.live.making import make_stage
 from menura.live.session import VoiceSession
 from menura.log import get_logger, log_internal_error
-from menura.voices.build import VoiceStage, make_stage
+from menura.voices.build import VoiceStage
 from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["DIRECTIONS", "Direction", "VoiceChoice"]

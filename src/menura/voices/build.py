@@ -108,6 +108,9 @@ class Turnable(Protocol):
     def seed_speaker(self, hz: float) -> None:
         """Tell it."""
 
+    def leave(self) -> None:
+        """Nobody listens any more."""
+
 
 class VoiceStage:
     """A voice, running: its stages, mixed with the unchanged voice, then a limiter.
@@ -182,6 +185,11 @@ class VoiceStage:
         """Tell the median pitch of who speaks."""
         for tracker in self._trackers:
             tracker.seed_speaker(speaker_hz)
+
+    def leave(self) -> None:
+        """Nobody listens any more: a model that is waited for fails at once. Any thread."""
+        for model in self._models:
+            model.leave()
 
     def warm(self, x: Samples) -> int:
         """Give a new voice what was said before it.

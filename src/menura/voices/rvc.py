@@ -1,7 +1,8 @@
 """Voices that are models: their files found, read and loaded once, however many sessions speak with them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from contextvars import ContextVar
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -14,7 +15,8 @@ from menura.neural.files.pitch import read_rmvpe
 from menura.neural.files.voice import read_voice
 from menura.neural.options import RuntimeOptions
 from menura.neural.pitch import RmvpePitch
-from menura.neural.stream.model import PitchFinder, RvcModel
+from menura.neural.stream.blocks import Steps
+from menura.neural.stream.model import Floats, PitchFinder, RvcModel, run
 from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import StreamShape
 from menura.neural.stream.stage import RvcStage
@@ -22,7 +24,17 @@ from menura.neural.synthesizer import Synthesizer
 from menura.neural.tracker import TrackedPitch
 from menura.places import data_folder
 
-__all__ = ["BASE_MODELS", "PITCH_METHODS", "base_model", "check_rvc", "check_settings", "load_rvc", "make_rvc"]
+__all__ = [
+    "BASE_MODELS",
+    "PITCH_METHODS",
+    "RUNNING",
+    "Running",
+    "base_model",
+    "check_rvc",
+    "check_settings",
+    "load_rvc",
+    "make_rvc",
+]
 
 BASE_MODELS: Mapping[str, str] = {"content": "hubert_base.pt", "rmvpe": "rmvpe.pt"}
 """What every voice needs beside itself: the name of its file in the folder ``models``."""
@@ -30,6 +42,27 @@ PITCH_METHODS = ("rmvpe", "tracker")
 _SETTINGS = tuple(field.name for field in fields(RvcSettings))
 _loaded: "WeakValueDictionary[tuple[Any, ...], Any]" = WeakValueDictionary()
 """What is in use, by file and options: weights are in memory once."""
+
+
+def _plain(_: RuntimeOptions, __: StreamShape) -> Callable[[RvcModel, Steps], Floats]:
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How models are run and loaded for voices that are built in its context.
+
+    Attributes:
+        runner: Gives what has a stream's networks run, for where they run and how the stream is cut; by default one
+            after another, in the thread that asks.
+        once: Called with what a part is known by, and a function that finds or loads it.
+    """
+
+    runner: Callable[[RuntimeOptions, StreamShape], Callable[[RvcModel, Steps], Floats]] = _plain
+    once: Callable[[tuple[Any, ...], Callable[[], Any]], Any] = lambda _, find: find()
+
+
+RUNNING: ContextVar[Running] = ContextVar("menura_running", default=Running())  # noqa: B039 - frozen
 
 
 def base_model(name: str) -> Path:
@@ -93,6 +126,10 @@ def load_rvc(
 
 
 def _once(key: tuple[Any, ...], load: Callable[[], Any]) -> Any:
+    return RUNNING.get().once(key, lambda: _find(key, load))
+
+
+def _find(key: tuple[Any, ...], load: Callable[[], Any]) -> Any:
     found = _loaded.get(key)
     if found is None:
         found = _loaded.setdefault(key, load())  # of two threads that load it at once, both get the same
@@ -164,7 +201,8 @@ def make_rvc(  # noqa: PLR0913 - all by name
     check_settings(settings)
     options, shape = _running(provider, threads, block_ms, context_ms)
     loaded = load_rvc(model, index, content=content, pitch=pitch, pitch_model=pitch_model, options=options)
-    return RvcStage(loaded, rate, channels, shape=shape, settings=RvcSettings(**settings))
+    runner = RUNNING.get().runner(options, shape)
+    return RvcStage(loaded, rate, channels, shape=shape, settings=RvcSettings(**settings), runner=runner)
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:

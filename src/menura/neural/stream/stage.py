@@ -132,6 +132,12 @@ class RvcStage:
         y, self._ready = self._ready[: len(x)], self._ready[len(x) :]
         return np.ascontiguousarray(np.broadcast_to(y, (len(x), self.channels)))
 
+    def leave(self) -> None:
+        """Nobody listens any more: what waits for a model need not be computed. Any thread."""
+        leave = getattr(self._runner, "leave", None)
+        if leave is not None:
+            leave()
+
     def _convert(self, block: Samples) -> Samples:
         if self._next:
             self._settings = self._blocks.settings = self._next.popleft()

@@ -1,0 +1,67 @@
+"""Voices for live use: whoever builds one here shares models, and the order in which they run, with all others."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from menura.live.pool import waiting
+from menura.live.scheduler import ModelScheduler, Seat, batch_of
+from menura.neural.options import RuntimeOptions
+from menura.neural.stream.shape import StreamShape
+from menura.voices import build
+from menura.voices.build import VoiceStage
+from menura.voices.rvc import RUNNING, Running
+from menura.voices.voice import Voice, VoiceParameters
+
+__all__ = ["make_stage", "shared_models", "shared_runner"]
+
+FRAMES_HZ = 100.0
+_lock = threading.Lock()
+_loading: dict[tuple[Any, ...], threading.Lock] = {}
+_schedulers: dict[tuple[str, int], ModelScheduler] = {}
+
+
+def _once(key: tuple[Any, ...], find: Callable[[], Any]) -> Any:
+    """Of several who want a model at once, one loads it, and the others wait; other models are not held up."""
+    with _lock:
+        turn = _loading.setdefault(key, threading.Lock())
+    with waiting(), turn:
+        return find()
+
+
+def shared_runner(options: RuntimeOptions, shape: StreamShape) -> Seat:
+    """A place for one stream at the scheduler of the device."""
+    with _lock:
+        key = (options.provider.value if hasattr(options.provider, "value") else str(options.provider), options.device)
+        scheduler = _schedulers.get(key)
+        if scheduler is None:
+            scheduler = _schedulers[key] = ModelScheduler(batch_of(options.provider))
+    return scheduler.seat(shape.block / FRAMES_HZ)
+
+
+@contextmanager
+def shared_models() -> Iterator[None]:
+    """In it models are loaded once, however many ask at the same time, and run by the device's scheduler."""
+    token = RUNNING.set(Running(shared_runner, _once))
+    try:
+        yield
+    finally:
+        RUNNING.reset(token)
+
+
+def make_stage(
+    voice: Voice,
+    rate: int,
+    channels: int = 1,
+    *,
+    parameters: VoiceParameters | None = None,
+    speaker_hz: float = 0.0,
+) -> VoiceStage:
+    """As :func:`menura.voices.build.make_stage`, among other sessions.
+
+    Raises:
+        ModelError: The voice's data make no chain.
+    """
+    with shared_models():
+        return build.make_stage(voice, rate, channels, parameters=parameters, speaker_hz=speaker_hz)
