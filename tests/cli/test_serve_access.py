@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from menura.cli.serve import AccessFlags, _admission, _given_token
 from menura.errors import ConfigError
+from menura.store.access_tokens import AccessTokens
 from tests.serving import Client
 
 TOKEN = "a-token-of-the-operator_42"
@@ -89,10 +90,10 @@ def test_token_that_is_given_is_printed_and_logged_nowhere(tmp_path: Path) -> No
 
 def test_loopback_needs_no_token_and_other_addresses_get_one() -> None:
     for bound in ("127.0.0.1", "::1", "127.8.0.1", "::ffff:127.0.0.1"):
-        admission = _admission(bound, bound, None, [])
+        admission = _admission(bound, bound, None, AccessFlags())
         assert (admission.access.token, admission.made) == (None, "")
     for bound in ("0.0.0.0", "::", "192.0.2.7", "fe80::1%eth0"):
-        admission = _admission(bound, bound, None, [])
+        admission = _admission(bound, bound, None, AccessFlags())
         assert admission.access.token is not None
         assert admission.access.token.matches(admission.made)
         assert admission.made not in repr(admission)
@@ -100,10 +101,10 @@ def test_loopback_needs_no_token_and_other_addresses_get_one() -> None:
 
 
 def test_names_that_are_allowed_hold_on_any_address() -> None:
-    rules = _admission("0.0.0.0", "0.0.0.0", None, ["voice.example"]).access.hosts
+    rules = _admission("0.0.0.0", "0.0.0.0", None, AccessFlags(hosts=["voice.example"])).access.hosts
     assert rules.allow("voice.example:8000")
     assert not rules.allow("other.example")
-    assert _admission("127.0.1.1", "mybox", None, []).access.hosts.allow("mybox:8000")
+    assert _admission("127.0.1.1", "mybox", None, AccessFlags()).access.hosts.allow("mybox:8000")
 
 
 def test_file_goes_before_the_environment(tmp_path: Path) -> None:
@@ -127,3 +128,17 @@ def test_token_that_cannot_be_is_refused_and_not_repeated(text: str, tmp_path: P
 def test_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"cannot read .*nowhere"):
         _given_token(AccessFlags(tmp_path / "nowhere"), {})
+
+
+def test_required_token_is_made_unless_there_are_named_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MENURA_HOME", str(tmp_path))
+    flags = AccessFlags(require_token=True)
+    first = _admission("127.0.0.1", "127.0.0.1", None, flags)
+    assert first.made
+    assert not first.access.open
+    tokens = AccessTokens()
+    tokens.add("stream", "use")
+    tokens.close()
+    named = _admission("127.0.0.1", "127.0.0.1", None, flags)
+    assert (named.made, named.access.token, named.access.open) == ("", None, False)
+    assert _admission("0.0.0.0", "0.0.0.0", None, AccessFlags()).made

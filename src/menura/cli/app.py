@@ -266,7 +266,7 @@ def _relay(name: str, metavar: str | None, text: str, shown: str | bool = False)
     return typer.Option(name, metavar=metavar, help=text, rich_help_panel=panel, show_default=shown)
 
 
-def _access(name: str, metavar: str, text: str) -> Any:
+def _access(name: str, metavar: str | None, text: str) -> Any:
     """An option of ``serve`` about who may use it."""
     return typer.Option(name, metavar=metavar, help=text, rich_help_panel="Who may use it", show_default=False)
 
@@ -286,6 +286,9 @@ def serve(
     allow_host: Annotated[
         list[str] | None, _access("--allow-host", "NAME", "Another name of this server; as often as needed.")
     ] = None,
+    require_token: Annotated[
+        bool, _access("--require-token", None, "On loopback too; none is made where there are named ones.")
+    ] = False,
     relay_url: Annotated[
         str | None, _relay("--relay-url", "URL", "The provider: wss://host/v1.", shown="OpenAI")
     ] = None,
@@ -316,7 +319,8 @@ def serve(
     Whoever may use this server speaks on that account.
 
     On an address that other machines reach, clients need a token: that in
-    --token-file or MENURA_TOKEN, or one that is made and printed. Names of
+    --token-file or MENURA_TOKEN, or one that is made and printed; or a
+    named one of menura tokens, which allows what its role does. Names of
     the server beside its address: --allow-host, or MENURA_ALLOWED_HOSTS.
     """
     from menura.cli.relay import RelayFlags
@@ -333,5 +337,5 @@ def serve(
         relay_client_model,
         no_relay,
     )
-    access = AccessFlags(token_file, allow_host or ())
+    access = AccessFlags(token_file, allow_host or (), require_token)
     run_server(host, port, log_level, Devices(_device(microphone), _device(output)), flags, access)

@@ -1,30 +1,29 @@
 """``menura serve``: the server on uvicorn."""
 
-import logging
 import os
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
 
 from menura.cli.quiet import quiet_libraries
 from menura.cli.relay import RelayFlags, relay_settings
-from menura.errors import ConfigError
+from menura.errors import ConfigError, MenuraError
 from menura.live.speaking_stats import Devices
 from menura.server.access import Access
 from menura.server.app import create_app
 from menura.server.hosts import HostRules, plain_address
-from menura.server.masking import MaskSecrets
 from menura.server.tokens import Token
+from menura.server.web_server import server_config
+from menura.store.access_tokens import AccessTokens
 from menura.store.lookup import all_voices
 
 __all__ = ["AccessFlags", "run_server"]
 
-MAX_MESSAGE = 16 * 1024 * 1024
-"""Above menura's own limit, so that a message a little too long is answered rather than cut off."""
 MAX_TOKEN_FILE = 16 * 1024
 """Bytes that are read of it: more is no token."""
 
@@ -51,10 +50,12 @@ class AccessFlags:
     Attributes:
         token_file: Where the token is that clients need.
         hosts: Further names under which the server is addressed.
+        require_token: Clients of this machine need a token too; where there are named ones, none is made.
     """
 
     token_file: Path | None = None
     hosts: Sequence[str] = ()
+    require_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,22 @@ def _given_token(flags: AccessFlags, environment: Mapping[str, str]) -> Token | 
         raise ConfigError(f"{source}: {error}") from None
 
 
-def _admission(bound: str, host: str, token: Token | None, named: Sequence[str]) -> _Admission:
+def _admission(bound: str, host: str, token: Token | None, flags: AccessFlags) -> _Admission:
     """What clients of a server at this address need: a token, unless only this machine reaches it."""
     made = ""
-    address = plain_address(bound)
-    if token is None and not (address is not None and address.is_loopback):
+    address, named = plain_address(bound), AccessTokens()
+    required = flags.require_token or not (address is not None and address.is_loopback)
+    if token is None and required and not (flags.require_token and _any_valid(named)):
         made = Token.make()
         token = Token(made)
-    return _Admission(Access(token, HostRules.of(bound, host, named=named, token=token is not None)), made)
+    required = required or token is not None
+    hosts = HostRules.of(bound, host, named=flags.hosts, token=required)
+    return _Admission(Access(token, hosts, named=named, required=required), made)
+
+
+def _any_valid(named: AccessTokens) -> bool:
+    now = datetime.now(UTC)
+    return any(not token.expired(now) for token in named.all())
 
 
 def _announce(host: str, port: int, admission: _Admission, relay: bool) -> None:
@@ -105,16 +114,11 @@ def _announce(host: str, port: int, admission: _Admission, relay: bool) -> None:
     print(f"menura is at http://{shown}:{port}/{query}  (Ctrl-C ends it)", flush=True)
     if everywhere:
         print("from other machines: the same with this one's name or address", flush=True)
-    if admission.access.token is not None and not admission.made:
-        print("the page asks for your token: add ?token= and the token to its address", flush=True)
+    if admission.access.required and not admission.made:
+        print("the page asks for a token: add ?token= and the token to its address", flush=True)
     if relay:
-        key = ", with the token as API key" if admission.access.token is not None else ""
+        key = ", with the token as API key" if admission.access.required else ""
         print(f"the relay is at ws://{shown}:{port}/v1 for clients of the Realtime API{key}", flush=True)
-
-
-def _mask_logs() -> None:
-    for name in ("uvicorn.access", "uvicorn.error"):
-        logging.getLogger(name).addFilter(MaskSecrets())
 
 
 def run_server(
@@ -144,24 +148,17 @@ def run_server(
     settings = relay_settings(relay or RelayFlags(), voices=voices)
     flags = access or AccessFlags()
     token = _given_token(flags, os.environ)
-    named = [*flags.hosts, *os.environ.get("MENURA_ALLOWED_HOSTS", "").replace(",", " ").split()]
+    more = os.environ.get("MENURA_ALLOWED_HOSTS", "").replace(",", " ").split()
+    flags = replace(flags, hosts=[*flags.hosts, *more])
     listener = _listen(host, port)
     try:
         bound, port = listener.getsockname()[:2]
-        admission = _admission(bound, host, token, named)
-    except ConfigError:
+        admission = _admission(bound, host, token, flags)
+    except MenuraError:
         listener.close()
         raise
-    config = uvicorn.Config(
-        create_app(devices=devices, relay=settings, access=admission.access),
-        log_level=log_level,
-        ws="websockets-sansio",
-        ws_max_size=MAX_MESSAGE,
-        ws_per_message_deflate=False,
-        proxy_headers=False,  # else whoever is on this machine could name any address as its own
-        timeout_graceful_shutdown=2,
-    )
-    _mask_logs()
+    limits = admission.access.limits
+    config = server_config(create_app(devices=devices, relay=settings, access=admission.access), limits, log_level)
     _announce(host, port, admission, bool(settings))
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listener])
