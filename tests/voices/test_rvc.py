@@ -8,6 +8,7 @@ import pytest
 
 from menura.errors import ConfigError, MenuraError, ModelError, UnsupportedModelError
 from menura.live.session import VoiceSession
+from menura.neural.pitch import FcpePitch
 from menura.neural.tracker import TrackedPitch
 from menura.voices.build import make_stage
 from menura.voices.builtin import find_voice
@@ -57,6 +58,13 @@ def test_rmvpe_and_an_index_are_used_where_they_are_given():
     assert model.finder is not None
 
 
+def test_fcpe_finds_pitch_where_its_file_is_given():
+    stage = make_stage(voice(pitch="fcpe", pitch_model=str(FIXTURES / "fcpe_tiny.pt")), 48_000)
+    (model,) = stage._models
+    assert isinstance(model._model.finder, FcpePitch)
+    assert np.all(np.isfinite(stage.process(speech(48_000, "am_michael")[:24_000])))
+
+
 def test_a_user_turns_pitch_and_formants():
     stage = make_stage(voice(key_st=2.0), 48_000, parameters=VoiceParameters(pitch_st=3.0, formant=2.0))
     (model,) = stage._models
@@ -83,7 +91,8 @@ def test_what_is_missing_says_which_command_gets_it(tmp_path, monkeypatch):
         ({"model": str(FIXTURES / "rmvpe_tiny.pt")}, UnsupportedModelError, "RMVPE"),
         ({"content": str(FIXTURES / "v2_48k_f0.pth")}, UnsupportedModelError, "content model"),
         ({"content": CONTENT["v1"]}, ModelError, "features"),
-        ({"pitch": "guess"}, MenuraError, "rmvpe, tracker"),
+        ({"pitch": "guess"}, MenuraError, "rmvpe, fcpe, swift, tracker"),
+        ({"pitch": "fcpe"}, MenuraError, "fcpe_c_v001.pt"),
         ({"wet": 1}, MenuraError, "unknown setting 'wet'"),
         ({"index_rate": 2}, MenuraError, "index_rate"),
         ({"provider": "abacus"}, MenuraError, "abacus"),

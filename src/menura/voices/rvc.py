@@ -11,15 +11,17 @@ from menura.errors import ConfigError, ModelError
 from menura.neural.content import ContentModel
 from menura.neural.files.hubert import read_hubert
 from menura.neural.files.index import read_index
-from menura.neural.files.pitch import read_rmvpe
+from menura.neural.files.pitch import read_fcpe, read_rmvpe
 from menura.neural.files.voice import read_voice
 from menura.neural.options import RuntimeOptions
-from menura.neural.pitch import RmvpePitch
+from menura.neural.pitch import FcpePitch, RmvpePitch
+from menura.neural.runtime import return_memory
 from menura.neural.stream.blocks import Steps
 from menura.neural.stream.model import Floats, PitchFinder, RvcModel, run
 from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import StreamShape
 from menura.neural.stream.stage import RvcStage
+from menura.neural.swift import SwiftPitch
 from menura.neural.synthesizer import Synthesizer
 from menura.neural.tracker import TrackedPitch
 from menura.places import data_folder
@@ -38,7 +40,7 @@ __all__ = [
 
 BASE_MODELS: Mapping[str, str] = {"content": "hubert_base.pt", "rmvpe": "rmvpe.pt"}
 """What every voice needs beside itself: the name of its file in the folder ``models``."""
-PITCH_METHODS = ("rmvpe", "tracker")
+PITCH_METHODS = ("rmvpe", "fcpe", "swift", "tracker")
 _SETTINGS = tuple(field.name for field in fields(RvcSettings))
 _loaded: "WeakValueDictionary[tuple[Any, ...], Any]" = WeakValueDictionary()
 """What is in use, by file and options: weights are in memory once."""
@@ -96,8 +98,9 @@ def load_rvc(
         model: The voice, ``.pth``.
         index: Its features, ``.index``.
         content: HuBERT or ContentVec; by default the one that ``menura models pull`` has got.
-        pitch: ``rmvpe``, or ``tracker``, which needs no model.
-        pitch_model: RMVPE's file, as ``content``.
+        pitch: ``rmvpe``; ``fcpe``, whose file is then given as ``pitch_model``; ``swift``, whose network comes with
+            the extra of that name; or ``tracker``, which needs no model.
+        pitch_model: RMVPE's file, as ``content``; FCPE's.
         options: Where networks run.
         progress: Called with what is done, 0…1, and what is next.
 
@@ -122,6 +125,7 @@ def load_rvc(
     if synthesizer.config.f0:
         finder = _finder(pitch, pitch_model, options)
     features = None if index is None else _once(("index", _mark(index)), lambda: read_index(index))
+    return_memory()  # what reading the checkpoints took
     return RvcModel(listener, synthesizer, finder, features)
 
 
@@ -159,13 +163,21 @@ def _content(path: str | Path, version: str, options: RuntimeOptions) -> Content
 def _finder(pitch: str, path: str | Path | None, options: RuntimeOptions) -> PitchFinder:
     if pitch == "tracker":
         return TrackedPitch()
+    if pitch == "swift":
+        swift: PitchFinder = _once(("swift", options), lambda: SwiftPitch(options=options))
+        return swift
+    if pitch == "fcpe" and path is None:
+        raise ConfigError("pitch 'fcpe' needs its file, fcpe_c_v001.pt, as pitch_model")
     place = base_model("rmvpe") if path is None else path
 
-    def load() -> RmvpePitch:
+    def load() -> PitchFinder:
+        if pitch == "fcpe":
+            fcpe = read_fcpe(place)
+            return FcpePitch(fcpe.config, fcpe.weights, options)
         checkpoint = read_rmvpe(place)
         return RmvpePitch(checkpoint.config, checkpoint.weights, options)
 
-    finder: PitchFinder = _once(("rmvpe", _mark(place), options), load)
+    finder: PitchFinder = _once((pitch, _mark(place), options), load)
     return finder
 
 
