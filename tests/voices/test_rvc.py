@@ -65,6 +65,16 @@ def test_fcpe_finds_pitch_where_its_file_is_given():
     assert np.all(np.isfinite(stage.process(speech(48_000, "am_michael")[:24_000])))
 
 
+def test_networks_are_kept_for_the_next_time_unless_told_otherwise(tmp_path, monkeypatch):
+    monkeypatch.setenv("MENURA_HOME", str(tmp_path))
+    monkeypatch.setenv("MENURA_CACHE", "off")
+    make_stage(voice(threads=1, context_ms=420.0), 48_000)
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.delenv("MENURA_CACHE")
+    make_stage(voice(threads=1, context_ms=440.0), 48_000)
+    assert any((tmp_path / "cache" / "networks").iterdir())
+
+
 def test_a_user_turns_pitch_and_formants():
     stage = make_stage(voice(key_st=2.0), 48_000, parameters=VoiceParameters(pitch_st=3.0, formant=2.0))
     (model,) = stage._models
