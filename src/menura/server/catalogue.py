@@ -12,6 +12,7 @@ from menura.protocol.messages import VoiceInfo
 from menura.store.base_models import models_here, needed_models
 from menura.store.library import StoredVoice, VoiceLibrary
 from menura.store.lookup import library_there
+from menura.store.recordings import Recordings
 from menura.voices.builtin import builtin_voices
 from menura.voices.voice import Voice, VoiceParameters
 
@@ -98,6 +99,11 @@ class Catalogue:
             if self._library is None and (make or library_there()):
                 self._library = VoiceLibrary()
             return self._library
+
+    def recordings(self, *, make: bool = True) -> Recordings | None:
+        """The recordings of the library; the same conditions and errors as :meth:`library`."""
+        library = self.library(make=make)
+        return None if library is None else Recordings.of(library)
 
     def refresh(self) -> bool:
         """Look whether the library has changed, and tell the subscribers; takes its time.

@@ -197,4 +197,36 @@ def test_ready_says_what_is_missing(api: TestClient, home: Path) -> None:
 
 def test_effects_and_base_models_are_listed(api: TestClient) -> None:
     assert {"reverb"} <= {effect["kind"] for effect in api.get("/api/effects").json()["effects"]}
-    assert [model["here"] for model in api.get("/api/base-models").json()["models"]] == [False, False]
+    assert [model["present"] for model in api.get("/api/base-models").json()["models"]] == [False, False]
+
+
+def test_tokens_are_told_once(api: TestClient) -> None:
+    assert api.get("/api/tokens").json() == {"tokens": []}
+    made = api.post("/api/tokens", json={"name": "Ann", "role": "use"})
+    assert made.status_code == 201, made.text
+    assert len(made.json()["token"]) > 32
+    assert api.post("/api/tokens", json={"name": "Ann", "role": "use"}).status_code == 409
+    listed = api.get("/api/tokens").json()["tokens"]
+    assert [token["name"] for token in listed] == ["Ann"]
+    assert "token" not in listed[0]
+    path = f"/api/tokens/{made.json()['id']}"
+    assert [api.delete(path).status_code for _ in range(2)] == [204, 404]
+
+
+def test_recordings_are_listed_renamed_heard_and_deleted(api: TestClient, home: Path) -> None:
+    import numpy as np
+
+    assert api.get("/api/recordings").json() == {"recordings": []}
+    assert api.get("/api/recordings/none").status_code == 404
+    recordings = api.app.state.catalogue.recordings()  # type: ignore[attr-defined]
+    opened = recordings.start(("input", "output"), 48_000, voice_name="Robot")
+    opened.write(np.zeros((4800, 1), np.float32), np.ones((4800, 1), np.float32))
+    path = f"/api/recordings/{recordings.list()[0].id}"
+    assert [api.delete(path).status_code, api.get(f"{path}/audio?side=input").status_code] == [409, 409]
+    opened.close()
+    assert api.get(path).json()["duration_ms"] == pytest.approx(100.0)
+    assert api.patch(path, json={"name": "First"}).json()["name"] == "First"
+    part = api.get(f"{path}/audio?side=output", headers={"Range": "bytes=0-3"})
+    assert (part.status_code, part.content) == (206, b"RIFF")
+    assert api.delete(path).status_code == 204
+    assert api.get(path).status_code == 404

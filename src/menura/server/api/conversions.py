@@ -17,10 +17,10 @@ from pydantic import BaseModel
 
 from menura.audio.files import AudioReader
 from menura.clock import Clock, monotonic_s
-from menura.errors import LimitError, MenuraError, RateLimitError, StateError
+from menura.errors import LimitError, MenuraError, NotFoundError, RateLimitError, StateError
 from menura.live.convert import convert
 from menura.log import get_logger, log_internal_error
-from menura.server.api.errors import NotFoundError, answers
+from menura.server.api.errors import answers
 from menura.server.api.uploads import receive_to
 from menura.server.catalogue import Catalogue
 from menura.store.voice_data import shown

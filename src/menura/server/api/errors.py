@@ -22,6 +22,7 @@ from menura.errors import (
     MenuraError,
     MissingExtraError,
     ModelError,
+    NotFoundError,
     ProtocolError,
     RateLimitError,
     StateError,
@@ -30,16 +31,10 @@ from menura.errors import (
 )
 from menura.log import get_logger, log_internal_error
 
-__all__ = ["DiskFullError", "ErrorReply", "NotFoundError", "VersionError", "add_errors", "answers"]
+__all__ = ["DiskFullError", "ErrorReply", "VersionError", "add_errors", "answers"]
 
 _log = get_logger(__name__)
 API = "/api/"
-
-
-class NotFoundError(MenuraError, LookupError):
-    """Nothing has this id."""
-
-    code = "not_found"
 
 
 class VersionError(MenuraError, RuntimeError):

@@ -11,10 +11,10 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from menura.clock import Clock, monotonic_s
-from menura.errors import RateLimitError, UnsupportedModelError
+from menura.errors import NotFoundError, RateLimitError, UnsupportedModelError
 from menura.neural.files.inspect import inspect_model
 from menura.neural.files.kinds import ModelKind
-from menura.server.api.errors import NotFoundError, answers
+from menura.server.api.errors import answers
 from menura.server.api.uploads import receive
 from menura.server.api.voices import VoiceReply
 from menura.server.catalogue import Catalogue

@@ -8,13 +8,16 @@ from menura.server.access import Gate
 from menura.server.api.conversions import Conversions, conversion_routes
 from menura.server.api.errors import add_errors
 from menura.server.api.models import Uploads, model_routes
+from menura.server.api.recordings import recording_routes
 from menura.server.api.sessions import session_routes
 from menura.server.api.settings import settings_routes
 from menura.server.api.system import system_routes
+from menura.server.api.tokens import token_routes
 from menura.server.api.voices import voice_routes
 from menura.server.catalogue import Catalogue
 from menura.server.limits import Limiter
 from menura.server.previews import Previews
+from menura.store.access_tokens import AccessTokens
 
 __all__ = ["Rest"]
 
@@ -31,7 +34,7 @@ class Rest:
     def __init__(self, app: FastAPI, catalogue: Catalogue, page: Path) -> None:
         self._app = app
         self.previews, self.uploads = Previews(catalogue), Uploads()
-        self.conversions = Conversions()
+        self.conversions, self.tokens = Conversions(), AccessTokens()
         add_errors(app)
         for routes in (
             voice_routes(catalogue, self.previews),
@@ -40,6 +43,8 @@ class Rest:
             conversion_routes(catalogue, self.conversions),
             settings_routes(catalogue),
             session_routes(self._limiter),
+            recording_routes(catalogue),
+            token_routes(catalogue, self.tokens),
         ):
             app.include_router(routes)
 
@@ -56,3 +61,4 @@ class Rest:
         self.conversions.close()
         self.previews.close()
         self.uploads.close()
+        self.tokens.close()

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
-from menura.server.api.errors import NotFoundError, answers
+from menura.errors import NotFoundError
+from menura.server.api.errors import answers
 from menura.server.limits import Limiter
 
 __all__ = ["session_routes"]

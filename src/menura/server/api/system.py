@@ -69,7 +69,7 @@ class BaseModelReply(BaseModel):
     file: str
     size: int
     what: str
-    here: bool
+    present: bool
     command: str
 
 
@@ -143,7 +143,7 @@ def system_routes(catalogue: Catalogue, page: Path) -> APIRouter:
                     file=model.file,
                     size=model.size,
                     what=model.what,
-                    here=model.name in here,
+                    present=model.name in here,
                     command=f"menura models pull {model.name}",
                 )
                 for model in MODELS.values()
