@@ -245,9 +245,8 @@ def check_settings(settings: Mapping[str, Any]) -> None:
 
 def _running(provider: str, threads: int, block_ms: float, context_ms: float) -> tuple[RuntimeOptions, StreamShape]:
     try:
-        return RuntimeOptions(provider=provider, threads=threads, cache=network_cache()), StreamShape.of(
-            block_ms, context_ms
-        )  # type: ignore[arg-type]
+        options = RuntimeOptions(provider=provider, threads=threads, cache=network_cache())  # type: ignore[arg-type]
+        return options, StreamShape.of(block_ms, context_ms)
     except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(str(error)) from error
 
