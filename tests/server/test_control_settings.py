@@ -142,3 +142,28 @@ def test_devices_are_not_chosen_for_the_clients_own_audio(server: str) -> None:
         reply = client.ask("start", audio={"source": "client"}, devices={"input": 1})
         assert (reply["code"], reply["error"][:15]) == ("invalid_message", "Invalid devices")
         assert client.ask("start", devices={"input": "no such microphone"})["code"] == "device_unavailable"
+
+
+def test_two_voices_are_mixed_and_a_selection_ends_it(server: str) -> None:
+    parts = [{"voiceId": "whisper", "gain": 0.5}, {"voiceId": "natural-man", "gain": 0.25}]
+    with Client(server) as client:
+        reply = client.ask("mixVoices", voices=parts)
+        assert reply["type"] == "voicesMixed"
+        assert [(voice["id"], voice["gain"]) for voice in reply["voices"]] == [("whisper", 0.5), ("natural-man", 0.25)]
+        assert client.ask("start", audio={"source": "client", "sample_rate": RATE})["type"] == "status"
+        send(client, PCM[:48_000])
+        client.hear(48_000)
+        mixed = client.ask("getStatus")["details"]["latency_frames"]
+        parts[0]["gain"] = 0.0
+        assert client.ask("mixVoices", voices=parts)["voices"][0]["gain"] == 0.0
+        assert client.ask("selectVoice", voiceId="whisper")["type"] == "voiceSelected"
+        send(client, PCM[:4800])
+        client.hear(52_800)
+        assert client.ask("getStatus")["details"]["latency_frames"] < mixed
+        assert client.ask("mixVoices", voices=parts)["type"] == "voicesMixed"
+        send(client, PCM[:4800])
+        client.hear(57_600)
+        assert client.ask("getStatus")["details"]["latency_frames"] == mixed
+        assert client.ask("mixVoices", voices=[parts[0], parts[0]])["code"] == "invalid_message"
+        unknown = client.ask("mixVoices", voices=[parts[0], {"voiceId": "nobody"}])
+        assert unknown["error"] == "Voice not found: nobody"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from menura.errors import ProtocolError, StateError, VoiceNotFoundError
-from menura.protocol.control_actions import ConfigureAudio
+from menura.protocol.control_actions import ConfigureAudio, MixVoices
 from menura.protocol.messages import MAX_AUDIO_BYTES, Action, SelectVoice, Start, VoiceInfo, parse_action
 
 __all__ = ["Control", "ControlState"]
@@ -46,6 +46,8 @@ class Control:
         action = parse_action(text)
         if isinstance(action, SelectVoice) and action.voice_id not in self.voices:
             raise VoiceNotFoundError(f"Voice not found: {action.voice_id}")
+        if isinstance(action, MixVoices):
+            self._check_mix([part.voice_id for part in action.voices])
         if isinstance(action, Start | ConfigureAudio) and self.processing:
             raise AlreadyActiveError("Processing already active")
         if isinstance(action, Start):
@@ -54,6 +56,13 @@ class Control:
             if self.voice is None:
                 raise NoVoiceError("No voice selected")
         return action
+
+    def _check_mix(self, ids: list[str]) -> None:
+        for voice_id in ids:
+            if voice_id not in self.voices:
+                raise VoiceNotFoundError(f"Voice not found: {voice_id}")
+        if len(set(ids)) < len(ids):
+            raise ProtocolError("Invalid voices: two different ones are mixed")
 
     def receive_audio(self, size: int) -> None:
         """Check that a binary message of ``size`` bytes may come now.

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,6 +23,8 @@ from menura.protocol.control_actions import (
     ConfigureAudio,
     GetStatus,
     GetVoices,
+    MixPart,
+    MixVoices,
     SelectVoice,
     SetEffects,
     SetInput,
@@ -33,7 +35,14 @@ from menura.protocol.control_actions import (
     Stop,
     StopRecording,
 )
-from menura.protocol.control_replies import ParametersSet, StatusInterval, VoicesChanged, VoiceSelected
+from menura.protocol.control_replies import (
+    MixedVoice,
+    ParametersSet,
+    StatusInterval,
+    VoicesChanged,
+    VoiceSelected,
+    VoicesMixed,
+)
 from menura.server.access import session_of
 from menura.server.catalogue import Catalogue
 from menura.server.control_recording import ControlRecording
@@ -41,6 +50,7 @@ from menura.server.control_settings import ControlSettings
 from menura.server.outbox import Outbox
 from menura.server.tokens import answered_subprotocol
 from menura.voices.build import VoiceStage
+from menura.voices.mix import VoiceMix
 from menura.voices.voice import VoiceParameters
 
 __all__ = ["ControlSocket", "Services"]
@@ -71,6 +81,8 @@ class ControlSocket:
         self._parameters = VoiceParameters()
         self._turned: dict[str, float] = {}  # by the client; the others are as the voice begins
         self._settings = ControlSettings()
+        self._mixed: tuple[MixPart, ...] = ()
+        self._mix: VoiceMix | None = None
         self._lane: Lane | None = None
         self._pushing: asyncio.Task[None] | None = None
         self._session = session_of(websocket.scope)
@@ -81,6 +93,7 @@ class ControlSocket:
             self._refuse,
             self._session.token,
         )
+        self._session.describe = self._describe
         self._session.busy = lambda: self._control.processing and not self._control.client_audio
 
     async def serve(self) -> None:
@@ -143,6 +156,8 @@ class ControlSocket:
 
     async def _act(self, text: str) -> None:
         action = self._control.receive_text(text)
+        if not isinstance(action, _FOR_LISTENERS):
+            self._session.require("use")
         self._session.check(action.action)
         handler = _HANDLERS.get(type(action))
         if handler is None:
@@ -177,7 +192,25 @@ class ControlSocket:
         self._parameters = self._services.voices.get(voice_id)[1].changed(self._turned)
         if self._lane:
             self._lane.session.switch(await self._build(voice_id, self._lane.session.rate))
+        self._mixed, self._mix = (), None
         self._reply(VoiceSelected(voice=self._control.selected(voice_id).summary).as_dict())
+
+    async def _mix_voices(self, action: MixVoices) -> None:
+        parts = tuple(sorted(action.voices, key=lambda part: part.voice_id))
+        same = [part.voice_id for part in parts] == [part.voice_id for part in self._mixed]
+        if self._lane and not (same and self._mix):
+            self._mix = await self._build_mix(parts, self._lane.session.rate)
+            self._lane.session.switch(self._mix)
+        elif self._lane and self._mix:
+            self._mix.gains = tuple(part.gain for part in parts)
+        self._mixed = parts
+        self._control.selected(action.voices[0].voice_id)
+        infos = [(self._control.voices[part.voice_id].summary, part.gain) for part in action.voices]
+        voices = [MixedVoice(id=info.id, name=info.name, category=info.category, gain=gain) for info, gain in infos]
+        self._reply(VoicesMixed(voices=voices).as_dict())
+
+    async def _build_mix(self, parts: Sequence[MixPart], rate: int) -> VoiceMix:
+        return VoiceMix([await self._build(part.voice_id, rate) for part in parts], [part.gain for part in parts])
 
     async def _start(self, action: Start) -> None:
         voice = self._control.voice
@@ -198,7 +231,8 @@ class ControlSocket:
             self._lane.listen(self._device_news)
 
     async def _make_session(self, voice_id: str, rate: int) -> VoiceSession:
-        session = VoiceSession(await self._build(voice_id, rate))
+        self._mix = await self._build_mix(self._mixed, rate) if self._mixed else None
+        session = VoiceSession(self._mix or await self._build(voice_id, rate))
         settings = self._settings
         settings.level(session)
         session.set_treatment(await self._beside(partial(settings.build_treatment, rate)))
@@ -280,6 +314,17 @@ class ControlSocket:
             self._lane.session.set(self._parameters)
         self._reply(ParametersSet(parameters=self._parameters.as_dict()).as_dict())
 
+    def _describe(self) -> dict[str, Any]:
+        """For the list of sessions."""
+        voice, lane = self._control.voice, self._lane
+        known = self._control.voices
+        names = [known[part.voice_id].name for part in self._mixed if part.voice_id in known]
+        return {
+            "voice": " + ".join(names) or (voice.name if voice else ""),
+            "processing": lane is not None,
+            "latency_ms": round(lane.latency_ms, 3) if lane else 0.0,
+        }
+
     async def _tell_status(self, _: GetStatus) -> None:
         self._status()
 
@@ -303,6 +348,7 @@ class ControlSocket:
         self._reply(messages.status_reply(status, {name: round(float(value), 3) for name, value in details.items()}))
 
 
+_FOR_LISTENERS = (GetVoices, GetStatus, SetStatusInterval)
 _HANDLERS: Mapping[type[Action], Callable[[ControlSocket, Any], Awaitable[None]]] = {
     GetVoices: ControlSocket._voices,
     SelectVoice: ControlSocket._select,
@@ -314,6 +360,7 @@ _HANDLERS: Mapping[type[Action], Callable[[ControlSocket, Any], Awaitable[None]]
     SetInput: ControlSocket._treat,
     SetEffects: ControlSocket._affect,
     SetStatusInterval: ControlSocket._set_interval,
+    MixVoices: ControlSocket._mix_voices,
     StartRecording: ControlSocket._record,
     StopRecording: ControlSocket._stop_recording,
 }
