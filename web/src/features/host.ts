@@ -1,7 +1,6 @@
 import { createContext, useContext } from "react";
 import type { Api } from "../api/api";
 import type { Action, EffectSpec, MixPart, ServerMessage, VoiceInfo } from "../wire/control";
-import type { Role } from "../wire/rest";
 
 /** What the features need of the page that they are part of. */
 export interface Host {
@@ -10,8 +9,6 @@ export interface Host {
   running: boolean;
   /** Whether the server's own devices play, so that no sound comes to the browser. */
   serverAudio: boolean;
-  /** What the token allows; null while unknown. */
-  role: Role | null;
   voices: VoiceInfo[];
   voice: string;
   parameters: Record<string, number>;
