@@ -50,11 +50,27 @@ def compile_library(root: Path) -> Path:
     return target
 
 
+def build_page(root: Path) -> None:
+    """Build ``web/`` into the package, where the sources are there and newer; a source distribution has it built."""
+    web, page = root / "web", root / "src" / "menura" / "server" / "page" / "index.html"
+    sources = [path for path in web.rglob("*") if path.is_file() and "node_modules" not in path.parts]
+    built_at = page.stat().st_mtime if page.exists() else 0.0
+    if page.exists() and all(path.stat().st_mtime <= built_at for path in sources):
+        return
+    npm = shutil.which("npm")
+    if npm is None:
+        raise RuntimeError("menura's page needs Node.js 20.19 or newer to be built: https://nodejs.org")
+    subprocess.run([npm, "ci", "--silent"], cwd=web, check=True)
+    subprocess.run([npm, "run", "--silent", "build"], cwd=web, check=True)
+
+
 class NativeHook(BuildHookInterface):  # type: ignore[type-arg]
     """Runs for wheels and editable installs alike."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, and mark the wheel as one for this platform."""
+        """Build the page, compile, and mark the wheel as one for this platform."""
+        if version != "editable":
+            build_page(Path(self.root))
         if self.target_name != "wheel":
             return
         compile_library(Path(self.root))

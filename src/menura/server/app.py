@@ -9,8 +9,6 @@ from typing import Literal
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from menura import __version__
@@ -20,6 +18,7 @@ from menura.server.access import Access, Gate
 from menura.server.api.routes import Rest
 from menura.server.catalogue import Catalogue
 from menura.server.metrics import make_registry
+from menura.server.page_files import PageFiles
 from menura.server.realtime_socket import RealtimeSocket
 from menura.server.relay_options import RelaySettings
 from menura.server.relay_socket import RelayServices, RelaySocket
@@ -129,9 +128,11 @@ def create_app(
         text = await run_in_threadpool(generate_latest, registry)
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    @app.get("/", include_in_schema=False)
-    async def index() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
+    files = PageFiles(PAGE)
 
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    @app.get("/", include_in_schema=False)
+    async def index(request: Request) -> Response:
+        return files.index(request.scope)
+
+    app.mount("/page", files, name="page")
     return app
