@@ -9,8 +9,14 @@ import { NoticeBar } from "./components/NoticeBar";
 import { TokenPrompt } from "./components/TokenPrompt";
 import { Transport } from "./components/Transport";
 import { Voices } from "./components/Voices";
+import { Effects } from "./features/effects/Effects";
+import { Features, Toolbar } from "./features/Features";
+import { Mixer } from "./features/mixing/Mixer";
+import { PageHost } from "./features/PageHost";
+import { RecordBar } from "./features/recordings/RecordBar";
 import { useHotkeys } from "./hooks/useHotkeys";
 import { useTheme } from "./hooks/useTheme";
+import { Scopes } from "./scopes/Scopes";
 import { useLive } from "./state/live";
 
 export function App() {
@@ -25,10 +31,14 @@ export function App() {
       {refused ? (
         <TokenPrompt />
       ) : (
-        <>
+        <PageHost>
           <NoticeBar />
           <main>
-            <Voices />
+            <div className="left">
+              <Toolbar />
+              <Voices />
+              <Scopes />
+            </div>
             <section className="panel" aria-label="Live voice">
               <Transport />
               <div className="meters">
@@ -37,10 +47,14 @@ export function App() {
               </div>
               <Latency />
               <Adjust />
+              <Effects />
+              <Mixer />
+              <RecordBar />
               <AudioSettings />
             </section>
           </main>
-        </>
+          <Features />
+        </PageHost>
       )}
       <Keys open={keys} onClose={() => setKeys(false)} />
     </div>

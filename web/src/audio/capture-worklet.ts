@@ -1,6 +1,6 @@
 // Collects the microphone into blocks and posts each with the frame at which its first sample was captured.
 
-import type { CaptureOptions, CaptureOrder, CapturedBlock, LevelReport } from "./worklet-messages";
+import type { CapturedBlock, CaptureOptions, CaptureOrder, LevelReport } from "./worklet-messages";
 
 const LEVEL_BLOCKS = 4;
 

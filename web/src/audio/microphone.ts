@@ -17,7 +17,8 @@ const CAUSES: Record<string, string> = {
     "This page may not use your microphone. Allow it in the browser (the icon beside the address), then press Start again.",
   SecurityError: "This page may not use your microphone: the browser's or the system's settings forbid it.",
   NotFoundError: "No microphone was found. Connect one, then press Start again.",
-  OverconstrainedError: "The microphone you chose is not connected. Connect it or choose another, then press Start again.",
+  OverconstrainedError:
+    "The microphone you chose is not connected. Connect it or choose another, then press Start again.",
   NotReadableError:
     "The microphone is there but gives no sound. Another program may be using it; close that and press Start again.",
 };

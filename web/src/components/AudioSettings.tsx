@@ -51,7 +51,6 @@ export function AudioSettings() {
         <label key={name} className="check">
           <input
             type="checkbox"
-            role="switch"
             checked={settings[name]}
             onChange={(event) => set({ [name]: event.target.checked })}
           />

@@ -38,12 +38,7 @@ export function Keys({ open, onClose }: { open: boolean; onClose: () => void }) 
           <div key={action}>
             <dt>{text}</dt>
             <dd>
-              <button
-                type="button"
-                className="plain"
-                aria-label={`Key for: ${text}`}
-                onClick={() => setAsked(action)}
-              >
+              <button type="button" className="plain" aria-label={`Key for: ${text}`} onClick={() => setAsked(action)}>
                 {asked === action ? "Press a key…" : keyName(hotkeys[action])}
               </button>
             </dd>

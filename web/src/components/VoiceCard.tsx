@@ -2,6 +2,7 @@ import { memo, useMemo } from "react";
 import { Api } from "../api/api";
 import { explain } from "../api/errors";
 import type { VoiceInfo } from "../connection/messages";
+import { VoiceMenu } from "../features/voices/VoiceMenu";
 import { controller } from "../state/controller";
 import { notify, useLive } from "../state/live";
 import { bars } from "./glyph";
@@ -53,6 +54,7 @@ export const VoiceCard = memo(function VoiceCard({ voice, chosen }: { voice: Voi
           </svg>
         </button>
       )}
+      <VoiceMenu voice={voice} />
     </div>
   );
 });

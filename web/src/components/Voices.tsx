@@ -24,12 +24,7 @@ export function Voices() {
           onChange={(event) => setSearch(event.target.value)}
         />
         {marked && (
-          <button
-            type="button"
-            className="plain"
-            aria-pressed={favourites}
-            onClick={() => setFavourites(!favourites)}
-          >
+          <button type="button" className="plain" aria-pressed={favourites} onClick={() => setFavourites(!favourites)}>
             Favourites
           </button>
         )}

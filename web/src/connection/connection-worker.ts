@@ -33,4 +33,4 @@ function obey(asked: Ask): void {
   }
 }
 
-onmessage = ({ data }: MessageEvent<Ask>) => obey(data);
+self.addEventListener("message", ({ data }: MessageEvent<Ask>) => obey(data));

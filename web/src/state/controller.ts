@@ -1,12 +1,13 @@
 // What the person does goes to the connection and the audio; what they tell goes to the stores.
 
+import type { JitterStats, LoopDelay } from "../audio/jitter";
 import { levels, silence } from "../audio/levels";
 import { LiveAudio } from "../audio/live-audio";
 import { AudioError, obstacle } from "../audio/microphone";
-import type { JitterStats, LoopDelay } from "../audio/jitter";
 import type { PlaybackReport } from "../audio/worklet-messages";
 import { ConnectionClient } from "../connection/client";
 import type { ServerTold, Told } from "../connection/link";
+import type { ServerMessage } from "../connection/messages";
 import { browserDelay, serverDelay } from "./delay";
 import { notify, type Phase, useLive } from "./live";
 import { type Parameters, type Settings, useSettings } from "./settings";
@@ -15,6 +16,8 @@ import { keepToken, takeToken } from "./token";
 const RECENT = 20; // reports over which the shown delay is the median: one second
 
 export class Controller {
+  /** Told every message of the server. */
+  readonly listeners = new Set<(message: ServerMessage) => void>();
   audio: LiveAudio | null = null;
   report: JitterStats | null = null;
   rtt_ms: number | null = null;
@@ -88,7 +91,11 @@ export class Controller {
     this.audio = audio;
     this.shape(settings);
     try {
-      const stream = await audio.open({ ...settings, device: settings.microphone }, settings.sample_rate, settings.speaker);
+      const stream = await audio.open(
+        { ...settings, device: settings.microphone },
+        settings.sample_rate,
+        settings.speaker,
+      );
       if (this.audio !== audio) return audio.close();
       this.move("starting");
       this.connection.start({ serial, audio: stream });
@@ -207,6 +214,7 @@ export class Controller {
 
   private answered({ message, rtt_ms, action, selected, dropped }: ServerTold): void {
     this.dropped = dropped;
+    for (const listener of this.listeners) listener(message);
     if (message.type === "voices") this.offered(message.voices);
     else if (message.type === "status") {
       if (action === "getStatus") this.rtt_ms = rtt_ms;
@@ -224,7 +232,10 @@ export class Controller {
     if (chosen) this.selectVoice(chosen);
   }
 
-  private measured(status: NonNullable<ReturnType<typeof useLive.getState>["status"]>, details: Record<string, number>) {
+  private measured(
+    status: NonNullable<ReturnType<typeof useLive.getState>["status"]>,
+    details: Record<string, number>,
+  ) {
     const rate = this.audio?.context?.sampleRate;
     const browser = rate ? browserDelay(this.delays, rate, status, details) : null;
     const server = useSettings.getState().source === "server";
@@ -272,4 +283,3 @@ export class Controller {
 }
 
 export const controller = new Controller();
-
