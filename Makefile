@@ -4,22 +4,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := $(wildcard native/*.c native/*.h) hatch_build.py
 
-.PHONY: help run test check bench setup system clean
+WEB := $(shell find web -path web/node_modules -prune -o -type f -print)
+PAGE := src/menura/server/page/index.html
+NODE := web/node_modules/.ready
+
+.PHONY: help run test check bench setup page system clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-run: setup ## set up, then the server with its page
+run: setup page ## set up, then the server with its page
 	$(BIN)/menura serve
 
-test: setup system check ## set up, then every test, browser and audio devices included
+test: setup page system check ## set up, then every test, browser and audio devices included
+	npm --prefix web run --silent test
 	$(BIN)/python -m pytest
 
-check: setup ## formatting, types, layers: the fences, in seconds
+check: setup $(NODE) ## formatting, types, layers: the fences, in seconds
 	$(BIN)/ruff format --check src tests benchmarks examples scripts hatch_build.py
 	$(BIN)/ruff check src tests benchmarks examples scripts hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	npm --prefix web run --silent check
 
 bench: setup ## every benchmark beside its peers (half an hour; ARGS="--quick shifter" for a part)
 	scripts/bench.sh $(ARGS)
@@ -33,8 +39,18 @@ $(VENV)/.ready: requirements.lock requirements-peers.lock pyproject.toml $(NATIV
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
+page: $(PAGE) ## the page, where its sources are newer: needs Node.js
+
+$(PAGE): $(NODE) $(WEB)
+	npm --prefix web run --silent build
+
+$(NODE): web/package.json web/package-lock.json
+	@command -v npm >/dev/null || { echo "The page needs Node.js 20.19 or newer to be built: https://nodejs.org" >&2; exit 1; }
+	npm --prefix web ci --silent
+	touch $@
+
 system: ## what the tests need beside Python: chromium, pulseaudio, portaudio, nats-server, postgresql
 	scripts/system-packages.sh
 
 clean: ## remove what was built
-	rm -rf $(VENV) .venv-bench src/menura/dsp/_native.*
+	rm -rf $(VENV) .venv-bench src/menura/dsp/_native.* src/menura/server/page web/node_modules
