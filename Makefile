@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2
 NATIVE := $(wildcard native/*.c native/*.h) hatch_build.py
 
 WEB := $(shell find web -path web/node_modules -prune -o -type f -print)
@@ -18,7 +19,8 @@ run: setup page ## set up, then the server with its page
 
 test: setup page system check ## set up, then every test, browser and audio devices included
 	npm --prefix web run --silent test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not devices and not browser"
+	$(BIN)/python -m pytest -m "devices or browser" tests
 
 check: setup $(NODE) ## formatting, types, layers: the fences, in seconds
 	$(BIN)/ruff format --check src tests benchmarks examples scripts hatch_build.py
