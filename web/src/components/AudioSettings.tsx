@@ -49,11 +49,7 @@ export function AudioSettings() {
       </div>
       {SWITCHES.map(([name, label]) => (
         <label key={name} className="check">
-          <input
-            type="checkbox"
-            checked={settings[name]}
-            onChange={(event) => set({ [name]: event.target.checked })}
-          />
+          <input type="checkbox" checked={settings[name]} onChange={(event) => set({ [name]: event.target.checked })} />
           {label}
         </label>
       ))}
