@@ -4,6 +4,7 @@ The second base lets code written from the seed documents, which catches plain P
 Only the text of a :class:`MenuraError` may reach a peer or a user; whatever else is raised becomes "internal error".
 """
 
+import re
 from typing import ClassVar
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "UnsupportedModelError",
     "VoiceNotFoundError",
     "WaitTimeoutError",
+    "public_text",
 ]
 
 
@@ -223,3 +225,19 @@ class QuotaError(ProviderError):
     """The account has no more quota or credit: another try does not help."""
 
     code = "quota_exhausted"
+
+
+_ADDRESS = re.compile(r"\b(?:sqlite|postgres(?:ql)?)(?:\+\w+)?://[^\s'\",;]*[^\s'\",;:.]")
+_FOLDER = re.compile(r"(?<![\w:/.])(?:~|[A-Za-z]:)?[/\\](?!api/|v1/|ws/)(?:[^\s/\\'\":;,()]+[/\\])+")
+
+
+def public_text(error: MenuraError) -> str:
+    """An error as somebody may read it who is not at this machine: without folders, and without a database's words.
+
+    >>> public_text(FileError("cannot read /home/jo/.local/voice.onnx: No such file; see /api/ready"))
+    'cannot read voice.onnx: No such file; see /api/ready'
+    """
+    text, cause = str(error), error.__cause__
+    if cause is not None and type(cause).__module__.partition(".")[0] in ("sqlalchemy", "sqlite3", "psycopg"):
+        text = text.partition(": ")[0]
+    return _FOLDER.sub("", _ADDRESS.sub("…", text))

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from menura.errors import MenuraError, ProtocolError, RateLimitError
+from menura.errors import MenuraError, ProtocolError, RateLimitError, public_text
 from menura.protocol.control_actions import (
     ACTION_MODELS,
     Action,
@@ -126,7 +126,7 @@ _FIXED_TEXT = {
 
 def error_reply(error: MenuraError) -> dict[str, Any]:
     """An error, with its stable code."""
-    text = str(error)
+    text = public_text(error)
     fixed = _FIXED_TEXT.get(error.code)
     reason = text.removeprefix(fixed).lstrip(": ") if fixed and text != fixed else None
     retry_after_ms = error.retry_after_ms if isinstance(error, RateLimitError) else None

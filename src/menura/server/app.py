@@ -17,6 +17,7 @@ from menura.live.speaking_stats import Devices
 from menura.server.access import Access, Gate
 from menura.server.api.routes import Rest
 from menura.server.catalogue import Catalogue
+from menura.server.headers import HEADERS
 from menura.server.metrics import make_registry
 from menura.server.page_files import PageFiles
 from menura.server.realtime_socket import RealtimeSocket
@@ -28,13 +29,6 @@ from menura.voices.voice import Voice
 __all__ = ["create_app"]
 
 PAGE = Path(__file__).with_name("page")
-HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-cache",
-}
 
 
 def _add_sockets(app: FastAPI, services: Services, relays: RelayServices) -> None:

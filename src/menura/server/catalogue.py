@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 
-from menura.errors import MenuraError, StateError, VoiceNotFoundError
+from menura.errors import MenuraError, StateError, VoiceNotFoundError, public_text
 from menura.log import get_logger
 from menura.protocol.messages import VoiceInfo
 from menura.store.base_models import models_here, needed_models
@@ -142,7 +142,7 @@ class Catalogue:
         """The voices stay; what is open is left, for a file in its place would not be seen."""
         if not self.problem:
             _log.warning("the library cannot be read, the voices stay as they were: %s", error)
-        self.problem = str(error)
+        self.problem = public_text(error)
         self._leave()
 
     def _leave(self) -> None:

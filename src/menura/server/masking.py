@@ -8,7 +8,7 @@ __all__ = ["MaskSecrets"]
 
 MASKED = "…"
 _QUERY = re.compile(r"\?[^\s\"']+")
-_SECRET = re.compile(r"(?i)(bearer\s+|menura\.token\.|openai-insecure-api-key\.)[^\s,;\"']+")
+_SECRET = re.compile(r"(?i)(bearer\s+|menura\.token\.|openai-insecure-api-key\.|menura_(?=[\w-]{20}))[^\s,;\"']+")
 _HEADERS = {"authorization", "cookie", "set-cookie", "sec-websocket-protocol"}
 
 

@@ -28,6 +28,7 @@ from menura.errors import (
     StateError,
     VoiceNotFoundError,
     WaitTimeoutError,
+    public_text,
 )
 from menura.log import get_logger, log_internal_error
 
@@ -97,7 +98,7 @@ async def _told(_: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, RateLimitError):
         headers["Retry-After"] = str(ceil(error.retry_after_ms / 1000))
-    return _reply(status, str(error), error.code, headers=headers)
+    return _reply(status, public_text(error), error.code, headers=headers)
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
