@@ -1,14 +1,19 @@
 import asyncio
 import json
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2 as httpx
 import pytest
 from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
 from starlette.routing import WebSocketRoute
+from websockets.exceptions import ConnectionClosed
 
 from menura.clock import VirtualClock
 from menura.errors import LibraryError
@@ -20,6 +25,7 @@ from menura.server.roster import TRUSTED_S, Roster
 from menura.server.tokens import Token
 from menura.store.access_tokens import AccessTokens, NamedToken
 from tests.server.gate import TOKEN, Asking
+from tests.serving import Client, running_server
 
 HOST = ("host", "menura.example")
 FAST = ServerLimits(requests=Rate(1e6, 10**6), connections=Rate(1e6, 10**6))
@@ -119,7 +125,6 @@ def test_removed_token_opens_nothing_at_once(ask: Asking, tokens: AccessTokens, 
     other = AccessTokens(tmp_path)  # as another process
     _, text = other.add("made elsewhere", "use")
     other.close()
-    ask.gate._roster._tried_s = -1e9  # type: ignore[union-attr]
     assert ask("/api/voices", f"token={text}", [HOST]).reached
 
 
@@ -209,12 +214,15 @@ def test_expired_token_is_not_valid_though_nobody_has_looked() -> None:
 
 
 def test_wrong_tokens_do_not_keep_the_database_busy() -> None:
-    source, clock = _Source(), VirtualClock()
-    ask = Asking(Access(named=source, required=True, limits=FAST))
-    ask.gate._roster = Roster(source, clock)
-    for _ in range(100):
-        assert ask("/", "token=menura_wrong-wrong-wrong", [HOST]).status == 401
-    assert source.reads == 1
+    source = _Source()
+    roster = Roster(source)
+
+    async def crowd() -> None:
+        await roster.refresh()
+        await asyncio.gather(*(roster.refresh() for _ in range(1000)))
+
+    asyncio.run(crowd())
+    assert source.reads == 2
 
 
 def test_sockets_of_a_removed_token_are_ended_in_a_running_server() -> None:
@@ -244,3 +252,50 @@ def test_sockets_of_a_removed_token_are_ended_in_a_running_server() -> None:
     asyncio.run(run())
     assert json.loads(told[0]["text"])["code"] == "token_revoked"
     assert told[1]["type"] == "websocket.close"
+
+
+def test_named_token_from_its_making_to_its_removal_in_another_process(tmp_path: Path) -> None:
+    environment = {**os.environ, "MENURA_HOME": str(tmp_path)}
+    tokens = AccessTokens(tmp_path)
+    _, manage = tokens.add("operator", "manage")
+    with running_server("--require-token", "--no-relay", environment=environment) as address:
+        assert httpx.get(address).status_code == 401
+        _, text = tokens.add("stream", "use")
+        page = httpx.get(address, params={"token": text})
+        assert page.status_code == 200
+        cookie = page.headers["set-cookie"].split(";")[0]
+        part = re.findall(r'"(/page/[^"]+)"', page.text)[0]
+        assert httpx.get(address[:-1] + part, headers={"Cookie": cookie}).status_code == 200
+        assert httpx.get(address[:-1] + part).status_code == 401
+        assert httpx.get(f"{address}metrics", headers={"Cookie": cookie}).status_code == 401
+        with Client(address, subprotocols=["menura", f"menura.token.{text}"]) as client:
+            sessions = httpx.get(f"{address}api/sessions", headers={"Authorization": f"Bearer {manage}"})
+            assert [one["token"] for one in sessions.json()["sessions"]] == ["stream"]
+            assert httpx.get(f"{address}api/sessions", params={"token": text}).status_code == 403
+            tokens.remove("stream")
+            assert client.reply()["code"] == "token_revoked"
+            with pytest.raises(ConnectionClosed):
+                client.reply()
+        assert httpx.get(address, params={"token": text}).status_code == 401
+        assert tokens.all()[0].name == "operator"
+    noted = {token.name: token.used_at for token in tokens.all()}
+    assert noted["operator"] is not None
+    tokens.close()
+
+
+def test_who_may_listen_may_not_speak(tmp_path: Path) -> None:
+    tokens = AccessTokens(tmp_path)
+    _, text = tokens.add("ears", "listen")
+    app = create_app(relay=False, access=Access(named=tokens, required=True))
+    with TestClient(app) as client, client.websocket_connect(f"/ws/realtime-control?token={text}") as socket:
+        assert socket.receive_json()["type"] == "connected"
+        socket.send_text('{"action":"getVoices"}')
+        assert socket.receive_json()["type"] == "voices"
+        for action in (
+            '{"action":"selectVoice","voiceId":"robot"}',
+            '{"action":"setParameters","parameters":{"mix":0.5}}',
+        ):
+            socket.send_text(action)
+            told = socket.receive_json()
+            assert (told["type"], told["code"]) == ("error", "forbidden")
+    tokens.close()

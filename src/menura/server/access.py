@@ -122,13 +122,20 @@ class Gate:
         if self._roster is None:
             await self._app(scope, receive, send)
             return
-        watching = asyncio.create_task(self._roster.watch(self._end_revoked))
+        roster = self._roster
+        watching = asyncio.create_task(roster.watch(self._end_revoked))
+
+        async def hear() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                await roster.note(now=True)  # before the server believes that all is done
+            return message
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, hear, send)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-            await self._roster.note(now=True)
 
     def _end_revoked(self) -> None:
         assert self._roster is not None

@@ -107,21 +107,23 @@ class Roster:
         """Whether the database should be asked before anybody is answered."""
         return self._changes != self._source.changes or self._clock() - self._read_s > 2.0 * LOOK_S
 
-    async def refresh(self, older_than_s: float = SOON_S) -> None:
-        """Ask the database, unless that was done just now. A failure is logged: what is known stays, for a while."""
+    async def refresh(self) -> None:
+        """Ask the database, unless somebody else has since this was called; not more often than every :data:`SOON_S`,
+        whoever comes. A failure is logged: what is known stays, for a while.
+        """
+        called_s = self._clock()
         async with self._reading:
-            if self._clock() - self._tried_s < older_than_s and self._changes == self._source.changes:
+            if self._tried_s > called_s:
                 return
+            if self._changes == self._source.changes:
+                await asyncio.sleep(max(0.0, self._tried_s + SOON_S - called_s))
             changes = self._source.changes
             try:
-                tokens = await asyncio.to_thread(self._source.all)
-                self._learn(tokens)
-                self._read_s, self._changes = self._clock(), changes
+                self._learn(await asyncio.to_thread(self._source.all))
+                self._read_s = self._clock()
             except (MenuraError, OSError) as error:
-                self._changes = changes
                 _log.warning("named tokens cannot be read: %s", error)
-            finally:
-                self._tried_s = self._clock()
+            self._changes, self._tried_s = changes, self._clock()
 
     def _learn(self, tokens: Collection[NamedToken]) -> None:
         known = []
@@ -149,7 +151,7 @@ class Roster:
             look: Called each time after: sockets of tokens that are gone are to be ended.
         """
         while True:
-            await self.refresh(0.0)
+            await self.refresh()
             look()
             await self.note()
             await asyncio.sleep(LOOK_S)
