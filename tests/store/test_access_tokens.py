@@ -9,6 +9,7 @@ from menura.errors import ConfigError, NotFoundError, StateError
 from menura.server.tokens import Token
 from menura.store.access_tokens import AccessTokens
 from menura.store.library import VoiceLibrary
+from tests.postgres import postgres
 
 Make = Callable[[], AccessTokens]
 
@@ -117,3 +118,18 @@ def test_token_that_cannot_be_is_refused(make: Make, role: str, expires_in_s: fl
 def test_nothing_is_opened_before_it_is_needed(tmp_path: Path) -> None:
     AccessTokens(tmp_path / "later").close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tokens_live_in_postgresql_too(tmp_path: Path) -> None:
+    with postgres() as url:
+        tokens = AccessTokens(tmp_path, url)
+        token, text = tokens.add("stream", "use", 3600)
+        tokens.touch({token.id: token.created_at})
+        found = tokens.find(text)
+        assert found is not None
+        assert (found.used_at, found.expires_at) == (token.created_at, token.expires_at)
+        with pytest.raises(StateError):
+            tokens.add("stream", "use")
+        tokens.remove(token.id)
+        assert tokens.all() == []
+        tokens.close()
