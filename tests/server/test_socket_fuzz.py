@@ -17,7 +17,7 @@ from tests.server.hostile import Hostile, frame
 from tests.serving import Client
 
 MESSAGES, SOCKETS, BATCH = int(os.environ.get("MENURA_FUZZ_MESSAGES", "100000")), 4, 250
-TIMEOUT_S = 100.0
+TIMEOUT_S = 180.0
 HEAD = (
     b"GET /ws/realtime-control HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -90,6 +90,7 @@ def _speak(client: Client, chunks: list[bytes], until: threading.Event | None = 
     return len(chunks)
 
 
+@pytest.mark.timeout(400)
 def test_hostile_messages_harm_nobody(server: tuple[subprocess.Popen[str], int, Path]) -> None:
     process, port, log = server
     address = f"http://127.0.0.1:{port}/"
