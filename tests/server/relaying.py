@@ -17,6 +17,9 @@ from menura.server.relay_options import RelayOptions, RelaySettings
 from tests.client.ears import KEY
 from tests.client.faults import TIMEOUT_S
 
+LASTING = {"Catalogue.watch", "Roster.watch", "LifespanOn.main"}
+"""Tasks that a server has for as long as it runs."""
+
 
 class Served:
     """A server in a thread."""
@@ -49,7 +52,7 @@ class Served:
 
         def names() -> set[str]:
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            return {task.get_coro().__qualname__ for task in tasks if task is not None}
+            return {task.get_coro().__qualname__ for task in tasks if task is not None} - LASTING
 
         async def wait() -> None:
             while names() - idle or self.app.state.relays.clients:

@@ -6,7 +6,9 @@ def test_page_is_served_with_a_strict_policy(server: str) -> None:
     reply = httpx.get(server)
     assert reply.status_code == 200
     assert "menura" in reply.text
-    assert "default-src 'self'" in reply.headers["content-security-policy"]
+    policy = reply.headers["content-security-policy"].split("; ")
+    assert "default-src 'none'" in policy and "script-src 'self'" in policy
+    assert not any("unsafe" in part or "*" in part for part in policy)
     assert reply.headers["x-content-type-options"] == "nosniff"
 
 

@@ -64,3 +64,11 @@ def test_what_does_not_fit_is_refused():
         mix(gains=(0.5, 1.5))
     with pytest.raises(ConfigError, match="one rate"):
         VoiceMix([make_stage(find_voice("radio"), RATE), make_stage(find_voice("radio"), 2 * RATE)], (0.5, 0.5))
+
+
+def test_a_client_that_leaves_makes_both_voices_leave():
+    made, left = mix(), []
+    for stage in made.stages:
+        stage.leave = lambda stage=stage: left.append(stage)
+    made.leave()
+    assert tuple(left) == made.stages

@@ -24,6 +24,7 @@ from menura.server.realtime_socket import RealtimeSocket
 from menura.server.relay_options import RelaySettings
 from menura.server.relay_socket import RelayServices, RelaySocket
 from menura.server.socket import ControlSocket, Services
+from menura.store.access_tokens import AccessTokens
 from menura.voices.voice import Voice
 
 __all__ = ["create_app"]
@@ -73,11 +74,14 @@ def create_app(
     pool = VoicePool(max(2, os.cpu_count() or 2))
     catalogue = Catalogue(voices)
     registry, engines = make_registry()
-    services = Services(catalogue, pool, devices or Devices())
-    settings = RelaySettings.from_environment() if relay is None else relay or None
-    relays = RelayServices(settings, catalogue, pool, engines)
-    if settings is not None:
-        relays.voices_for(None, None)
+    try:
+        settings = RelaySettings.from_environment() if relay is None else relay or None
+        relays = RelayServices(settings, catalogue, pool, engines)
+        if settings is not None:
+            relays.voices_for(None, None)
+    except BaseException:
+        catalogue.close()
+        raise
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -96,7 +100,9 @@ def create_app(
         redoc_url=None,
         openapi_url="/api/openapi.json",
     )
-    rest = Rest(app, catalogue, PAGE)
+    access = access or Access()
+    rest = Rest(app, catalogue, PAGE, access.named if isinstance(access.named, AccessTokens) else None)
+    services = Services(catalogue, pool, rest.previews, devices or Devices())
     app.state.catalogue, app.state.previews = catalogue, rest.previews
     app.state.engines = engines
     app.state.relays = relays
@@ -108,7 +114,7 @@ def create_app(
             response.headers.setdefault(name, value)
         return response
 
-    app.add_middleware(Gate, access=access or Access(), headers=HEADERS)
+    app.add_middleware(Gate, access=access, headers=HEADERS)
     _add_sockets(app, services, relays)
 
     @app.get("/health")

@@ -77,6 +77,11 @@ class VoiceMix(VoiceStage):
         for stage in self.stages:
             stage.seed_speaker(speaker_hz)
 
+    def leave(self) -> None:
+        """Nobody listens any more: a model that is waited for fails at once. Any thread."""
+        for stage in self.stages:
+            stage.leave()
+
     def warm(self, x: Samples) -> int:
         """Give new voices what was said before; returns frames until all of them are to be heard."""
         leads = [stage.warm(x) for stage in self.stages]
