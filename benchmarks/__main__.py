@@ -22,6 +22,8 @@ NAMES = (
     "channels_nats",
     "modelfiles",
     "networks",
+    "bench_rvc",
+    "rvc_sessions",
     "server",
 )
 QUICK = set(NAMES) - {"resample"}

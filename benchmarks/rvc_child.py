@@ -1,0 +1,149 @@
+"""One engine in a process of its own, for ``benchmarks.bench_rvc``: blocks on request, times as lines of JSON.
+
+python benchmarks/rvc_child.py TASK    TASK: JSON, see ``main``; needs menura for ours, rvc-next for the peer
+
+It says one line after the first block, then one for each line it is given; after ``end`` it writes what was heard and
+how much memory was needed at most.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RATE = 48_000
+Process = Callable[[np.ndarray], np.ndarray]
+Parts = Counter[str]
+
+
+def ours(task: dict[str, Any], parts: Parts) -> Process:
+    """A stage, its networks timed; pitch may run elsewhere than the others."""
+    from menura.neural.content import ContentModel
+    from menura.neural.files.hubert import read_hubert
+    from menura.neural.files.pitch import read_rmvpe
+    from menura.neural.files.voice import read_voice
+    from menura.neural.options import RuntimeOptions
+    from menura.neural.pitch import RmvpePitch
+    from menura.neural.runtime import return_memory
+    from menura.neural.stream.model import Request, RvcModel
+    from menura.neural.stream.settings import RvcSettings
+    from menura.neural.stream.shape import StreamShape
+    from menura.neural.stream.stage import RvcStage
+    from menura.neural.synthesizer import Synthesizer
+
+    folder, cache = Path(task["folder"]), Path(task["cache"])
+    options = RuntimeOptions(task["provider"], task["threads"], bfloat16=task["bf16"], cache=cache)
+    exact = RuntimeOptions(task["provider"], task["threads"], cache=cache)
+
+    # one after another, so that no checkpoint is held for longer than it takes
+    def content() -> ContentModel:
+        read = read_hubert(folder / "hubert")
+        return ContentModel(read.config, read.weights, int8=task["int8"], options=options)
+
+    def synthesizer() -> Synthesizer:
+        read = read_voice(folder / "voice.pth")
+        return Synthesizer(read.config, read.weights, options)
+
+    def pitch() -> RmvpePitch:
+        read = read_rmvpe(folder / "rmvpe.pt")
+        return RmvpePitch(read.config, read.weights, exact)
+
+    model = RvcModel(content(), synthesizer(), pitch())
+    return_memory()
+    names = {"encode": "encoder and flow", "latent": "encoder and flow", "decode": "decoder"}
+
+    def runner(model: RvcModel, steps: Generator[Request, Any, Any]) -> Any:
+        answer = None
+        while True:
+            try:
+                request = steps.send(answer)
+            except StopIteration as done:
+                return done.value
+            began = time.perf_counter()
+            answer = model.compute(request)
+            parts[names.get(request.name, request.name)] += time.perf_counter() - began
+
+    shape = StreamShape.of(task["block_ms"], task["context_ms"])
+    stage = RvcStage(model, RATE, shape=shape, settings=RvcSettings(gate_db=-120.0), runner=runner)
+    return lambda x: stage.process(x[:, None])[:, 0]
+
+
+def peer(task: dict[str, Any], parts: Parts) -> Process:
+    """rvc-next's engine, without its audio devices."""
+    import torch
+
+    torch.set_num_threads(task["threads"])
+    from rvc_next.engine.convert.params import VoiceParams
+    from rvc_next.engine.runtime import Runtime
+    from rvc_next.engine.stream import engine
+    from rvc_next.engine.stream.params import StreamParams
+
+    runtime = Runtime(Path(task["assets"]), device="cpu")
+    voice = runtime.voice(str(Path(task["folder"]) / "voice.pth"))
+    params = VoiceParams(f0_method="rmvpe", index_rate=0.0, protect=0.5, rms_mix_rate=1.0)
+    shape = StreamParams(block_ms=task["block_ms"], context_ms=task["context_ms"])
+    stream = engine.StreamEngine(runtime, voice, params, shape, RATE)
+
+    def timed(owner: Any, method: str, name: str, but: str = "") -> None:
+        call = getattr(owner, method)
+
+        def timing(*args: Any, **kwargs: Any) -> Any:
+            began, within = time.perf_counter(), parts[but]
+            result = call(*args, **kwargs)
+            parts[name] += time.perf_counter() - began - (parts[but] - within)
+            return result
+
+        setattr(owner, method, timing)
+
+    timed(engine, "extract_features", "content")
+    timed(stream, "_get_f0", "pitch")
+    timed(voice.net_g.dec, "forward", "decoder")
+    timed(voice.net_g, "infer", "encoder and flow", but="decoder")
+    return stream.process
+
+
+def peak_mb() -> float:
+    """Most memory this process had, pages of files included."""
+    status = Path("/proc/self/status")
+    if status.exists():  # what getrusage tells includes the process that started this one
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM")) / 1e3
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def main() -> None:
+    """``engine``: ours or peer; ``folder``: of the models; ``speech``: .npy, mono, 48 kHz; ``heard``: .npy to write."""
+    task = json.loads(sys.argv[1])
+    speech, parts, heard = np.load(task["speech"]), Parts(), []
+    size = RATE * task["block_ms"] // 1000
+    process = {"ours": ours, "peer": peer}[task["engine"]](task, parts)
+    say = sys.stdout
+    sys.stdout = sys.stderr  # a library that prints must not speak in between
+
+    def block(index: int) -> float:
+        start = index * size % (len(speech) - size)
+        began = time.perf_counter()
+        heard.append(np.array(process(speech[start : start + size]), np.float32))
+        return 1e3 * (time.perf_counter() - began)
+
+    print(json.dumps({"ms": block(0)}), file=say, flush=True)
+    for index, line in enumerate(sys.stdin, 1):
+        if line.strip() == "end":
+            break
+        parts.clear()
+        ms = block(index)
+        told = {"ms": ms, "parts": {name: 1e3 * seconds for name, seconds in parts.items() if name}}
+        print(json.dumps(told), file=say, flush=True)
+    np.save(task["heard"], np.concatenate(heard))
+    print(json.dumps({"peak_mb": peak_mb()}), file=say, flush=True)
+
+
+if __name__ == "__main__":
+    main()
