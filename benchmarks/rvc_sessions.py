@@ -3,8 +3,9 @@
 python -m benchmarks.rvc_sessions [--quick] [--folder DIRECTORY]    full-size models are written there once
 
 Each session gets a block when it is due; lateness is from then until its answer. *Scheduler*: one computation at a
-time, with all cores, what is due first. *Threads*: every session's own thread calls the networks. Beside them a
-built-in voice gets 20 ms every 20 ms, on the pool that a server has.
+time, with all cores, what is due first, asked for by a server's pool. *Executor*: an executor of two threads, shared by
+all, whose threads call the networks themselves. Beside the sessions a built-in voice gets 20 ms every 20 ms, on the
+same pool or executor.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def main() -> None:
         rows = []
         for sessions in (1, 4) if asked.quick else (1, 2, 3, 4):
             for scheduled in (True, False):
-                name = f"{sessions}, {'scheduler' if scheduled else 'threads'}"
+                name = f"{sessions}, {'scheduler' if scheduled else 'executor'}"
                 rows.append([name, *_measure(model, shape, sessions, 6.0 if asked.quick else 20.0, scheduled)])
         head = ["sessions", "block late ms", "p99", "in time", "robot late ms", "p99"]
         print(table(head, rows, "Full-size voice, blocks of 480 ms, context 0.5 s, pitch by tracker"))

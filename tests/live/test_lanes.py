@@ -50,6 +50,22 @@ def test_devices_are_lent_to_one_session_and_come_back(machine, pool):
     asyncio.run(use())
 
 
+@pytest.mark.parametrize("abandoned", [True, False])
+def test_only_what_is_abandoned_waits_for_no_model(machine, pool, abandoned):
+    async def use():
+        lease, talk, left = DeviceLease(), session(), []
+        talk.leave = lambda: left.append(True)
+        lane = await DeviceLane.open(talk, Devices(), lease, pool)
+        if abandoned:
+            lane.abandon()
+        else:
+            await lane.finish()
+        await eventually(lambda: is_free(lease))
+        assert left == [True] * abandoned
+
+    asyncio.run(use())
+
+
 def test_a_device_that_is_missing_leaves_the_others_free(machine, pool):
     async def use():
         lease = DeviceLease()

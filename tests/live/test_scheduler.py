@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from menura.errors import StateError
-from menura.live.making import _once
+from menura.live.making import _once, close_schedulers, shared_runner
 from menura.live.pool import VoicePool, waiting
 from menura.live.scheduler import ModelScheduler
+from menura.neural.options import RuntimeOptions
 from menura.neural.stream.model import Request
 from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import StreamShape
@@ -155,6 +156,23 @@ def test_an_end_leaves_nobody_waiting(make):
         assert first.result(WAIT_S) is not None
     with pytest.raises(StateError):
         scheduler.compute(scheduler.seat(1.0), model, request("late"), 1.0)
+
+
+def test_the_devices_threads_end_and_come_again():
+    model = Held()
+    model.let.set()
+
+    def steps():
+        return (yield request("latent"))
+
+    for _ in range(2):
+        seat = shared_runner(RuntimeOptions(), SMALL)
+        assert seat(model, steps()).shape == (1, 2)
+        thread = seat._scheduler._thread
+        close_schedulers()
+        assert not thread.is_alive()
+        with pytest.raises(StateError):
+            seat(model, steps())
 
 
 def test_a_model_wanted_by_many_is_loaded_once():

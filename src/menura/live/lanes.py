@@ -263,6 +263,7 @@ class DeviceLane:
         """Give the devices back, without waiting."""
         if not self._ended:
             self._ended = True
+            self.session.leave()
             try:
                 self._pool.submit(self._end)
             except RuntimeError:  # the server ends

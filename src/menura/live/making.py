@@ -1,5 +1,6 @@
 """Voices for live use: whoever builds one here shares models, and the order in which they run, with all others."""
 
+import atexit
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from menura.voices.build import VoiceStage
 from menura.voices.rvc import RUNNING, Running
 from menura.voices.voice import Voice, VoiceParameters
 
-__all__ = ["make_stage", "shared_models", "shared_runner"]
+__all__ = ["close_schedulers", "make_stage", "shared_models", "shared_runner"]
 
 FRAMES_HZ = 100.0
 _lock = threading.Lock()
@@ -38,6 +39,20 @@ def shared_runner(options: RuntimeOptions, shape: StreamShape) -> Seat:
         if scheduler is None:
             scheduler = _schedulers[key] = ModelScheduler(batch_of(options.provider))
     return scheduler.seat(shape.block / FRAMES_HZ)
+
+
+def close_schedulers() -> None:
+    """End the devices' threads, as the process does when it ends: a network that runs is finished, so that nothing is
+    torn down under it; what waits fails. Who comes later gets new ones.
+    """
+    with _lock:
+        schedulers = list(_schedulers.values())
+        _schedulers.clear()
+    for scheduler in schedulers:
+        scheduler.close()
+
+
+atexit.register(close_schedulers)
 
 
 @contextmanager

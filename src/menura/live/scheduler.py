@@ -73,8 +73,8 @@ class _Job:
 class ModelScheduler:
     """One thread that runs networks for any number of sessions, what is due first before the rest.
 
-    One computation at a time, with all cores: two at once that fight for them take longer than one after the other,
-    and two of one thread each give as much in all, but each answer later. A session waits for the computation that
+    One computation at a time, with all cores: two at once, of all cores or of one each, give about as much in all, but
+    each answer later. A session waits for the computation that
     runs, never for another's whole block: each network is a turn of its own. Who sends faster than in real time is due
     as if it did not, within ``AHEAD_S``: so nobody is starved, and no one waits for ever.
 
