@@ -114,10 +114,14 @@ class CaptureRig:
             self.port.pump(len(part))
             goal = before + len(part)
             until(lambda goal=goal, port=self.port: port._intake._read >= goal)
-            turns = self.turns
-            self.port._side.wake()
-            until(lambda turns=turns: self.turns > turns)  # what was read has been heard
+            self.turn()  # what was read has been heard
         self.settle()
+
+    def turn(self):
+        """Until the capture's thread has ended a turn."""
+        turns = self.turns
+        self.port._side.wake()
+        until(lambda: self.turns > turns)
 
     def settle(self):
         """Until the capture's thread has nothing to do."""

@@ -364,7 +364,9 @@ def test_a_long_absence_is_filled_in_parts(rig, monkeypatch):
     rig.hear(noise(480)[0])
     monkeypatch.setattr(microphone.Absence, "read", lambda self, port, frames: 30.0)
     rig.hear(noise(480)[0])
-    until(lambda: len(rig.audio) >= 2 * 30 * RATE)
+    until(lambda: len(rig.audio) >= 2 * (480 + 30 * RATE))
+    rig.turn()  # each part is told by itself: what follows the last one may be on its way still
+    rig.turn()
     rig.settle()
     rig.manager.flush()
     assert len(rig.audio) == 2 * (960 + 30 * RATE)

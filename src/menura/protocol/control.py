@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from menura.errors import ProtocolError, StateError, VoiceNotFoundError
-from menura.protocol.control_actions import ConfigureAudio, MixVoices
+from menura.protocol.control_actions import ConfigureAudio, MixVoices, PreviewVoice
 from menura.protocol.messages import MAX_AUDIO_BYTES, Action, SelectVoice, Start, VoiceInfo, parse_action
 
 __all__ = ["Control", "ControlState"]
@@ -40,15 +40,16 @@ class Control:
 
         Raises:
             ProtocolError: The message is malformed.
-            VoiceNotFoundError: It selects a voice that is not there.
-            StateError: ``start`` without a voice, or a second one.
+            VoiceNotFoundError: It names a voice that is not there.
+            StateError: ``start`` without a voice, or what may not be while processing.
         """
         action = parse_action(text)
-        if isinstance(action, SelectVoice) and action.voice_id not in self.voices:
+        if isinstance(action, SelectVoice | PreviewVoice) and action.voice_id not in self.voices:
             raise VoiceNotFoundError(f"Voice not found: {action.voice_id}")
         if isinstance(action, MixVoices):
             self._check_mix([part.voice_id for part in action.voices])
-        if isinstance(action, Start | ConfigureAudio) and self.processing:
+        beside = isinstance(action, PreviewVoice) and not self.client_audio
+        if isinstance(action, Start | ConfigureAudio | PreviewVoice) and self.processing and not beside:
             raise AlreadyActiveError("Processing already active")
         if isinstance(action, Start):
             if action.audio and action.devices:

@@ -1,7 +1,9 @@
 """What a client of the control socket has set: it outlives a start, and holds for the next."""
 
+import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from functools import partial
 
 from menura.audio.format import StreamFormat
@@ -31,14 +33,18 @@ __all__ = ["ControlSettings"]
 
 
 class ControlSettings:
-    """Audio, treatment of the input, and effects.
+    """Audio, treatment of the input, and effects. Event loop only.
+
+    Args:
+        pool: Threads on which stages are built.
 
     Attributes:
         input: How the input is treated.
         effects: After the voice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Executor) -> None:
+        self._pool = pool
         self._audio = ControlAudio(source="client")
         self.input = InputSettings()
         self.effects: tuple[Effect, ...] = ()
@@ -61,8 +67,8 @@ class ControlSettings:
 
     # --- before and after the voice
 
-    def treat(self, changes: InputChanges) -> InputSet:
-        """Note how the input is to be treated.
+    async def treat(self, changes: InputChanges, session: VoiceSession | None) -> InputSet:
+        """Note how the input is to be treated, and treat that of a running session so.
 
         Raises:
             ConfigError: Echo is not cancelled here.
@@ -71,28 +77,38 @@ class ControlSettings:
             raise ConfigError("echo_cancellation: the server does not cancel echo: let the browser do it")
         given = {name: getattr(changes, name) for name in changes.model_fields_set}
         self.input = self.input.model_copy(update={name: value for name, value in given.items() if value is not None})
+        if session:
+            self._level(session)
+            session.set_treatment(await self._treatment(session.rate))
         return InputSet(input=self.input)
 
-    def affect(self, specs: Sequence[EffectSpec]) -> EffectsSet:
-        """Note the effects.
+    async def affect(self, specs: Sequence[EffectSpec], session: VoiceSession | None) -> EffectsSet:
+        """Note the effects, and give them to a running session.
 
         Raises:
-            ConfigError: One cannot be; nothing changes.
+            ConfigError: One of them cannot be; nothing changes.
         """
-        self.effects = check_effects(spec.model_dump() for spec in specs)
-        return EffectsSet(effects=[AppliedEffect(**effect.as_dict()) for effect in self.effects])
+        effects = check_effects(spec.model_dump() for spec in specs)
+        if session:
+            session.set_effects(await self._beside(partial(effect_entries, effects, session.rate)))
+        self.effects = effects
+        return EffectsSet(effects=[AppliedEffect(**effect.as_dict()) for effect in effects])
 
-    def build_effects(self, rate: int) -> tuple[Entry, ...]:
-        """To be given to a session. It takes its time."""
-        return effect_entries(self.effects, rate)
+    async def furnish(self, session: VoiceSession) -> None:
+        """Give all of it to a session that begins."""
+        self._level(session)
+        session.set_treatment(await self._treatment(session.rate))
+        session.set_effects(await self._beside(partial(effect_entries, self.effects, session.rate)))
 
-    def build_treatment(self, rate: int) -> tuple[Entry, ...]:
-        """To be given to a session. It takes its time."""
+    async def _treatment(self, rate: int) -> tuple[Entry, ...]:
         build = partial(treatment_entries, rate, noise_suppression=self.input.noise_suppression)
-        return build(auto_gain=self.input.auto_gain)
+        return await self._beside(partial(build, auto_gain=self.input.auto_gain))
 
-    def level(self, session: VoiceSession) -> None:
-        """Mute a session, or turn its gain."""
+    async def _beside(self, build: Callable[[], tuple[Entry, ...]]) -> tuple[Entry, ...]:
+        """It takes its time."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, build)
+
+    def _level(self, session: VoiceSession) -> None:
         session.set_level(-math.inf if self.input.muted else self.input.gain_db)
 
     def details(self) -> dict[str, float]:

@@ -20,8 +20,12 @@ __all__ = ["Ending", "Limiter", "Rate", "ServerLimits", "Session", "client_name"
 KINDS = {
     "selectVoice": "voice",
     "changeVoice": "voice",
+    "mixVoices": "voice",
     "start": "transport",
     "stop": "transport",
+    "startRecording": "transport",
+    "stopRecording": "transport",
+    "previewVoice": "transport",
     "getStatus": "status",
     "getVoices": "status",
 }

@@ -22,7 +22,7 @@ class Outbox:
         self._max_audio, self._max_texts = max_audio_bytes, max_texts
         self._items: deque[str | bytes] = deque()
         self._audio_bytes = self._texts = 0
-        self._filled, self._room = asyncio.Event(), asyncio.Event()
+        self._filled, self._room, self._taken = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._room.set()
         self._closed = False
 
@@ -30,7 +30,9 @@ class Outbox:
         """Nobody takes messages any more: drop them from now on."""
         self._closed = True
         self._items.clear()
+        self._audio_bytes = 0
         self._room.set()
+        self._taken.set()
 
     def put_text(self, text: str) -> None:
         """Queue a reply."""
@@ -64,6 +66,7 @@ class Outbox:
         item = self._items.popleft()
         if isinstance(item, bytes):
             self._audio_bytes -= len(item)
+            self._taken.set()
         else:
             self._texts -= 1
             if self._texts < self._max_texts:
@@ -78,3 +81,9 @@ class Outbox:
     async def room(self) -> None:
         """Wait until another reply may be queued."""
         await self._room.wait()
+
+    async def audio_room(self, max_bytes: int) -> None:
+        """Wait until less audio than that is held: for one who can wait rather than lose."""
+        while self._audio_bytes >= max_bytes and not self._closed:
+            self._taken.clear()
+            await self._taken.wait()

@@ -1,0 +1,97 @@
+"""What a client of the control socket hears itself as: a voice or two mixed, and how it has turned them."""
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from functools import partial
+
+from menura.errors import ModelError
+from menura.live.making import make_stage
+from menura.live.session import VoiceSession
+from menura.log import get_logger, log_internal_error
+from menura.protocol.control_actions import MixPart
+from menura.server.catalogue import Catalogue
+from menura.voices.build import VoiceStage
+from menura.voices.mix import VoiceMix
+from menura.voices.voice import VoiceParameters
+
+__all__ = ["ControlVoice"]
+
+_log = get_logger(__name__)
+
+
+class ControlVoice:
+    """It outlives a start, and holds for the next. Event loop only; voices are built on a thread.
+
+    Args:
+        voices: On offer.
+        pool: Threads to build on.
+
+    Attributes:
+        parameters: As they are now.
+    """
+
+    def __init__(self, voices: Catalogue, pool: Executor) -> None:
+        self._voices, self._pool = voices, pool
+        self.parameters = VoiceParameters()
+        self._turned: dict[str, float] = {}  # by the client; the others are as the voice begins
+        self._mixed: tuple[MixPart, ...] = ()
+        self._mix: VoiceMix | None = None
+
+    async def _build(self, voice_id: str, rate: int) -> VoiceStage:
+        voice, parameters = self._voices.get(voice_id)
+        self.parameters = parameters.changed(self._turned)
+        make = partial(make_stage, voice, rate, parameters=self.parameters)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, make)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"internal error {log_internal_error(_log, 'building a voice failed', error)}") from error
+
+    async def _build_mix(self, parts: tuple[MixPart, ...], rate: int) -> VoiceMix:
+        return VoiceMix([await self._build(part.voice_id, rate) for part in parts], [part.gain for part in parts])
+
+    async def stage(self, voice_id: str, rate: int) -> VoiceStage | VoiceMix:
+        """For a session that begins: the mix if there is one, else this voice.
+
+        Raises:
+            VoiceNotFoundError, ModelError: There is none.
+        """
+        self._mix = await self._build_mix(self._mixed, rate) if self._mixed else None
+        return self._mix or await self._build(voice_id, rate)
+
+    async def select(self, voice_id: str, session: VoiceSession | None) -> None:
+        """Have one voice, in a running session too; else as :meth:`stage`."""
+        self.parameters = self._voices.get(voice_id)[1].changed(self._turned)
+        if session:
+            session.switch(await self._build(voice_id, session.rate))
+        self._mixed, self._mix = (), None
+
+    async def mix(self, voices: list[MixPart], session: VoiceSession | None) -> None:
+        """Have two, in a running session too; of the same two only the gains change. Else as :meth:`stage`."""
+        parts = tuple(sorted(voices, key=lambda part: part.voice_id))
+        same = [part.voice_id for part in parts] == [part.voice_id for part in self._mixed]
+        if session and not (same and self._mix):
+            mix = await self._build_mix(parts, session.rate)
+            session.switch(mix)
+            self._mix = mix
+        elif session and self._mix:
+            self._mix.gains = tuple(part.gain for part in parts)
+        self._mixed = parts
+
+    def turn(self, changes: Mapping[str, float], session: VoiceSession | None) -> None:
+        """Change parameters.
+
+        Raises:
+            ConfigError: One cannot be so; nothing changes.
+        """
+        self.parameters = self.parameters.changed(changes)
+        self._turned |= changes
+        if session:
+            session.set(self.parameters)
+
+    @property
+    def mixed(self) -> list[str]:
+        """Ids of the voices mixed."""
+        return [part.voice_id for part in self._mixed]

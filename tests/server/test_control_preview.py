@@ -1,0 +1,111 @@
+import json
+import os
+import urllib.request
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.neural.rvc import FIXTURES
+from tests.serving import Client, running_server
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def library_server(home: Path) -> Iterator[str]:
+    with running_server(environment={**os.environ, "MENURA_HOME": str(home)}) as address:
+        yield address
+
+
+def post(address: str, data: bytes) -> Any:
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read())
+
+
+def heard(client: Client) -> bytes:
+    """Until the preview has ended."""
+    client.audio.clear()
+    assert client.reply() == {"type": "previewEnded", "voiceId": "robot"}
+    return bytes(client.audio)
+
+
+def test_a_preview_is_sent_as_its_file_has_it(server: str) -> None:
+    with urllib.request.urlopen(f"{server}api/voices/robot/preview") as answer:
+        y, rate = soundfile.read(BytesIO(answer.read()), dtype="int16")
+    with Client(server) as client:
+        client.ask("configureAudio", audio={"output": {"sample_rate": rate}})
+        started = client.ask("previewVoice", voiceId="robot")
+        assert started == {
+            "type": "previewStarted",
+            "voice": {"id": "robot", "name": "Robot", "category": "character"},
+            "sample_rate": rate,
+            "format": "pcm16",
+            "duration_ms": round(1000 * len(y) / rate, 3),
+            "url": "/api/voices/robot/preview",
+        }
+        np.testing.assert_array_equal(np.frombuffer(heard(client), "<i2"), y)
+        assert client.ask("stopPreview")["code"] == "not_active"
+
+
+def test_a_preview_has_the_rate_and_format_that_the_client_configured(server: str) -> None:
+    with Client(server) as client:
+        client.ask(
+            "configureAudio", audio={"sample_rate": 16_000, "output": {"sample_rate": 8000, "format": "pcm_f32"}}
+        )
+        started = client.ask("previewVoice", voiceId="robot")
+        assert (started["sample_rate"], started["format"]) == (8000, "pcm_f32")
+        x = np.frombuffer(heard(client), "<f4")
+        assert len(x) == pytest.approx(8 * started["duration_ms"], abs=1)
+        assert 0.05 < np.abs(x).max() <= 1.0
+
+
+def test_a_preview_is_stopped_and_the_next_one_ends_the_one_before(server: str) -> None:
+    with Client(server) as client:
+        client.ask("configureAudio", audio={"sample_rate": 192_000, "format": "pcm_f32"})
+        client.socket.send(json.dumps({"action": "previewVoice", "voiceId": "robot"}))
+        client.socket.send(json.dumps({"action": "previewVoice", "voiceId": "robot"}))
+        client.socket.send(json.dumps({"action": "stopPreview"}))
+        types = [client.reply()["type"] for _ in range(4)]
+        assert types == ["previewStarted", "previewEnded"] * 2
+
+
+def test_no_preview_of_a_voice_that_is_not_there_or_while_the_clients_audio_is_processed(server: str) -> None:
+    with Client(server) as client:
+        assert client.ask("previewVoice", voiceId="nobody")["error"] == "Voice not found: nobody"
+        client.begin("radio")
+        assert client.ask("previewVoice", voiceId="robot")["code"] == "already_active"
+        client.ask("stop")
+        assert client.ask("previewVoice", voiceId="robot")["type"] == "previewStarted"
+        client.socket.send(json.dumps({"action": "start", "audio": {"source": "client"}}))
+        assert client.reply()["type"] == "previewEnded"
+        assert client.reply()["status"]["processing"] is True
+
+
+def test_a_client_that_leaves_during_a_preview_takes_nothing_with_it(server: str) -> None:
+    with Client(server) as client:
+        client.ask("configureAudio", audio={"sample_rate": 192_000, "format": "pcm_f32"})
+        assert client.ask("previewVoice", voiceId="robot")["type"] == "previewStarted"
+    with Client(server) as client:
+        assert client.ask("previewVoice", voiceId="robot")["type"] == "previewStarted"
+        assert heard(client)
+
+
+def test_a_voice_whose_models_are_missing_says_how_to_get_them(library_server: str) -> None:
+    with Client(library_server) as client:
+        assert client.ask("getVoices")["type"] == "voices"
+        sent = post(f"{library_server}api/models?filename=x.pth", (FIXTURES / "v2_48k_f0.pth").read_bytes())
+        made = post(f"{library_server}api/models/{sent['id']}/voice", json.dumps({"name": "Singer"}).encode())
+        assert client.reply() == {"type": "voicesChanged"}
+        reply = client.ask("previewVoice", voiceId=made["id"])
+        assert (reply["error"], reply["code"]) == ("Model loading failed", "model_loading_failed")
+        assert "menura models pull" in reply["reason"]
+        assert client.ask("previewVoice", voiceId="robot")["type"] == "previewStarted"
