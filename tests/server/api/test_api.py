@@ -1,10 +1,12 @@
 """The REST interface as its clients use it."""
 
 import io
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -13,6 +15,7 @@ from menura.store.library import VoiceLibrary
 from menura.voices.builtin import builtin_voices
 from tests.neural.rvc import FIXTURES
 from tests.postgres import postgres
+from tests.serving import running_server
 from tests.utterances import SPEECH
 
 PLAIN = {"name": "Mine", "stages": [{"kind": "gain", "params": {"gain_db": -3.0}}]}
@@ -230,3 +233,16 @@ def test_recordings_are_listed_renamed_heard_and_deleted(api: TestClient, home: 
     assert (part.status_code, part.content) == (206, b"RIFF")
     assert api.delete(path).status_code == 204
     assert api.get(path).status_code == 404
+
+
+def test_token_counts_from_its_making_to_its_removal(tmp_path: Path) -> None:
+    operator, address_end = "the-token-of-the-operator", "api/voices"
+    environment = {**os.environ, "MENURA_HOME": str(tmp_path / "home"), "MENURA_TOKEN": operator}
+    with running_server("--no-relay", environment=environment) as address, httpx.Client(base_url=address) as client:
+        manage = {"Authorization": f"Bearer {operator}"}
+        made = client.post("api/tokens", json={"name": "Ann", "role": "listen"}, headers=manage).json()
+        ann = {"Authorization": f"Bearer {made['token']}"}
+        assert client.get(address_end, headers=ann).status_code == 200
+        assert client.get("api/tokens", headers=ann).status_code == 403
+        assert client.delete(f"api/tokens/{made['id']}", headers=manage).status_code == 204
+        assert client.get(address_end, headers=ann).status_code == 401

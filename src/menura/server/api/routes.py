@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from menura.server.access import Gate
 from menura.server.api.conversions import Conversions, conversion_routes
+from menura.server.api.description import add_description
 from menura.server.api.errors import add_errors
 from menura.server.api.models import Uploads, model_routes
 from menura.server.api.recordings import recording_routes
@@ -29,13 +30,15 @@ class Rest:
         app: To which it is added.
         catalogue: The voices.
         page: Folder of the page.
+        tokens: The named tokens that the gate lets in, so that a change counts at once; the library's by default.
     """
 
-    def __init__(self, app: FastAPI, catalogue: Catalogue, page: Path) -> None:
+    def __init__(self, app: FastAPI, catalogue: Catalogue, page: Path, tokens: AccessTokens | None = None) -> None:
         self._app = app
         self.previews, self.uploads = Previews(catalogue), Uploads()
-        self.conversions, self.tokens = Conversions(), AccessTokens()
+        self.conversions, self.tokens = Conversions(), tokens or AccessTokens()
         add_errors(app)
+        add_description(app)
         for routes in (
             voice_routes(catalogue, self.previews),
             system_routes(catalogue, page),
