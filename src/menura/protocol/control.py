@@ -44,6 +44,11 @@ class Control:
             StateError: ``start`` without a voice, or what may not be while processing.
         """
         action = parse_action(text)
+        self.check(action)
+        return action
+
+    def check(self, action: Action) -> None:
+        """Check that an action fits the state; errors as of :meth:`receive_text`."""
         if isinstance(action, SelectVoice | PreviewVoice) and action.voice_id not in self.voices:
             raise VoiceNotFoundError(f"Voice not found: {action.voice_id}")
         if isinstance(action, MixVoices):
@@ -56,7 +61,6 @@ class Control:
                 raise ProtocolError("Invalid devices: the server's own are not used with the client's audio")
             if self.voice is None:
                 raise NoVoiceError("No voice selected")
-        return action
 
     def _check_mix(self, ids: list[str]) -> None:
         for voice_id in ids:

@@ -85,8 +85,8 @@ class ControlSocket:
         self._lane: Lane | None = None
         self._pushing = StatusPush(self._status, self._outbox)
         self._session = session_of(websocket.scope)
-        pool, owner = services.pool, self._session.token
-        self._recording = ControlRecording(services.voices, pool, self._tell, self._refuse, owner)
+        voices, pool, owner = services.voices, services.pool, self._session.token
+        self._recording = ControlRecording(voices, pool, self._tell, self._refuse, owner)
         self._preview = ControlPreview(services.previews, pool, self._outbox, self._tell)
         self._session.describe = self._describe
         self._session.busy = lambda: self._control.processing and not self._control.client_audio
@@ -154,9 +154,10 @@ class ControlSocket:
             await self._lane.room()
 
     async def _act(self, text: str) -> None:
-        action = self._control.receive_text(text)
+        action = messages.parse_action(text)
         if not isinstance(action, _FOR_LISTENERS):
             self._session.require("use")
+        self._control.check(action)
         self._session.check(action.action)
         await _HANDLERS[type(action)](self, action)
 
@@ -263,8 +264,7 @@ class ControlSocket:
 
     def _describe(self) -> dict[str, Any]:
         """For the list of sessions."""
-        voice, lane = self._control.voice, self._lane
-        known = self._control.voices
+        known, voice, lane = self._control.voices, self._control.voice, self._lane
         names = [known[voice_id].name for voice_id in self._voice.mixed if voice_id in known]
         return {
             "voice": " + ".join(names) or (voice.name if voice else ""),
