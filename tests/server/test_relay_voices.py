@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,15 @@ from menura.audio.config import AudioConfig
 from menura.engine.config import ProcessingMode
 from menura.errors import ConfigError, ModelError, StateError
 from menura.live.engine import AudioEngine
+from menura.server.catalogue import Catalogue
+from menura.server.metrics import EngineCollector
 from menura.server.relay import WebSocketRelay
+from menura.server.relay_options import RelaySettings
 from menura.server.relay_replies import Replies
+from menura.server.relay_socket import RelayServices
 from menura.server.relay_uplink import Uplink
+from menura.server.relay_voices import VoiceChoice
+from menura.store.library import VoiceLibrary
 from menura.voices.build import make_stage
 from menura.voices.builtin import find_voice
 from menura.voices.voice import Voice, VoiceParameters
@@ -372,3 +380,32 @@ def test_voice_changed_in_the_middle_of_a_paced_answer_is_heard_from_what_comes_
         assert (y[:2400] > 0.0).all()
         assert (y[2520:] < 0.0).all()
         assert steps(y) < 0.03
+
+
+def test_stored_voice_begins_with_its_own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MENURA_HOME", str(tmp_path))
+    with VoiceLibrary() as library:
+        stages = [{"kind": "gain", "params": {"gain_db": -3.0}}]
+        stored = library.create({"name": "Half", "stages": stages, "parameters": {"mix": 0.5}})
+    made: list[VoiceParameters] = []
+
+    def noted(voice: Voice, rate: int, parameters: VoiceParameters) -> Scaled:
+        made.append(parameters)
+        return Scaled(1.0)
+
+    monkeypatch.setattr("menura.server.relay_voices.make_stage", noted)
+    pool, catalogue = ThreadPoolExecutor(1), Catalogue()
+    voice = catalogue.get(stored.id)[0]
+    for required, mix in ((False, 0.5), (True, 1.0)):
+        settings = RelaySettings(api_key="sk", voice_up=voice.id, require_voice=required)
+        services = RelayServices(settings, catalogue, pool, EngineCollector())
+        choice = VoiceChoice(RATE, pool, {"up": services.parameters_of("up", voice)})
+        choice.make("up", voice)
+        assert made[-1] == VoiceParameters(mix=mix)
+        assert services.parameters_of("down", voice).mix == 0.5
+    choice.turn("up", {"pitch_st": 2.0})
+    choice.begin_with("up", VoiceParameters(pitch_st=-5.0, mix=0.7))
+    choice.make("up", voice)
+    assert made[-1] == VoiceParameters(pitch_st=2.0, mix=0.7), "what was turned counts above them"
+    catalogue.close()
+    pool.shutdown()

@@ -11,7 +11,7 @@ from menura.dsp.stage import process_whole
 from menura.errors import FormatError, ProtocolError
 from menura.live.making import make_stage
 from menura.protocol.realtime_audio import decode_audio
-from menura.voices.voice import Voice
+from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["has_audio", "item_audio", "with_audio"]
 
@@ -55,7 +55,13 @@ def with_audio(event: Mapping[str, Any], change: Callable[[object], str]) -> dic
     return out
 
 
-def item_audio(text: object, client: StreamFormat, wire: StreamFormat, voice: Voice | None) -> str:
+def item_audio(
+    text: object,
+    client: StreamFormat,
+    wire: StreamFormat,
+    voice: Voice | None,
+    parameters: VoiceParameters | None = None,
+) -> str:
     """The audio of an item as the provider may hear it: all at once, as long as it was.
 
     Args:
@@ -63,6 +69,7 @@ def item_audio(text: object, client: StreamFormat, wire: StreamFormat, voice: Vo
         client: What it is.
         wire: What it shall be.
         voice: In which; None leaves it as it is.
+        parameters: The voice's settings.
 
     Raises:
         ProtocolError: It is no audio.
@@ -79,5 +86,5 @@ def item_audio(text: object, client: StreamFormat, wire: StreamFormat, voice: Vo
         return str(text)
     y = process_whole(Resampler(client.rate, wire.rate), x)
     if voice is not None:
-        y = process_whole(make_stage(voice, wire.rate), y)
+        y = process_whole(make_stage(voice, wire.rate, parameters=parameters), y)
     return binascii.b2a_base64(encode(y, wire), newline=False).decode("ascii")

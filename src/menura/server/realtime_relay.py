@@ -125,7 +125,9 @@ class RealtimeRelay(WebSocketRelay):
                 self._connection.send_event(ready)  # what a voice holds back of nothing is no audio
             return
         elif has_audio(ready):
-            change = partial(item_audio, client=self.client_format, wire=self.engine.target, voice=self._voices[0])
+            formats = {"client": self.client_format, "wire": self.engine.target}
+            own = (self._parameters or {}).get("up")
+            change = partial(item_audio, **formats, voice=self._voices[0], parameters=own)
             loop = asyncio.get_running_loop()
             ready = await loop.run_in_executor(self._pool, partial(with_audio, ready, change))
         self._unsaid = self._unsaid and kind not in _TURN_ENDS

@@ -87,9 +87,9 @@ class RealtimeSocket(RelaySocket):
         return value if value is None else value[:MAX_NAME]
 
     def _make_relay(self) -> RealtimeRelay:
-        settings = self._services.settings
+        services, settings = self._services, self._services.settings
         assert settings is not None  # else it was turned away
-        up, down = self._services.voices_for(self._named("voice_up"), self._named("voice_down"))
+        up, down = services.voices_for(self._named("voice_up"), self._named("voice_down"))
         model = self._named("model") if settings.client_model else None
         relay = RealtimeRelay(
             tools=settings.client_tools,
@@ -100,6 +100,7 @@ class RealtimeSocket(RelaySocket):
             session=settings.session,
             voice_up=up,
             voice_down=down,
+            parameters={"up": services.parameters_of("up", up), "down": services.parameters_of("down", down)},
             options=settings.options,
             pool=self._services.pool,
         )

@@ -78,6 +78,7 @@ class WebSocketRelay:
         client_format: Of the client's audio, both ways.
         voice_up: In which the provider hears the client; a voice, or the id of a built-in one.
         voice_down: In which the client hears the provider.
+        parameters: Settings that the voices ``up`` and ``down`` begin with.
         options: How the relay behaves; single settings of it may be given as keywords.
         pool: Threads to work on; without, one of its own.
         clock: Seconds.
@@ -98,6 +99,7 @@ class WebSocketRelay:
         client_format: StreamFormat | None = None,
         voice_up: Voice | str | None = None,
         voice_down: Voice | str | None = None,
+        parameters: Mapping[Direction, VoiceParameters] | None = None,
         options: RelayOptions | None = None,
         pool: Executor | None = None,
         clock: Clock = monotonic_s,
@@ -107,7 +109,7 @@ class WebSocketRelay:
         self.client_format = client_format or StreamFormat(AudioFormat.PCM16, 24_000)
         self._voices = [find_voice(voice) if isinstance(voice, str) else voice for voice in (voice_up, voice_down)]
         self.engine = make_engine(self.client_format, options, plain=not any(self._voices))
-        self._watched = options.watches
+        self._parameters, self._watched = parameters, options.watches
         if self._watched:
             self.engine.configure_vad(options.vad)
         if connect is None:
@@ -145,7 +147,7 @@ class WebSocketRelay:
         self._started = True
         self._loop = asyncio.get_running_loop()
         self._pool = self._pool or ThreadPoolExecutor(1, thread_name_prefix="menura-relay")
-        self._choice = VoiceChoice(self.engine.target.rate, self._pool)
+        self._choice = VoiceChoice(self.engine.target.rate, self._pool, self._parameters)
         try:
             up, down = [await self._choice.build(*each) for each in zip(DIRECTIONS, self._voices, strict=True)]
         except BaseException:
@@ -184,12 +186,14 @@ class WebSocketRelay:
 
     # --- other voices while it runs
 
-    async def change_voice(self, direction: Direction, voice: Voice | str | None) -> None:
+    async def change_voice(
+        self, direction: Direction, voice: Voice | str | None, parameters: VoiceParameters | None = None
+    ) -> None:
         """Change the voice on the way ``up`` or ``down``, or have none; without a click.
 
         Up, all audio given to :meth:`handle_client_audio` after this was called is in the new voice: it waits while
         that is built, and nothing of the speaker's own is in it. Down it is what the provider sends from now on; what
-        waits is heard as it is.
+        waits is heard as it is. It begins with ``parameters``, and what was turned counts above them.
 
         Args:
             voice: One, or the id of a built-in one; None for none.
@@ -202,7 +206,12 @@ class WebSocketRelay:
         way = self._way(direction)
         voice = find_voice(voice) if isinstance(voice, str) else voice
         make = None if voice is None else partial(self._choice.make, direction, voice)
-        await way.change_voice(make, self._choice.pool)
+        last = self._choice.begin_with(direction, parameters or VoiceParameters())
+        try:
+            await way.change_voice(make, self._choice.pool)
+        except MenuraError:
+            self._choice.begin_with(direction, last)
+            raise
 
     def set_parameters(self, direction: Direction, changes: Mapping[str, float]) -> VoiceParameters:
         """Turn the settings of the voice on the way ``up`` or ``down``; they stay when the voice is changed.

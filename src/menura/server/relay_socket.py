@@ -12,7 +12,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from menura.audio.format import StreamFormat
 from menura.clock import monotonic_s
-from menura.errors import MenuraError, ProtocolError, StateError
+from menura.errors import MenuraError, ProtocolError, StateError, VoiceNotFoundError
 from menura.live.eager import begin
 from menura.log import get_logger, log_internal_error
 from menura.protocol import messages
@@ -34,9 +34,9 @@ from menura.server.relay_messages import (
     parse_text,
 )
 from menura.server.relay_options import RelaySettings
-from menura.server.relay_voices import Direction
+from menura.server.relay_voices import DIRECTIONS, Direction
 from menura.server.tokens import answered_subprotocol
-from menura.voices.voice import Voice
+from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["RelayServices", "RelaySocket"]
 
@@ -87,6 +87,16 @@ class RelayServices:
         if settings.require_voice and voices[0] is None:
             raise ProtocolError("The relay requires a voice on the way up: name one, or leave it to the relay")
         return voices
+
+    def parameters_of(self, direction: Direction, voice: Voice | None) -> VoiceParameters:
+        """The settings that a voice on offer begins with; where one is required, nothing of the speaker's own is in
+        it."""
+        parameters = VoiceParameters()
+        if voice is not None:
+            with suppress(VoiceNotFoundError):  # it has gone meanwhile
+                parameters = self.voices.get(voice.id)[1]
+        assert self.settings is not None  # else nobody comes here
+        return parameters.changed({"mix": 1.0}) if self.settings.require_voice and direction == "up" else parameters
 
     def voice(self, voice_id: str | None) -> Voice | None:
         """The voice of this id; None for ``none``, "" and None.
@@ -306,7 +316,7 @@ class RelaySocket:
             changes.append(("down", "voiceDown", services.voice(action.voice_down)))
         reply: dict[str, Any] = {"type": "voiceChanged"}
         for direction, name, voice in changes:
-            await relay.change_voice(direction, voice)
+            await relay.change_voice(direction, voice, services.parameters_of(direction, voice))
             reply[name] = voice and voice.id
         await self._reply(reply)
 
@@ -333,6 +343,9 @@ class RelaySocket:
             client_format=StreamFormat(start.audio.format, start.audio.sample_rate),
             voice_up=voices[0],
             voice_down=voices[1],
+            parameters={
+                each: self._services.parameters_of(each, v) for each, v in zip(DIRECTIONS, voices, strict=True)
+            },
             options=settings.options,
             pool=self._services.pool,
         )

@@ -26,12 +26,14 @@ class VoiceChoice:
     Args:
         rate: Of the audio they change.
         pool: Threads to make them on.
+        own: Settings that the voices begin with; what is turned counts above them.
     """
 
-    def __init__(self, rate: int, pool: Executor) -> None:
+    def __init__(self, rate: int, pool: Executor, own: Mapping[Direction, VoiceParameters] | None = None) -> None:
         self._rate = rate
         self.pool = pool
-        self._parameters: dict[Direction, VoiceParameters] = {name: VoiceParameters() for name in DIRECTIONS}
+        self._own = {name: VoiceParameters() for name in DIRECTIONS} | dict(own or {})
+        self._turned: dict[Direction, dict[str, float]] = {name: {} for name in DIRECTIONS}
 
     def turn(self, direction: Direction, changes: Mapping[str, float]) -> VoiceParameters:
         """Note settings; returns all of them.
@@ -39,8 +41,15 @@ class VoiceChoice:
         Raises:
             ConfigError: There is no such setting, or it cannot have this value.
         """
-        self._parameters[direction] = self._parameters[direction].changed(changes)
-        return self._parameters[direction]
+        turned = {**self._turned[direction], **changes}
+        parameters = self._own[direction].changed(turned)
+        self._turned[direction] = turned
+        return parameters
+
+    def begin_with(self, direction: Direction, own: VoiceParameters) -> VoiceParameters:
+        """Another voice has other settings of its own; returns those of the last one."""
+        last, self._own[direction] = self._own[direction], own
+        return last
 
     def make(self, direction: Direction, voice: Voice) -> VoiceStage:
         """A voice that runs. It takes its time.
@@ -49,7 +58,7 @@ class VoiceChoice:
             ModelError: It cannot be built.
         """
         try:
-            return make_stage(voice, self._rate, parameters=self._parameters[direction])
+            return make_stage(voice, self._rate, parameters=self.turn(direction, {}))
         except MenuraError:
             raise
         except Exception as error:
