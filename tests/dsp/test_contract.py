@@ -29,9 +29,10 @@ from menura.dsp.stage import Stage
 from menura.dsp.sweep import Sweep
 from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import StreamShape
-from menura.neural.stream.stage import RvcStage
+from menura.neural.stream.stage import OfficialStage, RvcStage
 from menura.voices.build import VoiceStage
 from menura.voices.builtin import find_voice
+from menura.voices.mix import VoiceMix
 from tests.neural.stream.transparent import Transparent
 from tests.streaming import PROOFS, Case
 
@@ -39,6 +40,16 @@ BANDS = (Band(BandKind.HIGH_PASS, 100), Band(BandKind.PEAK, 2000, 6.0))
 KHZ = 48_000
 
 SHORT, OPEN = StreamShape(block=12, context=40), RvcSettings(gate_db=-120.0)
+
+
+def official(rate: int) -> OfficialStage:
+    return OfficialStage(Transparent(), rate, block_s=0.12, context_s=0.4, settings=OPEN)
+
+
+def voice_mix(one: str, two: str) -> VoiceMix:
+    return VoiceMix([VoiceStage(find_voice(name), KHZ) for name in (one, two)], (0.6, 0.4))
+
+
 CASES = (
     Case("Gain", lambda: Gain(KHZ, gain_db=-3.0)),
     Case("Gate", lambda: Gate(KHZ), clear=lambda: Gate(KHZ, threshold_db=-100.0)),
@@ -96,7 +107,11 @@ CASES = (
     Case("LoudnessNormalizer", lambda: LoudnessNormalizer(24_000)),
     Case("LoudnessNormalizer stereo", lambda: LoudnessNormalizer(KHZ, 2), channels=2),
     Case("VoiceStage", lambda: VoiceStage(find_voice("robot"), KHZ), pulses=True, lag_ms=1.0),
+    Case("VoiceMix", lambda: voice_mix("natural-man", "radio"), pulses=True, lag_ms=1.0),
+    Case("VoiceMix with what is quicker waiting", lambda: voice_mix("whisper", "robot"), pulses=True, lag_ms=1.0),
     Case("RvcStage", lambda: RvcStage(Transparent(), KHZ, shape=SHORT, settings=OPEN), lag_ms=0.03),
+    Case("OfficialStage", lambda: official(KHZ)),
+    Case("OfficialStage at 22.05 kHz", lambda: official(22_050)),
     Case("VoiceStage at 8 kHz", lambda: VoiceStage(find_voice("radio"), 8000), pulses=True, lag_ms=0.5),
 )
 EXEMPT = {"InPlace", "Stage"}
