@@ -9,7 +9,7 @@ from typing import Literal
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.concurrency import run_in_threadpool
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 
 from menura import __version__
 from menura.live.pool import VoicePool
@@ -107,9 +107,16 @@ def create_app(
     app.state.engines = engines
     app.state.relays = relays
 
+    requests = Counter(
+        "menura_http_requests", "Requests let in, by route.", ["method", "route", "status"], registry=registry
+    )
+
     @app.middleware("http")
     async def secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         response = await call_next(request)
+        path = getattr(request.scope.get("route"), "path", "other")  # not what was asked: anybody may ask for anything
+        method = request.method if path != "other" else "other"
+        requests.labels(method, path, response.status_code).inc()
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         return response

@@ -246,3 +246,17 @@ def test_token_counts_from_its_making_to_its_removal(tmp_path: Path) -> None:
         assert client.get("api/tokens", headers=ann).status_code == 403
         assert client.delete(f"api/tokens/{made['id']}", headers=manage).status_code == 204
         assert client.get(address_end, headers=ann).status_code == 401
+
+
+def test_requests_are_counted_by_route_and_not_by_what_is_asked(api: TestClient) -> None:
+    for path in ("/api/voices/robot", "/api/voices/nobody", "/api/nothing", "/health"):
+        api.get(path)
+    told = api.get("/metrics").text
+    for labels in (
+        'method="GET",route="/api/voices/{voice_id}",status="200"',
+        'method="GET",route="/api/voices/{voice_id}",status="404"',
+        'method="other",route="other",status="404"',
+        'method="GET",route="/health",status="200"',
+    ):
+        assert f"menura_http_requests_total{{{labels}}} 1.0" in told, told
+    assert "nobody" not in told
