@@ -5,16 +5,15 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from math import ceil
 from typing import Any
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from menura.errors import RateLimitError
 from menura.server.hosts import HostRules, same_origin
 from menura.server.limits import Ending, Limiter, ServerLimits, Session, client_name
-from menura.server.realtime_words import INVALID, SERVER, error_event
+from menura.server.realtime_words import INVALID, error_event
+from menura.server.refusals import NO_TOKEN, OTHER_HOST, OTHER_ORIGIN, POLICY, REALTIME, Refusal, later, refuse
 from menura.server.requests import serve_request
 from menura.server.roles import EVERYTHING, SOCKET, Grant, needed_role
 from menura.server.roster import Roster, TokenSource
@@ -23,10 +22,8 @@ from menura.store.access_tokens import PREFIX
 
 __all__ = ["Access", "Gate", "grant_of", "session_of"]
 
-HEALTH, REALTIME = "/health", "/v1/realtime"
+HEALTH = "/health"
 OPEN = {"/api/health", "/api/ready"}
-REALTIME_CODES = {"unauthorized": "invalid_api_key", "forbidden": "insufficient_permissions"}
-POLICY, TRY_AGAIN_LATER = 1008, 1013
 SESSION, GRANT = "menura.session", "menura.grant"
 CLOSE_WITHIN_S = 1.0
 """Time for a client's last message; who does not read is left without."""
@@ -39,7 +36,6 @@ WHY = {
 }
 KINDS = {"/ws/relay": "relay", REALTIME: "realtime"}
 """Of sockets; the others are ``control``."""
-CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +61,6 @@ class Access:
     def open(self) -> bool:
         """Whether anybody may come without a token."""
         return self.token is None and not self.required
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    status: int
-    code: str
-    text: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    retry_after_ms: int | None = None
-
-
-def _later(error: RateLimitError) -> _Refusal:
-    headers = {"Retry-After": str(ceil(error.retry_after_ms / 1000))}
-    return _Refusal(429, error.code, str(error), headers, error.retry_after_ms)
-
-
-NO_TOKEN = _Refusal(
-    401, "unauthorized", "This server asks for its token: open the address that menura serve printed", CHALLENGE
-)
-OTHER_HOST = _Refusal(421, "host_not_allowed", "This server has another name: the operator may allow this one")
-OTHER_ORIGIN = _Refusal(403, "origin_not_allowed", "Pages of other sites may not use this server")
 
 
 class Gate:
@@ -115,7 +90,7 @@ class Gate:
             try:
                 await self._let_in(scope, receive, send)
             except RateLimitError as error:
-                await self._refuse(_later(error), scope, receive, send)
+                await refuse(later(error), scope, receive, send, self._headers)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As long as the server does: look after named tokens."""
@@ -157,8 +132,8 @@ class Gate:
         if isinstance(admitted, Grant):
             (limiter.request if http else limiter.connect)(client, admitted)
             admitted = _allowed(admitted, scope)
-        if isinstance(admitted, _Refusal):
-            await self._refuse(admitted, scope, receive, send)
+        if isinstance(admitted, Refusal):
+            await refuse(admitted, scope, receive, send, self._headers)
         elif http:
             scope = {**scope, GRANT: admitted}
             await serve_request(
@@ -207,7 +182,7 @@ class Gate:
             looking.cancel()
             over.cancel()
 
-    def _foreign(self, scope: Scope) -> _Refusal | None:
+    def _foreign(self, scope: Scope) -> Refusal | None:
         """Whether it is for another server, or from another's page."""
         hosts, origins = _headers(scope, b"host"), _headers(scope, b"origin")
         if len(hosts) > 1 or not self._access.hosts.allow(hosts[0] if hosts else ""):
@@ -260,32 +235,6 @@ class Gate:
 
         return send_with_cookie
 
-    async def _refuse(self, refusal: _Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-        body: dict[str, Any] = {"error": refusal.text, "code": refusal.code}
-        if refusal.retry_after_ms is not None:
-            body["retry_after_ms"] = refusal.retry_after_ms
-        headers = {**self._headers, **refusal.headers}
-        if scope["type"] == "http":
-            await JSONResponse(body, refusal.status, headers)(scope, receive, send)
-        elif scope["path"] == REALTIME and refusal.code in REALTIME_CODES:
-            await _tell(scope, send, error_event(refusal.text, REALTIME_CODES[refusal.code], INVALID), POLICY)
-        elif scope["path"] == REALTIME and refusal.retry_after_ms is not None:
-            event = error_event(refusal.text, "rate_limit_exceeded", SERVER)
-            event["error"]["retry_after_ms"] = refusal.retry_after_ms
-            await _tell(scope, send, event, TRY_AGAIN_LATER)
-        elif refusal.retry_after_ms is not None and "websocket.http.response" in scope.get("extensions", {}):
-            await JSONResponse(body, refusal.status, headers)(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": POLICY})
-
-
-async def _tell(scope: Scope, send: Send, event: Mapping[str, Any], close_code: int) -> None:
-    """Refuse a client of the Realtime API, whose libraries show nothing of an HTTP answer."""
-    protocol = "realtime" if "realtime" in scope.get("subprotocols", ()) else None
-    await send({"type": "websocket.accept", "subprotocol": protocol, "headers": []})
-    await send({"type": "websocket.send", "text": json.dumps(event)})
-    await send({"type": "websocket.close", "code": close_code, "reason": event["error"]["code"]})
-
 
 def _expire(deadline: asyncio.Timeout) -> None:
     with suppress(RuntimeError):  # the application has ended by itself, just now
@@ -318,12 +267,12 @@ def _first(found: Iterable[Grant | None]) -> Grant | None:
     return next((grant for grant in list(found) if grant is not None), None)
 
 
-def _allowed(grant: Grant, scope: Scope) -> Grant | _Refusal:
+def _allowed(grant: Grant, scope: Scope) -> Grant | Refusal:
     """Whether who has come may do that."""
     needed = needed_role(scope["method"] if scope["type"] == "http" else SOCKET[0], scope["path"])
     if grant.role.covers(needed):
         return grant
-    return _Refusal(
+    return Refusal(
         403, "forbidden", f"This token may not do that: it has the role {grant.role}, and {needed} is needed"
     )
 
