@@ -9,10 +9,11 @@ import pytest
 from menura.errors import ConfigError, MenuraError, ModelError, UnsupportedModelError
 from menura.live.session import VoiceSession
 from menura.neural.pitch import FcpePitch
+from menura.neural.stream.stage import OfficialStage
 from menura.neural.tracker import TrackedPitch
 from menura.voices.build import make_stage
 from menura.voices.builtin import find_voice
-from menura.voices.rvc import _loaded, load_rvc
+from menura.voices.rvc import _loaded, check_rvc, load_rvc
 from menura.voices.voice import Category, StageSpec, Voice, VoiceParameters
 from tests.neural.rvc import FIXTURES
 from tests.utterances import speech
@@ -35,6 +36,25 @@ def test_a_model_is_a_voice_at_any_rate(name, rate):
     assert len(y) == len(x) + stage.latency
     assert np.all(np.isfinite(y))
     assert np.abs(y).max() > 1e-3
+
+
+@pytest.mark.parametrize("rate", [22_050, 48_000])
+def test_a_voice_runs_as_the_official_client_does_if_it_is_asked_to(rate):
+    stage = make_stage(voice(scheme="official", noise=0.0), rate)
+    (model,) = stage._models
+    assert isinstance(model, OfficialStage)
+    assert model.latency == pytest.approx(rate * (0.12 + 0.06), rel=0.05)
+    x = speech(rate, "am_michael")[: rate // 2]
+    stage.set(VoiceParameters(pitch_st=3.0))
+    y = np.concatenate([stage.process(x[at : at + 480]) for at in range(0, len(x), 480)])
+    assert 60.0 < model.speaker_hz < 400.0
+    assert len(y) + len(stage.flush()) == len(x) + stage.latency
+    assert np.abs(y).max() > 1e-3
+    assert model.settings.key_st == 3.0
+    model.resting = True
+    model.process(x)
+    assert not np.any(model.process(x))
+    check_rvc(**voice(scheme="official").stages[0].params)
 
 
 def test_weights_are_in_memory_once_and_go_with_their_last_voice():
@@ -103,6 +123,8 @@ def test_what_is_missing_says_which_command_gets_it(tmp_path, monkeypatch):
         ({"content": CONTENT["v1"]}, ModelError, "features"),
         ({"pitch": "guess"}, MenuraError, "rmvpe, fcpe, swift, tracker"),
         ({"pitch": "fcpe"}, MenuraError, "fcpe_c_v001.pt"),
+        ({"scheme": "theirs"}, MenuraError, "menura, official"),
+        ({"scheme": "official", "context_ms": 20_000.0}, MenuraError, "10.23 s"),
         ({"wet": 1}, MenuraError, "unknown setting 'wet'"),
         ({"index_rate": 2}, MenuraError, "index_rate"),
         ({"provider": "abacus"}, MenuraError, "abacus"),
@@ -114,6 +136,12 @@ def test_what_is_missing_says_which_command_gets_it(tmp_path, monkeypatch):
 def test_what_cannot_be_is_told(params, error, says):
     with pytest.raises(error, match=says):
         make_stage(voice(**params), 48_000)
+
+
+def test_fcpe_without_its_file_is_refused_before_anything_is_loaded():
+    with pytest.raises(MenuraError, match=r"fcpe_c_v001\.pt"):
+        check_rvc(model="any.pth", pitch="fcpe")
+    check_rvc(model="any.pth", pitch="fcpe", pitch_model="fcpe_c_v001.pt")
 
 
 def test_a_session_changes_to_a_model_and_back_without_a_gap():

@@ -19,9 +19,10 @@ from menura.neural.pitch import FcpePitch, RmvpePitch
 from menura.neural.runtime import return_memory
 from menura.neural.stream.blocks import Steps
 from menura.neural.stream.model import Floats, PitchFinder, RvcModel, run
+from menura.neural.stream.official import OfficialShape
 from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import StreamShape
-from menura.neural.stream.stage import RvcStage
+from menura.neural.stream.stage import OFFICIAL_HZ, OfficialStage, RvcStage
 from menura.neural.swift import SwiftPitch
 from menura.neural.synthesizer import Synthesizer
 from menura.neural.tracker import TrackedPitch
@@ -42,6 +43,9 @@ __all__ = [
 BASE_MODELS: Mapping[str, str] = {"content": "hubert_base.pt", "rmvpe": "rmvpe.pt"}
 """What every voice needs beside itself: the name of its file in the folder ``models``."""
 PITCH_METHODS = ("rmvpe", "fcpe", "swift", "tracker")
+FCPE_NEEDS = "pitch 'fcpe' needs its file, fcpe_c_v001.pt, as pitch_model"
+SCHEMES = ("menura", "official")
+"""How a stream is cut, computed and joined."""
 _SETTINGS = tuple(field.name for field in fields(RvcSettings))
 _loaded: "WeakValueDictionary[tuple[Any, ...], Any]" = WeakValueDictionary()
 """What is in use, by file and options: weights are in memory once."""
@@ -181,7 +185,7 @@ def _finder(pitch: str, path: str | Path | None, options: RuntimeOptions) -> Pit
         swift: PitchFinder = _once(("swift", options), lambda: SwiftPitch(options=options))
         return swift
     if pitch == "fcpe" and path is None:
-        raise ConfigError("pitch 'fcpe' needs its file, fcpe_c_v001.pt, as pitch_model")
+        raise ConfigError(FCPE_NEEDS)
     place = base_model("rmvpe") if path is None else path
 
     def load() -> PitchFinder:
@@ -208,6 +212,7 @@ def make_rvc(  # noqa: PLR0913 - all by name
     context_ms: float = 1000.0,
     threads: int = 0,
     provider: str = "cpu",
+    scheme: str = "menura",
     **settings: Any,
 ) -> RvcStage:
     """The stage kind ``rvc`` of voices.
@@ -219,6 +224,7 @@ def make_rvc(  # noqa: PLR0913 - all by name
         block_ms: New audio for each computation.
         context_ms: What the content model hears before it.
         threads, provider: Where networks run.
+        scheme: ``menura``, or ``official``: blocks computed and joined as RVC's own client does.
         settings: Of :class:`~menura.neural.stream.settings.RvcSettings`.
 
     Raises:
@@ -226,8 +232,13 @@ def make_rvc(  # noqa: PLR0913 - all by name
     """
     check_settings(settings)
     options, shape = _running(provider, threads, block_ms, context_ms)
+    _check_scheme(scheme, block_ms, context_ms)
     loaded = load_rvc(model, index, content=content, pitch=pitch, pitch_model=pitch_model, options=options)
     runner = RUNNING.get().runner(options, shape)
+    if scheme == "official":
+        block_s, context_s = block_ms / 1000.0, context_ms / 1000.0
+        own = RvcSettings(**settings)
+        return OfficialStage(loaded, rate, channels, block_s=block_s, context_s=context_s, settings=own, runner=runner)
     return RvcStage(loaded, rate, channels, shape=shape, settings=RvcSettings(**settings), runner=runner)
 
 
@@ -251,6 +262,13 @@ def _running(provider: str, threads: int, block_ms: float, context_ms: float) ->
         raise ConfigError(str(error)) from error
 
 
+def _check_scheme(scheme: str, block_ms: float, context_ms: float) -> None:
+    if scheme not in SCHEMES:
+        raise ConfigError(f"scheme must be one of {', '.join(SCHEMES)}, not {scheme!r}")
+    if scheme == "official":
+        OfficialShape(OFFICIAL_HZ, block_ms / 1000.0, extra_s=context_ms / 1000.0)
+
+
 def check_rvc(  # noqa: PLR0913 - all by name
     *,
     model: str,
@@ -262,6 +280,7 @@ def check_rvc(  # noqa: PLR0913 - all by name
     index: str | None = None,
     content: str | None = None,
     pitch_model: str | None = None,
+    scheme: str = "menura",
     **settings: Any,
 ) -> None:
     """What :func:`make_rvc` is given, checked without loading a network: the models that all voices need may be
@@ -272,8 +291,11 @@ def check_rvc(  # noqa: PLR0913 - all by name
     """
     check_settings(settings)
     _running(provider, threads, block_ms, context_ms)
+    _check_scheme(scheme, block_ms, context_ms)
     if pitch not in PITCH_METHODS:
         raise ConfigError(f"pitch must be one of {', '.join(PITCH_METHODS)}, not {pitch!r}")
+    if pitch == "fcpe" and pitch_model is None:
+        raise ConfigError(FCPE_NEEDS)
     for name, value in (("model", model), ("index", index), ("content", content), ("pitch_model", pitch_model)):
         if value is not None and not isinstance(value, str):
             raise ConfigError(f"{name} must be a path, not {value!r}")

@@ -5,16 +5,20 @@ Source:
     with all its context, and joined to the last by SOLA over the frames nearest to both edges.
 """
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor, gcd
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from menura.errors import ConfigError
+from menura.neural.nets.source import stretch
 from menura.neural.stream.features import mix_index, widen
-from menura.neural.stream.model import RvcModel
+from menura.neural.stream.model import Request, RvcModel, run
+from menura.neural.stream.pitch_track import PitchTrack, as_pitch
 from menura.neural.stream.settings import RvcSettings, Unvoiced
 from menura.neural.synthesizer import FLOW_CONTEXT, coarse_pitch
 from menura.units import st_to_ratio
@@ -22,6 +26,7 @@ from menura.units import st_to_ratio
 __all__ = ["OfficialShape", "OfficialStream", "resample"]
 
 Floats = NDArray[np.float32]
+Steps = Generator[Request, Any, Floats]
 RATE, FRAME = 16_000, 160
 CACHE = 1024
 """Frames of pitch that are remembered."""
@@ -87,6 +92,8 @@ class OfficialShape:
     def __post_init__(self) -> None:
         if self.rate % 100 or self.block < self.hop or self.crossfade < self.hop:
             raise ConfigError("a rate of whole frames in 10 ms, and block and crossfade of 10 ms at least")
+        if self.extra < 0 or self.window > CACHE * self.hop:
+            raise ConfigError(f"context, block and crossfade of {CACHE / 100 - 0.01:g} s together at most")
 
     @property
     def hop(self) -> int:
@@ -121,6 +128,11 @@ class OfficialShape:
         """Samples among which the place to join is looked for."""
         return self.hop
 
+    @property
+    def window(self) -> int:
+        """Samples that a computation is given."""
+        return self.extra + self.crossfade + self.search + self.block
+
 
 class OfficialStream:
     """A stream as RVC's real-time client runs it.
@@ -139,9 +151,14 @@ class OfficialStream:
     def __init__(
         self, model: RvcModel, shape: OfficialShape, settings: RvcSettings, *, rmvpe: bool = True, seed: int = 0
     ) -> None:
-        self.model, self.shape, self.settings, self._rmvpe = model, shape, settings, rmvpe
-        self._random = np.random.default_rng(seed)
-        size = shape.extra + shape.crossfade + shape.search + shape.block
+        self.model, self.shape, self.settings, self._rmvpe, self._seed = model, shape, settings, rmvpe, seed
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all audio."""
+        shape, size = self.shape, self.shape.window
+        self._random = np.random.default_rng(self._seed)
+        self._track = PitchTrack(1)
         self._wave: Floats = np.zeros(size, np.float32)
         self._wave_16k: Floats = np.zeros(FRAME * size // shape.hop, np.float32)
         self._levels: Floats = np.zeros(4 * shape.hop, np.float32)
@@ -152,8 +169,46 @@ class OfficialStream:
         self._fade_in: Floats = window.astype(np.float32)
         self.offset = 0
 
+    @property
+    def speaker_hz(self) -> float:
+        """Median of the speaker's pitch; 0 while unknown."""
+        return self._track.speaker_hz
+
+    def seed_speaker(self, hz: float) -> None:
+        """Tell the median of the speaker's pitch as it was before."""
+        self._track.seed(hz)
+
     def process(self, x: Floats) -> Floats:
         """The next block, ``[block]`` → ``[block]`` at the device's rate."""
+        return run(self.model, self.steps(x))
+
+    def steps(self, x: Floats) -> Steps:
+        """The same by way of requests; nothing is computed where all that a computation is given is zero."""
+        shape = self.shape
+        block_16k = self._take(x)
+        if not self._wave_16k.any():
+            return self.silent()
+        made = yield from self._convert(block_16k)
+        y = resample(made, self.model.synthesizer.config.rate, shape.rate)
+        if self.settings.rms_mix_rate < 1.0:
+            y = self._match(y)
+        return self._join(y)
+
+    def listen(self, x: Floats) -> Floats:
+        """Remember the next block, and give silence for it."""
+        shift = self._take(x) // FRAME
+        for cache in (self._pitch, self._f0):
+            cache[:-shift] = cache[shift:].copy()
+            cache[-shift:] = 0
+        return self.silent()
+
+    def silent(self) -> Floats:
+        """A block of silence, faded from the last one."""
+        shape = self.shape
+        return self._join(np.zeros(shape.block + shape.fade + shape.search, np.float32))
+
+    def _take(self, x: Floats) -> int:
+        """Remember the next block; its samples at 16 kHz."""
         shape = self.shape
         x = self._gate(x)
         self._wave = np.concatenate([self._wave[shape.block :], x[-shape.block :]])
@@ -163,10 +218,7 @@ class OfficialStream:
         self._wave_16k[:-block_16k] = self._wave_16k[block_16k:].copy()
         fresh = resample(self._wave[-len(x) - 2 * shape.hop :], shape.rate, RATE)[FRAME:]
         self._wave_16k[-FRAME * (frames + 1) :] = fresh
-        y = resample(self._convert(block_16k), self.model.synthesizer.config.rate, shape.rate)
-        if self.settings.rms_mix_rate < 1.0:
-            y = self._match(y)
-        return self._join(y)
+        return block_16k
 
     def _gate(self, x: Floats) -> Floats:
         hop = self.shape.hop
@@ -181,28 +233,45 @@ class OfficialStream:
             x[i * hop : (i + 1) * hop] = 0.0
         return x[hop // 2 :]
 
-    def _convert(self, block_16k: int) -> Floats:
+    def _convert(self, block_16k: int) -> Steps:
         shape, settings, model = self.shape, self.settings, self.model
         skip = shape.extra // shape.hop
         count = (shape.block + shape.fade + shape.search) // shape.hop
         frames = len(self._wave_16k) // FRAME
-        features = model.content.features(self._wave_16k[None])[0]
+        features = (yield Request("content", (self._wave_16k[None],)))[0]
         features = np.concatenate([features, features[-1:]])
         if model.index is not None and settings.index_rate:
             features[skip // 2 :] = mix_index(features[skip // 2 :], model.index, settings.index_rate)
         phone = widen(features, frames)[None]
         ratio = st_to_ratio(settings.formant_st)
         stretched = ceil(count * ratio)
-        pitch, f0 = self._find_pitch(block_16k, frames, stretched / count)
+        pitch, f0 = yield from self._find_pitch(block_16k, frames, stretched / count)
+        z, excitation = yield from self._latent(phone, pitch, f0, (skip, count))
+        if excitation is not None:
+            excitation = stretch(excitation, stretched * model.synthesizer.config.hop)
         speaker = model.synthesizer.speaker(settings.speaker)
-        y: Floats = model.synthesizer.convert(
-            phone, f0, speaker, cut=(skip, count), stretched=stretched, pitch=pitch, noise=self._noise(skip, count)
-        )[0]
+        y: Floats = (yield Request("decode", (stretch(z, stretched), speaker, excitation)))[0]
         rate = model.synthesizer.config.rate
         step = floor(ratio * rate / 100)
         if step != rate // 100:
             y = resample(y[: count * step], step, rate // 100)
         return y
+
+    def _latent(
+        self, phone: Floats, pitch: NDArray[np.int64] | None, f0: Floats | None, cut: tuple[int, int]
+    ) -> Generator[Request, Any, tuple[Floats, Floats | None]]:
+        """Latent and excitation of the frames that are decoded: the first, and how many."""
+        (skip, count), synthesizer = cut, self.model.synthesizer
+        mean, log_deviation = yield Request("encode", (phone, pitch))
+        start = max(skip - FLOW_CONTEXT, 0)
+        prior = tuple(np.ascontiguousarray(part[:, :, start:]) for part in (mean, log_deviation))
+        latent, turbulence = self._noise(skip, count)
+        speaker = synthesizer.speaker(self.settings.speaker)
+        z = yield Request("latent", (*prior, speaker, np.zeros_like(prior[0]) if latent is None else latent))
+        excitation = None
+        if synthesizer.source is not None and f0 is not None:
+            excitation, _ = synthesizer.source.render(f0[:, skip : skip + count], None, turbulence)
+        return z[:, :, skip - start : skip - start + count], excitation
 
     def _noise(self, skip: int, count: int) -> tuple[Floats | None, Floats | None]:
         scale = np.float32(self.settings.noise)
@@ -215,16 +284,16 @@ class OfficialStream:
 
     def _find_pitch(
         self, block_16k: int, frames: int, ratio: float
-    ) -> tuple[NDArray[np.int64] | None, NDArray[np.float32] | None]:
+    ) -> Generator[Request, Any, tuple[NDArray[np.int64] | None, Floats | None]]:
         model, settings = self.model, self.settings
         if not model.synthesizer.config.f0:
             return None, None
-        assert model.finder is not None
         length = block_16k + 800
         if self._rmvpe:
             length = RMVPE_STEP * ((length - 1) // RMVPE_STEP + 1) - FRAME
-        found = model.finder.pitch(self._wave_16k[None, -length:])[0]
-        found = found * st_to_ratio(settings.key_st - settings.formant_st)
+        found = as_pitch((yield Request("pitch", (self._wave_16k[None, -length:],)))[0])
+        self._track.hear(found[-block_16k // FRAME :])
+        found = found * st_to_ratio(self._track.shift_st(settings))
         if settings.unvoiced is Unvoiced.INTERPOLATE and (found > 0).any():
             places = np.arange(len(found))
             found = np.interp(places, places[found > 0], found[found > 0])

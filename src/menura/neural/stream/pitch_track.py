@@ -5,12 +5,17 @@ from numpy.typing import NDArray
 
 from menura.neural.stream.settings import RvcSettings, Unvoiced
 
-__all__ = ["PitchTrack"]
+__all__ = ["PitchTrack", "as_pitch"]
 
 HIGHEST_HZ = 4000.0
 """What is above is no pitch."""
 SPEAKER_FRAMES = 300
 """Voiced frames of which the speaker's median is taken, about 3 s of speech."""
+
+
+def as_pitch(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What can be a pitch; 0 for the rest, and for what is no number."""
+    return np.where((found > 0.0) & (found < HIGHEST_HZ), found, 0.0)
 
 
 class PitchTrack:
@@ -40,6 +45,17 @@ class PitchTrack:
         """Move the window."""
         self._f0 = np.concatenate([self._f0[block:], np.zeros(block)])
 
+    def hear(self, new: NDArray[np.float64]) -> None:
+        """Learn who speaks from new frames."""
+        self._voiced = np.concatenate([self._voiced, new[new > 0]])[-SPEAKER_FRAMES:]
+
+    def shift_st(self, settings: RvcSettings) -> float:
+        """From what is spoken to what is sung, semitones."""
+        shift_st = settings.key_st - settings.formant_st
+        if settings.target_hz and self.speaker_hz:
+            shift_st += 12.0 * float(np.log2(settings.target_hz / self.speaker_hz))
+        return shift_st
+
     def update(self, found: NDArray[np.float64], settings: RvcSettings, fresh: int, block: int) -> NDArray[np.float64]:
         """Take over what was found.
 
@@ -52,13 +68,9 @@ class PitchTrack:
         Returns:
             Pitch to be sung, of the whole window.
         """
-        found = np.where((found > 0.0) & (found < HIGHEST_HZ), found, 0.0)  # false for what is no number
-        new = found[-block:]
-        self._voiced = np.concatenate([self._voiced, new[new > 0]])[-SPEAKER_FRAMES:]
-        shift_st = settings.key_st - settings.formant_st
-        if settings.target_hz and self.speaker_hz:
-            shift_st += 12.0 * np.log2(settings.target_hz / self.speaker_hz)
-        sung = found * 2.0 ** (shift_st / 12.0)
+        found = as_pitch(found)
+        self.hear(found[-block:])
+        sung = found * 2.0 ** (self.shift_st(settings) / 12.0)
         taken = min(fresh, len(found))
         self._f0[-taken:] = sung[-taken:]
         if settings.unvoiced is Unvoiced.INTERPOLATE:

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -10,15 +11,56 @@ from menura.audio.block import Samples, finite, remix, silence
 from menura.audio.format import check_channels, check_rate
 from menura.dsp.framer import Framer
 from menura.dsp.resample import Resampler
+from menura.neural.pitch import RmvpePitch
 from menura.neural.stream.blocks import RvcBlocks, Steps
 from menura.neural.stream.model import Floats, RvcModel, run
+from menura.neural.stream.official import OfficialShape, OfficialStream
 from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import FRAME, RATE, StreamShape
 from menura.units import ratio_to_st
 
-__all__ = ["RvcStage"]
+__all__ = ["OfficialStage", "RvcStage"]
 
 FRAMES_HZ = 100
+OFFICIAL_HZ = 48_000
+"""At which the official scheme runs where the device's rate has no whole frames in 10 ms."""
+
+
+class Blocks(Protocol):
+    """State of a stream that is computed in blocks.
+
+    Attributes:
+        settings: May be replaced between two blocks.
+    """
+
+    settings: RvcSettings
+
+    @property
+    def speaker_hz(self) -> float:
+        """Median of the speaker's pitch; 0 while unknown."""
+
+    def seed_speaker(self, hz: float) -> None:
+        """Tell it."""
+
+    def steps(self, x: Floats) -> Steps:
+        """Process the next block."""
+
+    def listen(self, x: Floats) -> Floats:
+        """Remember the next block, and give silence for it."""
+
+    def reset(self) -> None:
+        """Forget all audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Rates and samples of the blocks that go in and come out, and by how much what is heard lags their end."""
+
+    rate_in: int
+    block_in: int
+    rate_out: int
+    block_out: int
+    delay_s: float
 
 
 class RvcStage:
@@ -53,31 +95,42 @@ class RvcStage:
         seed: int = 0,
         runner: Callable[[RvcModel, Steps], Floats] = run,
     ) -> None:
-        self.rate_in = self.rate_out = check_rate(rate)
+        shape = shape or StreamShape()
+        blocks = RvcBlocks(model, shape, settings or RvcSettings(), seed)
+        cut = _Cut(RATE, shape.block * FRAME, blocks.config.rate, shape.block * blocks.hop, shape.delay / FRAMES_HZ)
+        self._begin(model, rate, channels, blocks, cut, runner)
+
+    def _begin(
+        self,
+        model: RvcModel,
+        rate: int,
+        channels: int,
+        blocks: Blocks,
+        cut: _Cut,
+        runner: Callable[[RvcModel, Steps], Floats],
+    ) -> None:
+        rate = self.rate_in = self.rate_out = check_rate(rate)
         self.channels = check_channels(channels)
-        self.shape = shape or StreamShape()
-        self._model, self._runner = model, runner
-        self._own = self._settings = settings or RvcSettings()
+        self._model, self._runner, self._blocks = model, runner, blocks
+        self._own = self._settings = blocks.settings
         model.synthesizer.speaker(self._settings.speaker)
         self._next: deque[RvcSettings] = deque(maxlen=1)
-        self._blocks = RvcBlocks(model, self.shape, self._settings, seed)
-        self._into = Resampler(rate, RATE)
-        self._back = Resampler(self._blocks.config.rate, rate)
-        lag_s = self._into.latency / RATE + self.shape.delay / FRAMES_HZ
-        self._wait = self._shortage()
+        self._into = Resampler(rate, cut.rate_in)
+        self._back = Resampler(cut.rate_out, rate)
+        self._wait = self._shortage(cut)
+        lag_s = self._into.latency / cut.rate_in + cut.delay_s
         self.latency = self._wait + round(lag_s * rate) + self._back.latency
-        self._framer = Framer(self.shape.block * FRAME)
+        self._framer = Framer(cut.block_in)
         self.resting = False
         self._restart()
 
-    def _shortage(self) -> int:
+    def _shortage(self, cut: _Cut) -> int:
         """Most frames by which what whole blocks give is short of what was taken."""
-        block_out = self.shape.block * self._blocks.hop
-        worst, voice = 0, self._blocks.config.rate
+        worst = 0
         for block in range(1, FRAMES_HZ + 1):  # as many seconds as blocks have frames: then all remainders recur
             # the last frame before a block is complete
-            taken = -(-block * self.shape.block * FRAME * self.rate_in // RATE) - 1
-            given = (block - 1) * block_out * self.rate_in // voice
+            taken = -(-block * cut.block_in * self.rate_in // cut.rate_in) - 1
+            given = (block - 1) * cut.block_out * self.rate_in // cut.rate_out
             worst = max(worst, taken - given)
         return worst
 
@@ -159,3 +212,43 @@ class RvcStage:
         self._framer.rest()
         self._blocks.reset()
         self._restart()
+
+
+class OfficialStage(RvcStage):
+    """The same as RVC's own real-time client computes and joins it (:class:`OfficialStream`), for who wants just that.
+
+    Its delay is the block, a crossfade of 50 ms, and the 10 ms in which a place to join is looked for: where SOLA finds
+    one later, what is heard is up to 10 ms sooner than ``latency`` says. ``protect`` has no part in it, as there.
+
+    Args:
+        model: The voice; shared by any number of stages.
+        rate: Of the audio in and out, Hz; a rate without whole frames in 10 ms is converted.
+        channels: Of every block.
+        block_s: New audio for each computation.
+        context_s: What the content model hears before it.
+        settings: To begin with.
+        seed: Of the voice's randomness.
+        runner: Has the networks run: one after another here, by default.
+
+    Raises:
+        ConfigError: A setting cannot be.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        model: RvcModel,
+        rate: int,
+        channels: int = 1,
+        *,
+        block_s: float = 0.25,
+        context_s: float = 2.5,
+        settings: RvcSettings | None = None,
+        seed: int = 0,
+        runner: Callable[[RvcModel, Steps], Floats] = run,
+    ) -> None:
+        inner = OFFICIAL_HZ if check_rate(rate) % FRAMES_HZ else rate
+        shape = OfficialShape(inner, block_s, extra_s=context_s)
+        rmvpe = isinstance(model.finder, RmvpePitch)
+        blocks = OfficialStream(model, shape, settings or RvcSettings(), rmvpe=rmvpe, seed=seed)
+        cut = _Cut(inner, shape.block, inner, shape.block, (shape.crossfade + shape.search) / inner)
+        self._begin(model, rate, channels, blocks, cut, runner)
