@@ -103,4 +103,4 @@ export type NewToken = AccessToken & { token: string };
 
 export type Settings = Record<string, unknown>;
 
-export type BaseModels = { models: { name: string; what: string; size: number; here: boolean; command: string }[] };
+export type BaseModels = { models: { name: string; what: string; size: number; present: boolean; command: string }[] };

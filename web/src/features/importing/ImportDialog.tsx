@@ -171,7 +171,7 @@ function BaseModels() {
   const [missing, setMissing] = useState<{ name: string; command: string }[]>([]);
   useEffect(() => {
     api.baseModels().then(
-      ({ models }) => setMissing(models.filter(({ here }) => !here)),
+      ({ models }) => setMissing(models.filter(({ present }) => !present)),
       () => setMissing([]),
     );
   }, [api]);

@@ -1,4 +1,5 @@
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { createPortal } from "react-dom";
 import { explain } from "../../api/errors";
 import type { VoiceInfo } from "../../wire/control";
 import { useHost } from "../host";
@@ -83,7 +84,11 @@ export function VoiceMenu({ voice }: { voice: VoiceInfo }) {
           ))}
         </div>
       )}
-      {dialog && <EditVoice voice={voice} remove={dialog === "delete"} onClose={() => setDialog(null)} />}
+      {dialog &&
+        createPortal(
+          <EditVoice voice={voice} remove={dialog === "delete"} onClose={() => setDialog(null)} />,
+          document.body, // the styles of a card are not the dialog's
+        )}
     </div>
   );
 }
