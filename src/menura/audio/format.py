@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from menura.errors import ConfigError, FormatError
 
 __all__ = ["MAX_RATE", "MIN_RATE", "AudioFormat", "StreamFormat", "check_channels", "check_rate"]
@@ -31,9 +33,9 @@ def check_rate(rate: int) -> int:
     Raises:
         ConfigError: It is no whole number between 8,000 and 192,000 Hz.
     """
-    if isinstance(rate, bool) or not isinstance(rate, int) or not MIN_RATE <= rate <= MAX_RATE:
+    if isinstance(rate, bool) or not isinstance(rate, int | np.integer) or not MIN_RATE <= rate <= MAX_RATE:
         raise ConfigError(f"sample rate must be a whole number from {MIN_RATE} to {MAX_RATE} Hz, not {rate!r}")
-    return rate
+    return int(rate)
 
 
 def check_channels(channels: int) -> int:
@@ -42,9 +44,9 @@ def check_channels(channels: int) -> int:
     Raises:
         ConfigError: It is no whole number between 1 and 8.
     """
-    if isinstance(channels, bool) or not isinstance(channels, int) or not 1 <= channels <= MAX_CHANNELS:
+    if isinstance(channels, bool) or not isinstance(channels, int | np.integer) or not 1 <= channels <= MAX_CHANNELS:
         raise ConfigError(f"channels must be a whole number from 1 to {MAX_CHANNELS}, not {channels!r}")
-    return channels
+    return int(channels)
 
 
 @dataclass(frozen=True, slots=True)

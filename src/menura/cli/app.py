@@ -68,7 +68,13 @@ def import_voice(
     index: Annotated[Path | None, typer.Option(metavar="FILE", help="The model's .index.")] = None,
     name: Annotated[str | None, typer.Option(help="What to call it.", show_default="the file's name")] = None,
     key: Annotated[float, typer.Option(min=-36, max=36, help="Semitones that suit you: 12 from a man to a woman.")] = 0,
-    pitch: Annotated[str, typer.Option(help="How pitch is found: rmvpe, or tracker, which needs no model.")] = "rmvpe",
+    pitch: Annotated[
+        str,
+        typer.Option(
+            help="How pitch is found: rmvpe; swift (extra swift); tracker, without a model; "
+            "fcpe, whose file only Python can give."
+        ),
+    ] = "rmvpe",
 ) -> None:
     """Add a voice of someone else's making. Nothing in the file is executed."""
     from menura.cli.voices import import_file

@@ -42,11 +42,12 @@ class GUIConfig:
         protect: Below 0.5 consonants are protected from the index.
         threshold: RMS level below which the speaker is taken for silent, dBFS.
         speaker_id: Of the voice's speakers.
-        f0method: ``rmvpe``, or ``tracker``, which needs no model.
+        f0method: ``rmvpe``; ``fcpe``, whose file is then ``rmvpe_path``; ``swift``, which has an extra of that name;
+            or ``tracker``, which needs no model.
         block_time: New audio for each computation, s.
         extra_time: What the model hears before it, s.
         hubert_path: The content model; by default the one that ``menura models pull`` has got.
-        rmvpe_path: RMVPE's, as that.
+        rmvpe_path: RMVPE's, as that; FCPE's, which has no default.
         provider: Where networks run: ``cpu``, ``cuda``, …
         n_cpu: Threads of a computation; 0 for as many as there are cores.
     """

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from menura.audio.format import check_channels, check_rate
 from menura.errors import ConfigError, ModelError
 from menura.neural.stream.blocks import RvcBlocks
 from menura.neural.stream.features import mix_index, protect, widen
@@ -170,6 +171,12 @@ def test_pitches_that_are_none_poison_nothing():
 def test_settings_that_cannot_be_are_refused(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         RvcSettings(**settings)
+
+
+def test_numbers_of_numpy_are_taken_as_rate_and_speaker():
+    assert type(RvcSettings(speaker=np.int64(1)).speaker) is int
+    assert type(check_rate(np.int32(48_000))) is int
+    assert type(check_channels(np.int64(2))) is int
 
 
 @pytest.mark.parametrize("shape", [{"block": 3}, {"context": 1}, {"fade": 0}, {"left": 30, "context": 2}])

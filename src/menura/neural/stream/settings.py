@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Real
 
+import numpy as np
+
 from menura.errors import ConfigError
 
 __all__ = ["RvcSettings", "Unvoiced"]
@@ -69,8 +71,9 @@ class RvcSettings:
             number = type(value) is not bool and isinstance(value, Real) and math.isfinite(value)
             if not number or not low <= float(value) <= high:
                 raise ConfigError(f"{name} must be a number from {low:g} to {high:g}, not {value!r}")
-        if isinstance(self.speaker, bool) or not isinstance(self.speaker, int) or self.speaker < 0:
+        if isinstance(self.speaker, bool) or not isinstance(self.speaker, int | np.integer) or self.speaker < 0:
             raise ConfigError(f"speaker must be a whole number from 0, not {self.speaker!r}")
+        object.__setattr__(self, "speaker", int(self.speaker))
         try:
             object.__setattr__(self, "unvoiced", Unvoiced(self.unvoiced))
         except ValueError:
