@@ -44,7 +44,7 @@ export function Latency() {
           </div>
         ))}
         <div>
-          <dt>Work per block</dt>
+          <dt>Per block</dt>
           <dd>{delay ? `${meters.processing_ms.toFixed(1)} ms` : "–"}</dd>
         </div>
         <div>

@@ -97,6 +97,18 @@ it("tries again later each time, and says when the token is refused", async () =
   expect(told).toContainEqual({ told: "refused" });
 });
 
+it("leaves a server alone that had too many tries", async () => {
+  vi.stubGlobal("fetch", async () => ({ status: 429, headers: new Headers({ "Retry-After": "3" }) }));
+  new Connection("ws://here/", (one) => told.push(one));
+  latest().onclose?.();
+  await vi.advanceTimersByTimeAsync(300); // the first try comes before the answer counts
+  latest().onclose?.();
+  await vi.advanceTimersByTimeAsync(2900);
+  expect(FakeSocket.all).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(FakeSocket.all).toHaveLength(3);
+});
+
 it("waits as long as a busy server asks, without troubling anybody", () => {
   const connection = connected();
   connection.selectVoice("robot");

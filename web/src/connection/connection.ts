@@ -133,8 +133,14 @@ export class Connection {
   private async inquire(): Promise<void> {
     const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
     try {
-      const { status } = await fetch("/", { method: "HEAD", credentials: "omit", cache: "no-store", headers });
+      const { status, headers: told } = await fetch("/", {
+        method: "HEAD",
+        credentials: "omit",
+        cache: "no-store",
+        headers,
+      });
       if (status === 401 && !this.ready) this.emit({ told: "refused" });
+      if (status === 429) this.backoff.atLeast(1000 * (Number(told.get("Retry-After")) || 1));
     } catch {
       // there is no server
     }

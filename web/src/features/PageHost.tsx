@@ -44,7 +44,6 @@ export function PageHost({ children }: { children: ReactNode }) {
   useEffect(
     () =>
       listen((message) => {
-        if (message.type === "voicesChanged") send({ action: "getVoices" }).catch(() => undefined);
         // a voice that is selected, after a reconnection too, ends the mix
         const again = message.type === "voiceSelected" && mix.current;
         if (again && again[0]?.voiceId === message.voice.id) void wantMix(again).catch(() => undefined);
