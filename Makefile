@@ -48,7 +48,7 @@ $(PAGE): $(NODE) $(WEB)
 
 $(NODE): web/package.json web/package-lock.json
 	@command -v npm >/dev/null || { echo "The page needs Node.js 20.19 or newer to be built: https://nodejs.org" >&2; exit 1; }
-	npm --prefix web ci --silent
+	npm --prefix web ci
 	touch $@
 
 system: ## what the tests need beside Python: chromium, pulseaudio, portaudio, nats-server, postgresql
