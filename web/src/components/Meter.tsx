@@ -31,7 +31,6 @@ export function Meter({ side, label }: { side: "input" | "output"; label: string
   return (
     <>
       <span className="meter-name">{label}</span>
-      {/* biome-ignore lint/a11y/useSemanticElements: a <meter> cannot be drawn for every frame in every browser */}
       <div
         ref={meter}
         className="meter"

@@ -10,7 +10,6 @@ export interface DeviceList {
 export function useDevices(): DeviceList {
   const [devices, setDevices] = useState<DeviceList>({ microphones: [], speakers: [] });
   const running = useLive((live) => live.phase === "running");
-  // biome-ignore lint/correctness/useExhaustiveDependencies: once it runs, the devices have names
   useEffect(() => {
     const media = navigator.mediaDevices as MediaDevices | undefined;
     let gone = false;

@@ -132,7 +132,6 @@ export function ConvertDialog({ file: given, onClose }: ConvertDialogProps) {
         {done && (
           <div className="result" role="status">
             <p>Done: in the voice of {name}.</p>
-            {/* biome-ignore lint/a11y/useMediaCaption: a person's own speech has no captions */}
             <audio controls preload="metadata" src={api.mediaUrl(api.conversionPath(done.id))} />
           </div>
         )}

@@ -104,7 +104,6 @@ function Row({ recording, onRename, onDelete, onDownload }: RowProps) {
         sides.map((side) => (
           <div key={side} className="side">
             <span>{SIDE[side]}</span>
-            {/* biome-ignore lint/a11y/useMediaCaption: a person's own speech has no captions */}
             <audio
               controls
               preload="none"
