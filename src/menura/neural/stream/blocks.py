@@ -1,6 +1,7 @@
 """A stream in blocks: 16 kHz in, the voice's rate out, every frame computed where it has context, nothing by chance."""
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,14 @@ class RvcBlocks:
         shape: How the stream is cut.
         settings: May be replaced between two blocks.
         seed: Of the noise.
+
+    Attributes:
+        shape: How the next block is cut; its context may be shorter than what is kept (:meth:`look_back`).
     """
 
     def __init__(self, model: RvcModel, shape: StreamShape, settings: RvcSettings, seed: int = 0) -> None:
         self.model, self.shape, self.settings, self._seed = model, shape, settings, seed
+        self._longest = shape
         self.config = model.synthesizer.config
         self.hop = self.config.hop
         source = model.synthesizer.source
@@ -51,12 +56,21 @@ class RvcBlocks:
 
     def reset(self) -> None:
         """Forget all audio."""
-        self._wave: Floats = np.zeros(self.shape.window * FRAME, np.float32)
+        self._wave: Floats = np.zeros(self._longest.window * FRAME, np.float32)
         self._gate = Gate(FRAME)
-        self._pitch = PitchTrack(self.shape.window)
+        self._pitch = PitchTrack(self._longest.window)
         self._end = 0  # frames since the beginning
         self._phase = np.zeros(1)
         self._overhang: Floats = np.zeros(self.shape.fade * self.hop, np.float32)
+
+    def look_back(self, context: int) -> None:
+        """Have content model and text encoder hear so many frames before the next block: a tail of what is kept, all of
+        it at most. What is said runs on.
+
+        Raises:
+            ConfigError: They make no stream.
+        """
+        self.shape = replace(self._longest, context=min(context, self._longest.context))
 
     @property
     def speaker_hz(self) -> float:
@@ -104,10 +118,10 @@ class RvcBlocks:
         frames = min(shape.pitch_context + shape.block, shape.window)
         found = (yield Request("pitch", (self._wave[None, -frames * FRAME :],)))[0, :frames]
         # what the block before let be heard, its fade included, stays as it was
-        return self._pitch.update(found, settings, shape.block + shape.right, shape.block)
+        return self._pitch.update(found, settings, shape.block + shape.right, shape.block)[-shape.window :]
 
     def _content(self, settings: RvcSettings, f0: NDArray[np.float64] | None) -> Generator[Request, Any, Floats]:
-        features = (yield Request("content", (self._wave[None],)))[0]
+        features = (yield Request("content", (self._wave[None, -self.shape.window * FRAME :],)))[0]
         plain = widen(features, self.shape.window)
         index = self.model.index
         if index is None or not settings.index_rate:
