@@ -1,16 +1,19 @@
 import { useState } from "react";
 import { Adjust } from "./components/Adjust";
+import { Announcer } from "./components/Announcer";
 import { AudioSettings } from "./components/AudioSettings";
 import { Header } from "./components/Header";
+import { HearYourself } from "./components/HearYourself";
 import { Keys } from "./components/Keys";
 import { Latency } from "./components/Latency";
 import { Meter } from "./components/Meter";
 import { NoticeBar } from "./components/NoticeBar";
+import { type Part, Tabs } from "./components/Tabs";
 import { TokenPrompt } from "./components/TokenPrompt";
 import { Transport } from "./components/Transport";
 import { Voices } from "./components/Voices";
 import { Effects } from "./features/effects/Effects";
-import { Features, Toolbar } from "./features/Features";
+import { Features } from "./features/Features";
 import { Mixer } from "./features/mixing/Mixer";
 import { PageHost } from "./features/PageHost";
 import { RecordBar } from "./features/recordings/RecordBar";
@@ -21,42 +24,57 @@ import { useLive } from "./state/live";
 
 export function App() {
   const [keys, setKeys] = useState(false);
+  const [part, setPart] = useState<Part>("voices");
   const phase = useLive((live) => live.phase);
   const refused = useLive((live) => live.refused);
   useTheme();
   useHotkeys();
+  const header = <Header onHelp={() => setKeys(true)} plain={refused} />;
   return (
     <div className="page" data-state={phase}>
-      <Header onHelp={() => setKeys(true)} />
       {refused ? (
-        <TokenPrompt />
+        <>
+          {header}
+          <TokenPrompt />
+        </>
       ) : (
         <PageHost>
+          {header}
           <NoticeBar />
-          <main>
-            <div className="left">
-              <Toolbar />
-              <Voices />
-              <Scopes />
-            </div>
+          <main data-part={part}>
             <section className="panel" aria-label="Live voice">
-              <Transport />
-              <div className="meters">
-                <Meter side="input" label="You" />
-                <Meter side="output" label="Changed" />
+              <div className="live">
+                <Transport />
+                <div className="meters">
+                  <Meter side="input" label="You" />
+                  <Meter side="output" label="Changed" />
+                </div>
+                <Latency />
+                <HearYourself />
+                <RecordBar />
               </div>
-              <Latency />
-              <Adjust />
-              <Effects />
-              <Mixer />
-              <RecordBar />
-              <AudioSettings />
+              <Tabs part={part} onPart={setPart} />
+              <div className="part" data-part="adjust">
+                <Adjust />
+                <Mixer />
+              </div>
+              <div className="part" data-part="effects">
+                <Effects />
+              </div>
+              <div className="part" data-part="sound">
+                <AudioSettings />
+              </div>
             </section>
+            <div className="stage">
+              <Scopes />
+              <Voices />
+            </div>
           </main>
-          <Features />
+          <Features onKeys={() => setKeys(true)} />
+          <Announcer />
+          {keys && <Keys onClose={() => setKeys(false)} />}
         </PageHost>
       )}
-      <Keys open={keys} onClose={() => setKeys(false)} />
     </div>
   );
 }

@@ -1,7 +1,7 @@
 import { createRoot } from "react-dom/client";
 import { App } from "./App";
 import { controller } from "./state/controller";
-import "./style.css";
+import "./styles/page.css";
 
 const root = document.getElementById("root");
 if (!root) throw new Error("index.html has no place for the page");

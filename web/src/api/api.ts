@@ -3,17 +3,17 @@ import type {
   BaseModels,
   Conversion,
   EffectKind,
+  MadeToken,
   Model,
-  NewToken,
   NewVoice,
   OpenSession,
   Recording,
   Role,
-  Settings,
   Side,
   Voice,
   VoiceChange,
 } from "../wire/rest";
+import type { ServerSettings } from "./settings";
 import { ApiError, aborted, errorOf, unreachable } from "./errors";
 import { type Upload, upload } from "./upload";
 
@@ -74,13 +74,13 @@ export class Api {
 
   // the server
 
-  settings = () => this.json<Settings>("GET", "/api/settings");
-  saveSettings = (settings: Settings) => this.json<Settings>("PUT", "/api/settings", { body: settings });
+  settings = () => this.json<ServerSettings>("GET", "/api/settings");
+  saveSettings = (settings: ServerSettings) => this.json<ServerSettings>("PUT", "/api/settings", { body: settings });
   sessions = () => this.json<{ sessions: OpenSession[] }>("GET", "/api/sessions");
   endSession = (id: string) => this.nothing("DELETE", one("sessions", id));
   tokens = () => this.json<{ tokens: AccessToken[] }>("GET", "/api/tokens");
   addToken = (name: string, role: Role, expires_in_s?: number) =>
-    this.json<NewToken>("POST", "/api/tokens", { body: { name, role, ...(expires_in_s ? { expires_in_s } : {}) } });
+    this.json<MadeToken>("POST", "/api/tokens", { body: { name, role, ...(expires_in_s ? { expires_in_s } : {}) } });
   removeToken = (id: string) => this.nothing("DELETE", one("tokens", id));
 
   /** An address for an `<audio>` element, which cannot send a header. */

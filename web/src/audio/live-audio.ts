@@ -2,6 +2,7 @@
 
 import captureUrl from "./capture-worklet.ts?worker&url";
 import { type MicrophoneChoice, openMicrophone } from "./microphone";
+import { Monitor } from "./monitor";
 import playbackUrl from "./playback-worklet.ts?worker&url";
 import type { LevelReport, PlaybackReport } from "./worklet-messages";
 
@@ -14,6 +15,12 @@ export interface AudioListener {
   onOutput: (report: PlaybackReport) => void;
   /** The microphone was unplugged. */
   onEnded: () => void;
+}
+
+/** Where it is heard: device ids, empty for the system's choice; without a monitor there is one loudspeaker. */
+export interface Speakers {
+  speaker: string;
+  monitor: string;
 }
 
 /** A source needs the context's own rate in some browsers: then the microphone's rate is taken for all. */
@@ -37,7 +44,9 @@ export class LiveAudio {
   input: GainNode | null = null;
   playback: AudioWorkletNode | null = null;
   private capture: AudioWorkletNode | null = null;
-  private monitor: GainNode | null = null;
+  private heard: GainNode | null = null;
+  private monitor: Monitor | null = null;
+  private monitored = "";
   private microphone: MediaStream | null = null;
   private closed = false;
   private volume = 1;
@@ -45,16 +54,17 @@ export class LiveAudio {
 
   constructor(private readonly listener: AudioListener) {}
 
-  async open(choice: MicrophoneChoice, sampleRate: number, speaker: string) {
+  async open(choice: MicrophoneChoice, sampleRate: number, speakers: Speakers) {
     this.microphone = await openMicrophone(choice);
     const { context, source } = openContext(this.microphone, sampleRate);
     this.context = context;
     this.source = source;
     await Promise.all([captureUrl, playbackUrl].map((url) => context.audioWorklet.addModule(url)));
-    await this.setSpeaker(speaker);
-    await context.resume();
     this.watch(this.microphone);
-    return this.connect(context, source);
+    const ports = this.connect(context, source);
+    await this.setSpeakers(speakers);
+    await context.resume();
+    return ports;
   }
 
   private connect(context: AudioContext, source: MediaStreamAudioSourceNode) {
@@ -63,9 +73,9 @@ export class LiveAudio {
     const capture = new AudioWorkletNode(context, "menura-capture", { ...mono, processorOptions });
     const playback = new AudioWorkletNode(context, "menura-playback", { ...mono, numberOfInputs: 0 });
     this.input = new GainNode(context, { gain: this.gain });
-    this.monitor = new GainNode(context, { gain: this.volume });
+    this.heard = new GainNode(context, { gain: this.volume });
     source.connect(this.input).connect(capture).connect(context.destination); // silent, but only what is heard is run
-    playback.connect(this.monitor).connect(context.destination);
+    playback.connect(this.heard).connect(context.destination);
     capture.port.onmessage = ({ data }: MessageEvent<LevelReport>) => this.listener.onInput(data);
     playback.port.onmessage = ({ data }: MessageEvent<PlaybackReport>) => this.listener.onOutput(data);
     const up = new MessageChannel();
@@ -101,16 +111,25 @@ export class LiveAudio {
     };
   }
 
-  /** Where it is heard; empty for the system's choice. Browsers without the choice keep that. */
-  async setSpeaker(device: string): Promise<void> {
+  /** Where it is heard. Browsers without the choice keep the system's. */
+  async setSpeakers({ speaker, monitor }: Speakers): Promise<void> {
     const context = this.context as (AudioContext & { setSinkId?: (id: string) => Promise<void> }) | null;
-    await context?.setSinkId?.(device).catch(() => undefined);
+    if (!context) return;
+    await context.setSinkId?.(speaker).catch(() => undefined);
+    if (monitor !== this.monitored) {
+      this.monitored = monitor;
+      this.monitor?.close();
+      this.monitor = monitor && this.playback && !this.closed ? new Monitor(context, this.playback, monitor) : null;
+    }
+    this.setVolume(this.volume);
   }
 
-  /** What is heard; the voice itself does not change. */
+  /** What the person hears; the voice itself does not change, nor what another loudspeaker sends on to others. */
   setVolume(volume: number): void {
     this.volume = volume;
-    if (this.context) this.monitor?.gain.setTargetAtTime(volume, this.context.currentTime, GLIDE_S);
+    this.monitor?.setVolume(volume);
+    const main = this.monitor ? 1 : volume;
+    if (this.context) this.heard?.gain.setTargetAtTime(main, this.context.currentTime, GLIDE_S);
   }
 
   /** What is sent of the microphone: 0 is muted. */
@@ -132,6 +151,7 @@ export class LiveAudio {
     this.playback?.port.postMessage({ stop: true });
     for (const track of this.microphone?.getTracks() ?? []) track.stop();
     setTimeout(() => {
+      this.monitor?.close();
       this.capture?.port.postMessage({ close: true });
       this.playback?.port.postMessage({ close: true });
       void this.context?.close();

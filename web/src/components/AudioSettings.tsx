@@ -3,6 +3,8 @@ import { useServerDevices } from "../hooks/useServerDevices";
 import { useLive } from "../state/live";
 import { type Settings, useSettings } from "../state/settings";
 import { Choice } from "./Choice";
+import { narrow } from "./narrow";
+import { Slider } from "./Slider";
 
 const RATES = [16_000, 24_000, 44_100, 48_000];
 const SWITCHES = [
@@ -19,7 +21,7 @@ export function AudioSettings() {
   const idle = useLive((live) => live.phase === "idle");
   const server = settings.source === "server";
   return (
-    <details className="audio">
+    <details className="audio" open={narrow()}>
       <summary>Audio</summary>
       <Choice
         id="source"
@@ -33,61 +35,81 @@ export function AudioSettings() {
         onChange={(source) => set({ source: source as Settings["source"] })}
       />
       {server ? <ServerChoices idle={idle} /> : <BrowserChoices idle={idle} />}
-      <div className="slider">
-        <label htmlFor="gain">Input gain</label>
-        <input
-          id="gain"
-          type="range"
-          min={-24}
-          max={24}
-          step={1}
-          value={settings.gain_db}
-          onChange={(event) => set({ gain_db: Number(event.target.value) })}
-          onDoubleClick={() => set({ gain_db: 0 })}
-        />
-        <output htmlFor="gain">{settings.gain_db} dB</output>
+      <Slider
+        id="gain"
+        label="Input gain"
+        value={settings.gain_db}
+        min={-24}
+        max={24}
+        step={1}
+        said={`${settings.gain_db > 0 ? "+" : ""}${settings.gain_db} dB`}
+        home={0}
+        onChange={(gain_db) => set({ gain_db })}
+      />
+      <div className="checks">
+        {SWITCHES.filter(([name]) => !server || name !== "echo_cancellation").map(([name, label]) => (
+          <label key={name} className="check">
+            <input
+              type="checkbox"
+              checked={settings[name]}
+              onChange={(event) => set({ [name]: event.target.checked })}
+            />
+            {label}
+          </label>
+        ))}
       </div>
-      {SWITCHES.map(([name, label]) => (
-        <label key={name} className="check">
-          <input type="checkbox" checked={settings[name]} onChange={(event) => set({ [name]: event.target.checked })} />
-          {label}
-        </label>
-      ))}
+      <p className="quiet">
+        {server
+          ? "Echo is cancelled by browsers only."
+          : "For a call or a stream: choose a virtual cable as speaker, and the cable as microphone there."}
+      </p>
     </details>
   );
 }
 
-const named = (devices: MediaDeviceInfo[]): [string, string][] => [
-  ["", "the system's choice"],
+type Options = [string, string][];
+
+const named = (devices: MediaDeviceInfo[], none: string): Options => [
+  ["", none],
   ...devices.map(({ deviceId, label }) => [deviceId, label] as [string, string]),
 ];
 
 function BrowserChoices({ idle }: { idle: boolean }) {
   const { microphones, speakers } = useDevices();
-  const { microphone, speaker, sample_rate } = useSettings();
+  const { microphone, speaker, monitor, sample_rate } = useSettings();
+  const system = "the system's choice";
+  const choosable = "AudioContext" in window && "setSinkId" in AudioContext.prototype;
   return (
     <>
       <Choice
         id="microphone"
         label="Microphone"
         value={microphone}
-        options={named(microphones)}
+        options={named(microphones, system)}
         onChange={(device) => set({ microphone: device })}
       />
       <Choice
         id="speaker"
         label="Speaker"
         value={speaker}
-        disabled={!("setSinkId" in AudioContext.prototype)}
-        options={named(speakers)}
+        disabled={!choosable}
+        options={named(speakers, system)}
         onChange={(device) => set({ speaker: device })}
+      />
+      <Choice
+        id="monitor"
+        label="Also hear on"
+        value={monitor}
+        disabled={!choosable}
+        options={named(speakers, "nothing else")}
+        onChange={(device) => set({ monitor: device })}
       />
       <Choice
         id="rate"
         label="Sample rate"
         value={String(sample_rate)}
         disabled={!idle}
-        options={RATES.map((rate) => [String(rate), `${rate / 1000} kHz`])}
+        options={[...new Set([...RATES, sample_rate])].map((rate) => [String(rate), `${rate / 1000} kHz`])}
         onChange={(rate) => set({ sample_rate: Number(rate) })}
       />
     </>
@@ -96,11 +118,12 @@ function BrowserChoices({ idle }: { idle: boolean }) {
 
 function ServerChoices({ idle }: { idle: boolean }) {
   const { inputs, outputs } = useServerDevices(true);
-  const { server_input, server_output } = useSettings();
-  const choices = (devices: { name: string }[]): [string, string][] => [
-    ["", "the server's choice"],
+  const { server_input, server_output, server_monitor } = useSettings();
+  const choices = (devices: { name: string }[], none: string): Options => [
+    ["", none],
     ...devices.map(({ name }) => [name, name] as [string, string]),
   ];
+  const system = "the server's choice";
   return (
     <>
       <Choice
@@ -108,7 +131,7 @@ function ServerChoices({ idle }: { idle: boolean }) {
         label="Microphone"
         value={server_input}
         disabled={!idle}
-        options={choices(inputs)}
+        options={choices(inputs, system)}
         onChange={(name) => set({ server_input: name })}
       />
       <Choice
@@ -116,8 +139,16 @@ function ServerChoices({ idle }: { idle: boolean }) {
         label="Speaker"
         value={server_output}
         disabled={!idle}
-        options={choices(outputs)}
+        options={choices(outputs, system)}
         onChange={(name) => set({ server_output: name })}
+      />
+      <Choice
+        id="server-monitor"
+        label="Also hear on"
+        value={server_monitor}
+        disabled={!idle}
+        options={choices(outputs, "nothing else")}
+        onChange={(name) => set({ server_monitor: name })}
       />
     </>
   );

@@ -1,10 +1,13 @@
 import { useEffect, useState } from "react";
+import { Toolbar } from "../features/Features";
 import { useLive } from "../state/live";
 import { type Settings, useSettings } from "../state/settings";
+import { Icon } from "./Icon";
 
 const NEXT: Record<Settings["theme"], Settings["theme"]> = { auto: "light", light: "dark", dark: "auto" };
 
-function useConnectionText(): string {
+/** What is said aloud, and beside it what changes every second. */
+function useConnectionText(): [string, string] {
   const connection = useLive((live) => live.connection);
   const retryAt = useLive((live) => live.retryAt);
   const [now, setNow] = useState(0);
@@ -15,30 +18,42 @@ function useConnectionText(): string {
     return () => clearInterval(ticking);
   }, [connection]);
   const left = Math.ceil((retryAt - now) / 1000);
-  if (connection === "open") return "Connected";
-  return connection === "lost" && left > 0 ? `No server. Next try in ${left} s` : "Connecting…";
+  if (connection === "open") return ["Connected", ""];
+  return connection === "lost" && left > 0 ? ["No server", `Next try in ${left} s`] : ["Connecting…", ""];
 }
 
-export function Header({ onHelp }: { onHelp: () => void }) {
+export function Header({ onHelp, plain }: { onHelp: () => void; plain: boolean }) {
   const connection = useLive((live) => live.connection);
   const theme = useSettings((settings) => settings.theme);
+  const [said, beside] = useConnectionText();
   return (
     <header className="top">
       <img className="mark" src={`${import.meta.env.BASE_URL}icon.svg`} alt="" width="36" height="36" />
-      <div>
-        <p className="brand">menura</p>
+      <div className="brand">
+        <p>menura</p>
         <p className="tagline">Change your voice while you speak</p>
       </div>
       <p id="connection" className="connection" role="status" data-state={connection}>
-        {useConnectionText()}
+        <span>{said}</span> {beside && <span aria-hidden="true">{beside}</span>}
       </p>
-      <button type="button" className="plain" onClick={() => useSettings.setState({ theme: NEXT[theme] })}>
-        <span className="wide">Theme: </span>
-        {theme}
-      </button>
-      <button type="button" className="plain" onClick={onHelp}>
-        Keys
-      </button>
+      {!plain && <Toolbar />}
+      <div className="tools">
+        {!plain && (
+          <button type="button" className="tool keys-tool" onClick={onHelp}>
+            <Icon name="keys" />
+            <span>Keys</span>
+          </button>
+        )}
+        <button
+          type="button"
+          className="tool"
+          aria-label={`Theme: ${theme}`}
+          title={`Theme: ${theme}`}
+          onClick={() => useSettings.setState({ theme: NEXT[theme] })}
+        >
+          <Icon name={theme} />
+        </button>
+      </div>
     </header>
   );
 }

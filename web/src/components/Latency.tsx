@@ -1,6 +1,9 @@
+import { useState } from "react";
 import { useAudioMeters } from "../hooks/useAudioMeters";
 import type { Delay } from "../state/delay";
 import { useLive } from "../state/live";
+import { useSettings } from "../state/settings";
+import { narrow } from "./narrow";
 
 const PARTS = [
   ["capture", "Microphone"],
@@ -21,22 +24,29 @@ const ms = (value: number) => `${Math.round(value)} ms`;
 const grade = (delay: Delay | null) => (delay ? GRADES.find(([most]) => delay.loop <= most)?.[1] : "");
 
 export function Latency() {
-  const meters = useAudioMeters();
+  const meters = useAudioMeters(useSettings((settings) => settings.status_interval_ms));
   const delay = useLive((live) => live.delay);
   const gaps = useLive((live) => live.gaps);
   const device_ms = useLive((live) => live.output_device_ms);
+  const [open, setOpen] = useState(() => !narrow());
   return (
     <div className="latency" data-state={delay ? "known" : "idle"}>
-      <p className="total">
+      <button
+        type="button"
+        className="total"
+        aria-expanded={open}
+        aria-controls="delay-parts"
+        onClick={() => setOpen(!open)}
+      >
         <span>Delay</span> <strong id="total">{delay ? ms(delay.loop) : "–"}</strong>{" "}
         <span className="grade">{grade(delay)}</span>
-      </p>
+      </button>
       <div className="split" aria-hidden="true">
         {PARTS.map(([part]) => (
           <i key={part} className={part} style={{ flexGrow: delay ? Math.max(0, delay[part]) : 1 }} />
         ))}
       </div>
-      <dl className="parts">
+      <dl className="parts" id="delay-parts" hidden={!open}>
         {PARTS.map(([part, name]) => (
           <div key={part}>
             <dt className={part}>{name}</dt>

@@ -1,20 +1,23 @@
 import { controller } from "../state/controller";
 import { notify, useLive } from "../state/live";
+import { Icon } from "./Icon";
 
 /** What went wrong and what to do; the place is always there, so that it is read aloud when it fills. */
 export function NoticeBar() {
   const notice = useLive((live) => live.notice);
   return (
-    <div className={notice ? "notice" : "notice empty"} role="alert">
-      <p id="notice-text">{notice?.text}</p>
+    <div className={notice ? "notice" : "notice empty"}>
+      <p id="notice-text" role="alert">
+        {notice?.text}
+      </p>
       {notice?.retry && (
         <button type="button" className="plain" onClick={() => controller.connection.retry()}>
           {notice.retry}
         </button>
       )}
       {notice && (
-        <button type="button" className="plain" onClick={() => notify("")}>
-          Dismiss
+        <button type="button" className="plain square" aria-label="Dismiss" onClick={() => notify("")}>
+          <Icon name="close" />
         </button>
       )}
     </div>

@@ -1,6 +1,8 @@
 import { controller } from "../state/controller";
 import { type Phase, useLive } from "../state/live";
 import { useSettings } from "../state/settings";
+import { HoldButton } from "./HoldButton";
+import { Icon } from "./Icon";
 
 const LABELS: Record<Phase, string> = {
   idle: "Start",
@@ -10,75 +12,50 @@ const LABELS: Record<Phase, string> = {
   stopping: "Stopping…",
 };
 
-const hold = (comparing: boolean) => () => useLive.setState({ comparing });
-const talk = (talking: boolean) => () => useLive.setState({ talking });
-
 export function Transport() {
   const phase = useLive((live) => live.phase);
   const connected = useLive((live) => live.connection === "open");
+  const watching = useLive((live) => live.watching);
   const comparing = useLive((live) => live.comparing);
   const talking = useLive((live) => live.talking);
-  const { voice, push_to_talk, volume, muted } = useSettings();
+  const silent = useLive((live) => live.silent);
+  const voice = useSettings((settings) => settings.voice);
+  const push_to_talk = useSettings((settings) => settings.push_to_talk);
+  const server = useSettings((settings) => settings.source === "server");
   return (
     <div className="transport">
       <button
         type="button"
         className="start"
-        disabled={!voice || (phase === "idle" && !connected)}
+        disabled={!voice || watching || (phase === "idle" && !connected)}
         onClick={() => controller.toggle()}
       >
         {LABELS[phase]}
       </button>
-      <div className="row">
-        <button
-          type="button"
-          className="plain grow"
-          aria-pressed={comparing}
-          onPointerDown={hold(true)}
-          onPointerUp={hold(false)}
-          onPointerLeave={hold(false)}
-          onKeyDown={({ key }) => (key === " " || key === "Enter") && hold(true)()}
-          onKeyUp={hold(false)}
-          onBlur={hold(false)}
-        >
-          Hold to compare
-        </button>
+      <div className="holds">
         {push_to_talk && (
-          <button
-            type="button"
-            className="plain grow"
-            aria-pressed={talking}
-            onPointerDown={talk(true)}
-            onPointerUp={talk(false)}
-            onPointerLeave={talk(false)}
-            onKeyDown={({ key }) => (key === " " || key === "Enter") && talk(true)()}
-            onKeyUp={talk(false)}
-            onBlur={talk(false)}
-          >
+          <HoldButton held={talking} onHold={(held) => useLive.setState({ talking: held })}>
             Hold to talk
-          </button>
+          </HoldButton>
         )}
-      </div>
-      <div className="row">
-        <label htmlFor="volume">Hear yourself</label>
-        <input
-          id="volume"
-          type="range"
-          min={0}
-          max={100}
-          value={volume}
-          onChange={(event) => useSettings.setState({ volume: Number(event.target.value), muted: false })}
-        />
+        <HoldButton held={comparing} onHold={(held) => useLive.setState({ comparing: held })}>
+          Hold to compare
+        </HoldButton>
         <button
           type="button"
-          className="plain"
-          aria-pressed={muted}
-          onClick={() => useSettings.setState({ muted: !muted })}
+          className="plain square"
+          aria-pressed={silent}
+          aria-label="Mute the microphone"
+          title="Mute the microphone"
+          onClick={() => useLive.setState({ silent: !silent })}
         >
-          Mute
+          <Icon name="microphone" crossed={silent} />
         </button>
       </div>
-      <p className="quiet">Wear headphones: from a loudspeaker the microphone would hear you twice.</p>
+      {watching && <p className="quiet">Your token may look, not speak.</p>}
+      {phase === "idle" && !watching && !server && (
+        <p className="quiet">Wear headphones: from a loudspeaker the microphone would hear you twice.</p>
+      )}
     </div>
   );
 }

@@ -6,17 +6,17 @@
 
 import type { CapturedBlock } from "../audio/worklet-messages";
 import { Backoff } from "./backoff";
+import { Carrier } from "./carrier";
+import { inquire } from "./inquiry";
 import type { Held, Stream, StreamState, Told } from "./link";
-import { SampleMarks } from "./marks";
 import type { ActionName, ControlError, ServerMessage } from "./messages";
-import { decode, encode } from "./pcm";
 import { type Asked, Pending } from "./pending";
 
 const POLL_MS = 200;
 const SILENCE_MS = 5000; // an action unanswered for this long: the connection is dead
-const BACKLOG_S = 0.25; // audio waiting in the socket beyond which blocks are dropped and counted
 const HELD = { parameters: "setParameters", input: "setInput", effects: "setEffects" } as const;
 const FIELDS = ["parameters", "input", "effects"] as const;
+const UNASKED: ReturnType<Pending["answered"]> = { asked: undefined, skipped: [] };
 const LOST: ControlError = { type: "error", error: "The connection to the server was lost", code: "connection_lost" };
 
 /** One server, one socket at a time; `emit` gets what there is to tell. */
@@ -25,7 +25,7 @@ export class Connection {
   private ready = false;
   private readonly backoff = new Backoff();
   private readonly pending = new Pending();
-  private readonly marks = new SampleMarks();
+  private readonly carrier = new Carrier();
   private readonly notBefore = new Map<ActionName, number>(); // actions of which the server had too many
   private timer: ReturnType<typeof setTimeout> | undefined;
   private held: Partial<Held> = {};
@@ -36,8 +36,8 @@ export class Connection {
   private stream: Stream | null = null;
   private state: StreamState = "idle";
   private serial = 0;
-  private dropped = 0;
   private poll_ms = POLL_MS;
+  private justChosen = false; // by the message before
   private readonly token: string;
 
   constructor(
@@ -113,7 +113,7 @@ export class Connection {
     this.voice = "";
     this.told = {};
     this.state = "idle";
-    this.marks.clear();
+    this.carrier.clear();
     this.notBefore.clear();
     this.abandon(this.pending.clear());
     this.stream?.audio?.playback.postMessage({ clear: true });
@@ -131,19 +131,10 @@ export class Connection {
 
   /** A socket that does not open says nothing: ask why. */
   private async inquire(): Promise<void> {
-    const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
-    try {
-      const { status, headers: told } = await fetch("/", {
-        method: "HEAD",
-        credentials: "omit",
-        cache: "no-store",
-        headers,
-      });
-      if (status === 401 && !this.ready) this.emit({ told: "refused" });
-      if (status === 429) this.backoff.atLeast(1000 * (Number(told.get("Retry-After")) || 1));
-    } catch {
-      // there is no server
-    }
+    const { refused, wait_ms } = await inquire(this.token);
+    if (this.ready) return;
+    if (refused) this.emit({ told: "refused" });
+    this.backoff.atLeast(wait_ms);
   }
 
   /** Send what is wanted and not yet so. */
@@ -190,7 +181,7 @@ export class Connection {
   private move(state: StreamState): void {
     this.state = state;
     if (state === "running") {
-      this.marks.clear();
+      this.carrier.clear();
       this.ask(this.socket);
     }
     this.emit({ told: "stream", state, serial: this.serial });
@@ -211,18 +202,33 @@ export class Connection {
   }
 
   private hear(message: ServerMessage): void {
-    const { asked, skipped } = this.pending.answered(message);
+    const { asked, skipped } = this.pushed(message) ? UNASKED : this.pending.answered(message);
     this.abandon(skipped);
     const rtt_ms = asked ? performance.now() - asked.at : null;
-    if (asked?.request !== undefined) this.answer(asked.request, message);
     if (message.type === "connected") this.greet();
     else if (message.type === "voicesChanged") this.say("getVoices");
-    else if (message.type === "voiceSelected") this.voice = message.voice.id;
+    else if (message.type === "voiceSelected") this.chosen(message.voice.id);
     else if (message.type === "status") this.heed(message.status.processing);
     const waits = message.type === "error" && this.fail(message, asked);
     const action = asked?.action ?? null;
-    if (!waits) this.emit({ told: "server", message, rtt_ms, action, selected: this.voice, dropped: this.dropped });
+    const { dropped } = this.carrier;
+    if (!waits) this.emit({ told: "server", message, rtt_ms, action, selected: this.voice, dropped });
+    if (asked?.request !== undefined) this.answer(asked.request, message); // who asked finds the page up to date
     this.reconcile();
+  }
+
+  /** After a choice of a voice the server may tell its parameters, which is no answer to ours that are on their way. */
+  private pushed(message: ServerMessage): boolean {
+    const { justChosen } = this;
+    this.justChosen = message.type === "voiceSelected";
+    if (!justChosen || message.type !== "parametersSet") return false;
+    return Object.entries(this.held.parameters ?? {}).some(([name, value]) => message.parameters[name] !== value);
+  }
+
+  /** The voice may have come with parameters of its own: ours are told again where they do not follow anyway. */
+  private chosen(id: string): void {
+    this.voice = id;
+    if (!this.pending.has("setParameters")) delete this.told.parameters;
   }
 
   private greet(): void {
@@ -274,18 +280,12 @@ export class Connection {
   private carry(block: CapturedBlock): void {
     const rate = this.stream?.audio?.sample_rate;
     if (this.state !== "running" || !this.socket || !rate) return;
-    if (this.socket.bufferedAmount > BACKLOG_S * rate * 2) {
-      this.dropped += block.samples.length;
-      return;
-    }
-    this.marks.send(block);
-    this.socket.send(encode(block.samples));
-    if (this.marks.missing > (SILENCE_MS / 1000) * rate) this.lose();
+    if (this.carrier.send(this.socket, block, rate) > SILENCE_MS / 1000) this.lose();
   }
 
   private play(data: ArrayBuffer): void {
     if (this.state !== "running" || !this.stream?.audio) return;
-    const block = this.marks.receive(decode(data));
+    const block = this.carrier.receive(data);
     if (block) this.stream.audio.playback.postMessage(block, [block.samples.buffer]);
   }
 }

@@ -13,7 +13,7 @@ export interface Held {
 export interface Stream {
   serial: number;
   audio: { sample_rate: number; capture: MessagePort; playback: MessagePort } | null;
-  devices?: { input: string | null; output: string | null };
+  devices?: { input: string | null; output: string | null; monitor?: string };
 }
 
 export type StreamState = "idle" | "starting" | "running" | "stopping";

@@ -31,7 +31,7 @@ export interface Asked {
   request?: number;
 }
 
-/** Errors that come by themselves: audio that crossed with the end, devices that went away. */
+/** Errors that come by themselves: audio that crossed with the end, devices that went away. Newer servers say so. */
 function unasked(error: ControlError, oldest: Asked | undefined): boolean {
   if (error.code === "not_active") return !["stopRecording", "stop"].includes(oldest?.action ?? "");
   return error.code === "device_unavailable" && oldest?.action !== "start";
@@ -54,12 +54,19 @@ export class Pending {
 
   /** Take out what a message answers, if it answers anything; and those before it, which got no answer. */
   answered(message: ServerMessage): { asked: Asked | undefined; skipped: Asked[] } {
+    if (message.type === "error" && message.action) {
+      const at = this.waiting.findIndex(({ action }) => action === message.action);
+      return this.taken(at);
+    }
     if (message.type === "error") {
       return { asked: unasked(message, this.oldest) ? undefined : this.waiting.shift(), skipped: [] };
     }
-    const at = this.waiting.findIndex((one) => REPLY[one.action] === message.type);
-    const taken = at < 0 ? [] : this.waiting.splice(0, at + 1);
-    return { asked: taken.pop(), skipped: taken };
+    return this.taken(this.waiting.findIndex((one) => REPLY[one.action] === message.type));
+  }
+
+  private taken(at: number): { asked: Asked | undefined; skipped: Asked[] } {
+    const skipped = at < 0 ? [] : this.waiting.splice(0, at + 1);
+    return { asked: skipped.pop(), skipped };
   }
 
   /** Forget all: the socket is gone. */

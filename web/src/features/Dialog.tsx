@@ -1,9 +1,9 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
-import "./features.css";
+import { Icon } from "../components/Icon";
 
 type DialogProps = { title: string; onClose: () => void; children: ReactNode; wide?: boolean };
 
-/** A dialog that keeps the focus, closes with Escape, and gives the focus back. */
+/** A dialog that keeps the focus, closes with Escape, and gives the focus back; `data-first` has it to begin with. */
 export function Dialog({ title, onClose, children, wide = false }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();
@@ -11,16 +11,25 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
     const dialog = element.current;
     const before = document.activeElement;
     if (dialog && !dialog.open) dialog.showModal();
+    dialog?.querySelector<HTMLElement>("[data-first], h2")?.focus();
     return () => {
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
+      const home = before?.isConnected ? before : document.querySelector("[data-home]"); // what opened it may be gone
+      if (home instanceof HTMLElement) home.focus();
     };
   }, []);
   return (
     <dialog ref={element} className={wide ? "dialog wide" : "dialog"} aria-labelledby={heading} onClose={onClose}>
       <header className="dialog-head">
-        <h2 id={heading}>{title}</h2>
-        <button type="button" className="plain close" aria-label="Close" onClick={() => element.current?.close()}>
-          ×
+        <h2 id={heading} tabIndex={-1}>
+          {title}
+        </h2>
+        <button
+          type="button"
+          className="plain square close"
+          aria-label="Close"
+          onClick={() => element.current?.close()}
+        >
+          <Icon name="close" />
         </button>
       </header>
       <div className="dialog-body">{children}</div>
@@ -32,9 +41,9 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
 export function Progress({ label, share }: { label: string; share?: number }) {
   return (
     <div className="progress">
-      <p role="status">
-        {label}
-        {share === undefined ? "" : ` ${Math.round(100 * share)} %`}
+      <p>
+        <span role="status">{label}</span>
+        {share !== undefined && <span aria-hidden="true"> {Math.round(100 * share)} %</span>}
       </p>
       <progress aria-label={label} max={1} {...(share === undefined ? {} : { value: share })} />
     </div>

@@ -1,8 +1,8 @@
 import { lazy, Suspense, useState } from "react";
 import { create } from "zustand";
+import { Icon, type IconName } from "../components/Icon";
 import { DropZone } from "./importing/DropZone";
 import { sorted } from "./importing/sort";
-import "./features.css";
 
 type Opened = { what: "import" | "convert" | "recordings" | "settings"; files: File[] };
 
@@ -25,7 +25,7 @@ const RecordingsDialog = lazy(async () => ({
 }));
 const SettingsDialog = lazy(async () => ({ default: (await import("./settings/SettingsDialog")).SettingsDialog }));
 
-const TOOLS: readonly [Opened["what"], string][] = [
+const TOOLS: readonly [Opened["what"] & IconName, string][] = [
   ["import", "Import"],
   ["convert", "Convert a file"],
   ["recordings", "Recordings"],
@@ -36,10 +36,11 @@ const TOOLS: readonly [Opened["what"], string][] = [
 export function Toolbar() {
   const open = useDialogs((state) => state.open);
   return (
-    <nav className="toolbar" aria-label="Tools">
+    <nav className="tools toolbar" aria-label="Tools">
       {TOOLS.map(([what, name]) => (
-        <button key={what} type="button" className="plain" onClick={() => open(what)}>
-          {name}
+        <button key={what} type="button" className="tool" title={name} onClick={() => open(what)}>
+          <Icon name={what} />
+          <span>{name}</span>
         </button>
       ))}
     </nav>
@@ -47,7 +48,7 @@ export function Toolbar() {
 }
 
 /** The dialogs, and files dropped on the page. */
-export function Features() {
+export function Features({ onKeys }: { onKeys: () => void }) {
   const { opened, open, close } = useDialogs();
   const [serial, setSerial] = useState(0);
   const take = (files: File[]) => {
@@ -63,7 +64,7 @@ export function Features() {
         {opened?.what === "import" && <ImportDialog key={key} files={opened.files} onClose={close} />}
         {opened?.what === "convert" && <ConvertDialog key={key} file={opened.files[0] ?? null} onClose={close} />}
         {opened?.what === "recordings" && <RecordingsDialog onClose={close} />}
-        {opened?.what === "settings" && <SettingsDialog onClose={close} />}
+        {opened?.what === "settings" && <SettingsDialog onClose={close} onKeys={onKeys} />}
       </Suspense>
     </>
   );

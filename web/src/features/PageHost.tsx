@@ -21,6 +21,19 @@ function taps() {
   return audio?.input && audio.playback ? { input: audio.input, output: audio.playback } : null;
 }
 
+/** After a lost connection they are asked for anyway. */
+const refreshVoices = () =>
+  send({ action: "getVoices" }).then(
+    () => undefined,
+    () => undefined,
+  );
+
+/** Not where others listen, if there is another. */
+function previewSpeaker(): string {
+  const { monitor, speaker } = useSettings.getState();
+  return monitor || speaker;
+}
+
 /** The effects go with the settings that every new socket is told. */
 async function wantEffects(effects: EffectSpec[]): Promise<void> {
   controller.connection.hold({ effects });
@@ -59,15 +72,16 @@ export function PageHost({ children }: { children: ReactNode }) {
       serverAudio: source === "server",
       voices: voices ?? [],
       voice,
-      parameters: { ...parameters },
+      parameters,
       request: send,
       listen,
       wantEffects,
       wantMix,
       selectVoice: (id) => controller.selectVoice(id),
-      refreshVoices: () => void send({ action: "getVoices" }).catch(() => undefined),
+      refreshVoices,
       taps,
       levels: () => ({ input: levels.input.level, output: levels.output.level }),
+      previewSpeaker,
       notify,
     }),
     [api, connected, running, source, voices, voice, parameters, wantMix],

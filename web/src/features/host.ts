@@ -1,5 +1,6 @@
 import { createContext, useContext } from "react";
 import type { Api } from "../api/api";
+import type { Parameters } from "../state/settings";
 import type { Action, EffectSpec, MixPart, ServerMessage, VoiceInfo } from "../wire/control";
 
 /** What the features need of the page that they are part of. */
@@ -11,7 +12,7 @@ export interface Host {
   serverAudio: boolean;
   voices: VoiceInfo[];
   voice: string;
-  parameters: Record<string, number>;
+  parameters: Parameters;
   /** One action and its reply; rejects with the server's error. */
   request(action: Action): Promise<ServerMessage>;
   /** Every message that the server sends; gives what ends it. */
@@ -20,10 +21,13 @@ export interface Host {
   wantEffects(effects: EffectSpec[]): Promise<unknown>;
   wantMix(voices: MixPart[] | null): Promise<unknown>;
   selectVoice(id: string): void;
-  refreshVoices(): void;
+  /** Ask for the voices; resolves when the page has them. */
+  refreshVoices(): Promise<void>;
   taps(): { input: AudioNode; output: AudioNode } | null;
   /** The newest levels that the server told, 0–1. */
   levels(): { input: number; output: number };
+  /** Where previews are heard: a device id, empty for the system's choice. */
+  previewSpeaker(): string;
   notify(text: string): void;
 }
 

@@ -74,7 +74,7 @@ describe("saveVoice", () => {
     const changeVoice = vi.fn(async () => copy);
     await saveVoice(made({ duplicateVoice: async () => copy, changeVoice }), "base", wanted);
     const stages = [...copy.stages, { kind: "reverb", params: { wet: 0.3 } }];
-    const change = { category: "custom", description: "", parameters: { pitch_st: 2 }, stages };
+    const change = { description: "", parameters: { pitch_st: 2 }, stages };
     expect(changeVoice).toHaveBeenCalledWith("copy", change, 1);
   });
 
@@ -88,7 +88,8 @@ describe("saveVoice", () => {
 });
 
 describe("a conversion", () => {
-  const at = (state: Conversion["state"], progress: number): Conversion => ({ id: "c", state, progress });
+  const about = { id: "c", voice: "robot", filename: "me.flac", error: null };
+  const at = (state: Conversion["state"], progress: number): Conversion => ({ ...about, state, progress });
 
   it("is watched to its end", async () => {
     const conversion = vi.fn().mockResolvedValueOnce(at("running", 0.5)).mockResolvedValueOnce(at("done", 1));

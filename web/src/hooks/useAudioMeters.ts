@@ -13,11 +13,23 @@ export interface AudioMeters {
   processing_ms: number;
 }
 
+/** What each component on the page asks for: the shortest counts. */
+const wanted = new Map<symbol, number>();
+
+function pace(): void {
+  controller.connection.poll(wanted.size ? Math.min(...wanted.values()) : DEFAULT_INTERVAL_MS);
+}
+
 /** What the server measures, asked by `getStatus` every `interval_ms` while processing. */
 export function useAudioMeters(interval_ms: number = DEFAULT_INTERVAL_MS): AudioMeters {
   useEffect(() => {
-    controller.connection.poll(interval_ms);
-    return () => controller.connection.poll(DEFAULT_INTERVAL_MS);
+    const own = Symbol("meters");
+    wanted.set(own, interval_ms);
+    pace();
+    return () => {
+      wanted.delete(own);
+      pace();
+    };
   }, [interval_ms]);
   const status = useLive((live) => live.status);
   return {

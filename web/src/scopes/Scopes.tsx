@@ -1,6 +1,5 @@
 import { useEffect, useRef, useState } from "react";
 import { useHost } from "../features/host";
-import "../features/features.css";
 import { strongest } from "./frequency";
 import { type Scene, ScopeLoop } from "./loop";
 import { LevelPainter, SpectrumPainter, WavePainter } from "./painters";

@@ -1,35 +1,37 @@
 // What the person does goes to the connection and the audio; what they tell goes to the stores.
 
-import type { JitterStats, LoopDelay } from "../audio/jitter";
+import { Api } from "../api/api";
 import { levels, silence } from "../audio/levels";
 import { LiveAudio } from "../audio/live-audio";
 import { AudioError, obstacle } from "../audio/microphone";
-import type { PlaybackReport } from "../audio/worklet-messages";
 import { ConnectionClient } from "../connection/client";
 import type { ServerTold, Told } from "../connection/link";
-import type { ServerMessage } from "../connection/messages";
-import { browserDelay, serverDelay } from "./delay";
+import type { ActionName, ControlError, ServerMessage, VoiceInfo } from "../connection/messages";
+import { Figures } from "./figures";
 import { notify, type Phase, useLive } from "./live";
-import { type Parameters, type Settings, useSettings } from "./settings";
+import { inherit } from "./server-settings";
+import { adopt, hasChosen, type Parameters, type Settings, useSettings } from "./settings";
 import { keepToken, takeToken } from "./token";
+import { chosenFrom, kept, type VoiceChoice } from "./voice-choice";
 
-const RECENT = 20; // reports over which the shown delay is the median: one second
+/** What the server does with a browser's microphone: the browser has done it. */
+const UNTREATED = { muted: false, gain_db: 0, noise_suppression: false, auto_gain: false };
 
 export class Controller {
   /** Told every message of the server. */
   readonly listeners = new Set<(message: ServerMessage) => void>();
   audio: LiveAudio | null = null;
-  report: JitterStats | null = null;
-  rtt_ms: number | null = null;
-  dropped = 0; // frames that did not fit through the socket
   token = takeToken();
   readonly connection = new ConnectionClient(
     (told) => this.hear(told),
     () => notify("This browser cannot run the page: it needs JavaScript modules in workers."),
   );
+  readonly figures = new Figures(() => this.audio);
   private serial = 0; // of the start that counts; what is told of an earlier one comes too late
-  private delays: LoopDelay[] = [];
+  private accepted: VoiceChoice | null = null; // the server has it
   private missed = false; // the notice says that the server is gone
+  private inherited = false; // the server's settings
+  private treated = false; // the server was told to treat the input
 
   /** Connect, and follow the settings from now on. */
   begin(): void {
@@ -40,7 +42,7 @@ export class Controller {
     useSettings.subscribe((now, before) => this.follow(now, before));
     useLive.subscribe((now, before) => {
       if (now.comparing !== before.comparing) this.holdParameters();
-      if (now.talking !== before.talking) this.holdInput(useSettings.getState());
+      if (now.talking !== before.talking || now.silent !== before.silent) this.holdInput(useSettings.getState());
     });
     window.addEventListener("online", () => this.connection.retry());
     window.addEventListener("pagehide", () => this.audio && this.stop());
@@ -48,9 +50,11 @@ export class Controller {
     if (reason) notify(reason);
   }
 
-  selectVoice(voice: string): void {
-    useSettings.setState({ voice });
-    this.connection.selectVoice(voice);
+  /** Have another voice; its sliders stand where it has them. */
+  selectVoice(id: string): void {
+    const { voice, parameters } = useSettings.getState();
+    if (voice === this.accepted?.voice) this.accepted = { voice, parameters };
+    useSettings.setState(chosenFrom(useLive.getState().voices, id));
   }
 
   setParameters(changes: Partial<Parameters>): void {
@@ -74,7 +78,8 @@ export class Controller {
     notify("");
     if (settings.source === "server") {
       this.move("starting");
-      const devices = { input: settings.server_input || null, output: settings.server_output || null };
+      const { server_input: input, server_output: output, server_monitor: monitor } = settings;
+      const devices = { input: input || null, output: output || null, ...(monitor ? { monitor } : {}) };
       this.connection.start({ serial, audio: null, devices });
       return;
     }
@@ -85,17 +90,13 @@ export class Controller {
       onInput: (report) => {
         levels.input = report;
       },
-      onOutput: (report) => this.heard(report),
+      onOutput: (report) => this.audio && this.figures.heard(report),
       onEnded: () => this.unplugged(),
     });
     this.audio = audio;
     this.shape(settings);
     try {
-      const stream = await audio.open(
-        { ...settings, device: settings.microphone },
-        settings.sample_rate,
-        settings.speaker,
-      );
+      const stream = await audio.open({ ...settings, device: settings.microphone }, settings.sample_rate, settings);
       if (this.audio !== audio) return audio.close();
       this.move("starting");
       this.connection.start({ serial, audio: stream });
@@ -129,21 +130,21 @@ export class Controller {
   private finish(): void {
     this.audio?.close();
     this.audio = null;
-    this.report = null;
+    this.figures.report = null;
     silence();
   }
 
   private move(phase: Phase): void {
-    if (phase === "idle" || phase === "starting") this.delays = [];
+    if (phase === "idle" || phase === "starting") this.figures.clear();
     if (phase === "idle") silence();
     useLive.setState(phase === "idle" ? { phase, delay: null, gaps: 0 } : { phase });
   }
 
   private follow(now: Settings, before: Settings): void {
+    if (now.voice !== before.voice) this.connection.selectVoice(now.voice);
     if (now.parameters !== before.parameters) this.holdParameters();
-    this.shape(now);
     this.holdInput(now);
-    if (now.speaker !== before.speaker) void this.audio?.setSpeaker(now.speaker);
+    if (now.speaker !== before.speaker || now.monitor !== before.monitor) void this.audio?.setSpeakers(now);
     const names = ["microphone", "echo_cancellation", "noise_suppression", "auto_gain"] as const;
     if (names.some((name) => now[name] !== before[name])) {
       this.audio?.setMicrophone({ ...now, device: now.microphone }).catch((error) => notify(String(error.message)));
@@ -157,7 +158,8 @@ export class Controller {
   }
 
   private silenced(settings: Settings): boolean {
-    return settings.push_to_talk && !useLive.getState().talking;
+    const { silent, talking } = useLive.getState();
+    return silent || (settings.push_to_talk && !talking);
   }
 
   private holdParameters(): void {
@@ -169,19 +171,11 @@ export class Controller {
   /** The server treats the input where the microphone is its own. */
   private holdInput(settings: Settings): void {
     this.shape(settings);
-    if (settings.source !== "server") return;
-    const { gain_db, noise_suppression, auto_gain, echo_cancellation } = settings;
-    const muted = this.silenced(settings);
-    this.connection.hold({ input: { muted, gain_db, noise_suppression, auto_gain, echo_cancellation } });
-  }
-
-  private heard(report: PlaybackReport): void {
-    if (!this.audio) return;
-    this.report = report;
-    levels.output = report;
-    if (!report.playing || !report.delay || useLive.getState().phase !== "running") return;
-    this.delays.push(report.delay);
-    if (this.delays.length > RECENT) this.delays.shift();
+    const { gain_db, noise_suppression, auto_gain } = settings;
+    const wanted = { muted: this.silenced(settings), gain_db, noise_suppression, auto_gain };
+    const server = settings.source === "server";
+    this.treated ||= server;
+    if (this.treated) this.connection.hold({ input: server ? wanted : UNTREATED });
   }
 
   private hear(told: Told): void {
@@ -207,78 +201,69 @@ export class Controller {
           : "The server cannot be reached.";
       notify(`${lost} Is menura still running?`, "Try now");
     }
-    if (connection === "open") useLive.setState({ refused: false });
+    if (connection === "open") this.greeted();
     else if (phase === "stopping") this.move("idle");
     else if (phase === "running") this.move("starting");
   }
 
+  private greeted(): void {
+    useLive.setState({ refused: false });
+    if (this.inherited) return;
+    this.inherited = true;
+    new Api(this.token).settings().then(
+      (common) => inherit(common, useLive.getState().voices),
+      () => undefined, // then the page's own defaults hold
+    );
+  }
+
   private answered({ message, rtt_ms, action, selected, dropped }: ServerTold): void {
-    this.dropped = dropped;
-    for (const listener of this.listeners) listener(message);
+    this.figures.dropped = dropped;
     if (message.type === "voices") this.offered(message.voices);
+    else if (message.type === "voiceSelected") this.agreed(message.voice.id);
     else if (message.type === "status") {
-      if (action === "getStatus") this.rtt_ms = rtt_ms;
-      this.measured(message.status, message.details);
-    } else if (message.type === "error" && message.code !== "not_active") {
-      notify(message.reason ? `${message.error}: ${message.reason}` : message.error);
-      if (action === "selectVoice" && selected) useSettings.setState({ voice: selected });
+      if (action === "getStatus") this.figures.rtt_ms = rtt_ms;
+      this.figures.measured(message.status, message.details);
+    } else if (message.type === "error") {
+      this.refused(message, action);
+      if (action === "selectVoice" && selected) this.goBack(selected);
     }
+    for (const listener of this.listeners) listener(message);
   }
 
-  private offered(voices: NonNullable<ReturnType<typeof useLive.getState>["voices"]>): void {
-    const { voice } = useSettings.getState();
-    const chosen = voices.some(({ id }) => id === voice) ? voice : (voices[0]?.id ?? "");
+  private refused({ code, error, reason }: ControlError, action: ActionName | null): void {
+    if (code === "forbidden") useLive.setState({ watching: true });
+    if (code === "not_active" || (code === "forbidden" && action !== "start")) return; // nobody pressed anything
+    notify(reason ? `${error}: ${reason}` : error);
+  }
+
+  private offered(voices: VoiceInfo[]): void {
+    const { voices: before } = useLive.getState();
+    const { voice, parameters } = useSettings.getState();
     useLive.setState({ voices });
-    if (chosen) this.selectVoice(chosen);
+    if (before || hasChosen("parameters")) {
+      const choice = kept({ voice, parameters }, voices, before);
+      if (choice.voice !== voice || choice.parameters !== parameters) useSettings.setState(choice);
+    } else {
+      const known = voices.some(({ id }) => id === voice);
+      adopt(chosenFrom(voices, known ? voice : (voices[0]?.id ?? "")));
+    }
+    this.connection.selectVoice(useSettings.getState().voice);
   }
 
-  private measured(
-    status: NonNullable<ReturnType<typeof useLive.getState>["status"]>,
-    details: Record<string, number>,
-  ) {
-    const rate = this.audio?.context?.sampleRate;
-    const browser = rate ? browserDelay(this.delays, rate, status, details) : null;
-    const server = useSettings.getState().source === "server";
-    if (server) {
-      levels.input = { level: status.input_level, peak: status.input_level };
-      levels.output = { level: status.output_level, peak: status.output_level };
-    }
-    useLive.setState({
-      status,
-      details,
-      delay: status.processing ? (server ? serverDelay(status, details) : browser) : null,
-      gaps: server ? (details.gaps ?? 0) : (this.report?.underruns ?? 0),
-      output_device_ms: this.audio?.outputMs ?? 0,
-    });
+  private agreed(id: string): void {
+    const { voice, parameters } = useSettings.getState();
+    if (voice === id) this.accepted = { voice, parameters };
+  }
+
+  /** The server refused a voice: it still has this one. */
+  private goBack(voice: string): void {
+    const { accepted } = this;
+    useSettings.setState(accepted?.voice === voice ? accepted : chosenFrom(useLive.getState().voices, voice));
   }
 
   /** Everything that is measured, for tests and the curious. */
   stats(): Record<string, unknown> {
-    const { phase, connection, delay, status, details } = useLive.getState();
-    const { voice, parameters } = useSettings.getState();
-    const rate = this.audio?.context?.sampleRate ?? null;
-    return {
-      state: phase,
-      connected: connection === "open",
-      voice,
-      parameters,
-      loop_ms: delay?.loop ?? null,
-      capture_ms: delay?.capture ?? null,
-      server_ms: delay?.processing ?? null,
-      network_ms: delay?.network ?? null,
-      playback_ms: delay?.playback ?? null,
-      output_device_ms: this.audio?.outputMs ?? null,
-      rtt_ms: this.rtt_ms,
-      fill_ms: this.report?.fill_ms ?? null,
-      margin_ms: this.report?.margin_ms ?? null,
-      speed: this.report?.speed ?? null,
-      underruns: this.report?.underruns ?? 0,
-      play_dropped_ms: this.report?.dropped_ms ?? 0,
-      send_dropped_ms: (this.dropped * 1000) / (rate ?? 48_000),
-      sample_rate: rate,
-      status,
-      details,
-    };
+    return this.figures.all();
   }
 }
 

@@ -30,6 +30,10 @@ export interface Live {
   comparing: boolean;
   /** The push-to-talk key is held. */
   talking: boolean;
+  /** The microphone is muted; a new page begins with it on. */
+  silent: boolean;
+  /** The token's role is to see, not to speak. */
+  watching: boolean;
 }
 
 export const useLive = create<Live>(() => ({
@@ -46,6 +50,8 @@ export const useLive = create<Live>(() => ({
   output_device_ms: 0,
   comparing: false,
   talking: false,
+  silent: false,
+  watching: false,
 }));
 
 export const notify = (text: string, retry?: string): void =>

@@ -1,4 +1,4 @@
-// What the person chose; it outlives the page.
+// What the person chose; it outlives the page. What they did not choose is as the server has it for everybody.
 
 import { create } from "zustand";
 
@@ -6,7 +6,7 @@ const STORE = "menura";
 
 export type Parameter = "pitch_st" | "formant" | "mix";
 export type Parameters = Record<Parameter, number>;
-export type HotkeyAction = "toggle" | "compare" | "talk" | "mute";
+export type HotkeyAction = "toggle" | "compare" | "talk" | "microphone" | "mute";
 
 export const NEUTRAL: Parameters = { pitch_st: 0, formant: 1, mix: 1 };
 
@@ -18,6 +18,8 @@ export interface Settings {
   source: "browser" | "server";
   microphone: string;
   speaker: string;
+  /** A second loudspeaker, for the person themselves; empty for none. */
+  monitor: string;
   sample_rate: number;
   echo_cancellation: boolean;
   noise_suppression: boolean;
@@ -26,6 +28,9 @@ export interface Settings {
   push_to_talk: boolean;
   server_input: string;
   server_output: string;
+  server_monitor: string;
+  /** How often the server is asked how it goes. */
+  status_interval_ms: number;
   theme: "auto" | "light" | "dark";
   hotkeys: Record<HotkeyAction, string>;
 }
@@ -38,6 +43,7 @@ export const DEFAULTS: Settings = {
   source: "browser",
   microphone: "",
   speaker: "",
+  monitor: "",
   sample_rate: 48_000,
   echo_cancellation: false,
   noise_suppression: false,
@@ -46,8 +52,10 @@ export const DEFAULTS: Settings = {
   push_to_talk: false,
   server_input: "",
   server_output: "",
+  server_monitor: "",
+  status_interval_ms: 200,
   theme: "auto",
-  hotkeys: { toggle: "KeyS", compare: "KeyC", talk: "Space", mute: "KeyM" },
+  hotkeys: { toggle: "KeyS", compare: "KeyC", talk: "Space", microphone: "KeyN", mute: "KeyM" },
 };
 
 const sameKind = (a: unknown, b: unknown) => typeof a === typeof b && Array.isArray(a) === Array.isArray(b);
@@ -65,20 +73,65 @@ export function restored<T extends object>(kept: unknown, defaults: T): T {
   return found;
 }
 
-export function load(): Settings {
+function kept(): unknown {
   try {
-    return restored(JSON.parse(localStorage.getItem(STORE) ?? "{}"), DEFAULTS);
+    return JSON.parse(localStorage.getItem(STORE) ?? "{}");
   } catch {
-    return DEFAULTS; // a browser may refuse the store, or hold something else in it
+    return {}; // a browser may refuse the store, or hold something else in it
   }
 }
 
-export const useSettings = create<Settings>(() => load());
-
-useSettings.subscribe((settings) => {
+function keep(settings: Partial<Settings>): void {
   try {
     localStorage.setItem(STORE, JSON.stringify(settings));
   } catch {
     // then the settings last as long as the page
   }
+}
+
+/** Names of what the person chose themselves. */
+const chosen = new Set<keyof Settings>();
+/** What everybody has who chose nothing. */
+let common: Settings = DEFAULTS;
+let adopting = false;
+
+function load(): Settings {
+  const found = kept();
+  chosen.clear();
+  for (const name of Object.keys(DEFAULTS) as (keyof Settings)[]) {
+    if (found && typeof found === "object" && name in found) chosen.add(name);
+  }
+  return restored(found, DEFAULTS);
+}
+
+export const useSettings = create<Settings>(() => load());
+
+useSettings.subscribe((now, before) => {
+  if (adopting) return;
+  const names = Object.keys(DEFAULTS) as (keyof Settings)[];
+  for (const name of names) if (now[name] !== before[name]) chosen.add(name);
+  keep(Object.fromEntries(names.filter((name) => chosen.has(name)).map((name) => [name, now[name]])));
 });
+
+function quietly(changes: Partial<Settings>): void {
+  adopting = true;
+  useSettings.setState(changes);
+  adopting = false;
+}
+
+/** Take settings, as far as the person has not chosen otherwise; they are not kept as the person's. */
+export function adopt(changes: Partial<Settings>): void {
+  common = { ...common, ...changes };
+  const open = Object.entries(changes).filter(([name]) => !chosen.has(name as keyof Settings));
+  if (open.length) quietly(Object.fromEntries(open));
+}
+
+/** Whether the person chose this themselves. */
+export const hasChosen = (name: keyof Settings): boolean => chosen.has(name);
+
+/** Undo all that the person chose: from now on everything is as for everybody. */
+export function forget(): void {
+  chosen.clear();
+  keep({});
+  quietly(common);
+}

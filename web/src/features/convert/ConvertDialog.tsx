@@ -37,7 +37,7 @@ export async function finished(
     throw error;
   }
   if (now.state === "failed") {
-    throw new ApiError(now.error ?? "The file could not be converted", "failed", 0, now.reason ?? "");
+    throw new ApiError(now.error ?? "The file could not be converted", "failed", 0);
   }
   return now;
 }

@@ -1,5 +1,6 @@
-import { useId } from "react";
-import type { EffectKind, EffectParam } from "../../wire/rest";
+import { Icon } from "../../components/Icon";
+import { Slider } from "../../components/Slider";
+import type { EffectKind } from "../../wire/rest";
 import { amount } from "../write";
 import type { Link } from "./chain";
 
@@ -17,7 +18,7 @@ type EffectCardProps = {
 
 /** One effect of the chain: its switch, its place, its sliders. */
 export function EffectCard({ kind, link, first, last, onChange, onMove, onRemove, onDrag, onDrop }: EffectCardProps) {
-  const set = (name: string, value: number | string) => onChange({ params: { ...link.params, [name]: value } });
+  const set = (name: string, value: number) => onChange({ params: { ...link.params, [name]: value } });
   return (
     <li
       className="effect"
@@ -44,71 +45,40 @@ export function EffectCard({ kind, link, first, last, onChange, onMove, onRemove
         </label>
         <button
           type="button"
-          className="plain"
+          className="plain square"
           disabled={first}
           aria-label={`${kind.name}: earlier`}
           onClick={() => onMove(-1)}
         >
-          ↑
+          <Icon name="up" />
         </button>
         <button
           type="button"
-          className="plain"
+          className="plain square"
           disabled={last}
           aria-label={`${kind.name}: later`}
           onClick={() => onMove(1)}
         >
-          ↓
+          <Icon name="down" />
         </button>
-        <button type="button" className="plain" aria-label={`Remove ${kind.name}`} onClick={onRemove}>
-          ×
+        <button type="button" className="plain square" aria-label={`Remove ${kind.name}`} onClick={onRemove}>
+          <Icon name="close" />
         </button>
       </div>
       {link.enabled &&
         kind.params.map((param) => (
-          <Param
+          <Slider
             key={param.name}
-            param={param}
-            value={link.params[param.name] ?? (param.default as number | string)}
+            label={param.label}
+            value={Number(link.params[param.name] ?? param.default)}
+            min={param.min ?? 0}
+            max={param.max ?? 1}
+            step={param.step ?? 0.01}
+            said={amount(Number(link.params[param.name] ?? param.default), param.unit, param.step ?? 0.01)}
+            home={Number(param.default)}
             onChange={(value) => set(param.name, value)}
           />
         ))}
     </li>
-  );
-}
-
-type ParamProps = { param: EffectParam; value: number | string; onChange: (value: number | string) => void };
-
-function Param({ param, value, onChange }: ParamProps) {
-  const id = useId();
-  if (param.choices?.length) {
-    return (
-      <div className="param">
-        <label htmlFor={id}>{param.label}</label>
-        <select id={id} value={String(value)} onChange={({ target }) => onChange(target.value)}>
-          {param.choices.map((choice) => (
-            <option key={choice}>{choice}</option>
-          ))}
-        </select>
-      </div>
-    );
-  }
-  const said = amount(Number(value), param.unit, param.step ?? 0.01);
-  return (
-    <div className="param">
-      <label htmlFor={id}>{param.label}</label>
-      <input
-        id={id}
-        type="range"
-        min={param.min ?? 0}
-        max={param.max ?? 1}
-        step={param.step ?? 0.01}
-        value={Number(value)}
-        aria-valuetext={said}
-        onChange={({ target }) => onChange(target.valueAsNumber)}
-        onDoubleClick={() => onChange(param.default as number)}
-      />
-      <output htmlFor={id}>{said}</output>
-    </div>
   );
 }

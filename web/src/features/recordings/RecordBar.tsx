@@ -1,9 +1,10 @@
 import { useEffect, useState } from "react";
 import { explain } from "../../api/errors";
-import type { Recording } from "../../wire/control";
-import type { Sides } from "../../wire/rest";
+import type { Recording, StartRecording } from "../../wire/control";
 import { useHost } from "../host";
 import { duration } from "../write";
+
+type Sides = NonNullable<StartRecording["sides"]>;
 
 /** Record what goes in, what comes out, or both; on the server, so that it outlives the page. */
 export function RecordBar() {

@@ -1,5 +1,6 @@
 import { type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { createPortal } from "react-dom";
+import { Icon } from "../../components/Icon";
 import { explain } from "../../api/errors";
 import type { VoiceInfo } from "../../wire/control";
 import { useHost } from "../host";
@@ -62,7 +63,7 @@ export function VoiceMenu({ voice }: { voice: VoiceInfo }) {
         aria-label={`More for ${voice.name}`}
         onClick={() => setOpen(!open)}
       >
-        ⋯
+        <Icon name="more" />
       </button>
       {open && (
         <div className="menu-list" role="menu" tabIndex={-1} aria-label={voice.name} onKeyDown={walk}>

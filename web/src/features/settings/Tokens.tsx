@@ -1,0 +1,108 @@
+import { useCallback, useState } from "react";
+import type { AccessToken, Role } from "../../wire/rest";
+import { Failure } from "../Dialog";
+import { useHost } from "../host";
+import { when } from "../write";
+import { useList } from "./useList";
+
+const DAY_S = 86_400;
+const ROLES: readonly [Role, string][] = [
+  ["listen", "See what goes on"],
+  ["use", "Use voices"],
+  ["manage", "Everything"],
+];
+
+/** Who may come with a token of their own. */
+export function Tokens() {
+  const { api } = useHost();
+  const load = useCallback(async () => (await api.tokens()).tokens, [api]);
+  const { list, allowed, failure, act } = useList<AccessToken>(load);
+  const [text, setText] = useState("");
+  if (!allowed || !list) return null;
+  return (
+    <section className="stack" aria-labelledby="tokens-title">
+      <h3 id="tokens-title">Tokens</h3>
+      <Failure text={failure} />
+      {list.length === 0 && <p className="quiet">None. With one, another computer may use this server.</p>}
+      <ul className="list">
+        {list.map((token) => (
+          <li key={token.id} className="row-card line">
+            <span>
+              {token.name}{" "}
+              <span className="quiet">
+                {ROLES.find(([known]) => known === token.role)?.[1] ?? token.role}
+                {token.expires_at ? ` · until ${when(token.expires_at)}` : ""}
+              </span>
+            </span>
+            <button
+              type="button"
+              className="plain danger"
+              aria-label={`Remove the token ${token.name}`}
+              onClick={() => act(api.removeToken(token.id))}
+            >
+              Remove
+            </button>
+          </li>
+        ))}
+      </ul>
+      <NewToken
+        onAdd={(name, role, days) =>
+          act(
+            api.addToken(name, role, days * DAY_S || undefined).then(({ token }) => {
+              setText(token);
+            }),
+          )
+        }
+      />
+      {text && (
+        <div className="hint" role="status">
+          <p>Copy it now: it is not shown again.</p>
+          <code>{text}</code>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function NewToken({ onAdd }: { onAdd: (name: string, role: Role, days: number) => void }) {
+  const [name, setName] = useState("");
+  const [role, setRole] = useState<Role>("use");
+  const [days, setDays] = useState("0");
+  return (
+    <form
+      className="inline"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onAdd(name.trim(), role, Number(days));
+        setName("");
+      }}
+    >
+      <label className="field">
+        For whom
+        <input required maxLength={80} value={name} onChange={({ target }) => setName(target.value)} />
+      </label>
+      <label className="field">
+        May
+        <select value={role} onChange={({ target }) => setRole(target.value as Role)}>
+          {ROLES.map(([value, said]) => (
+            <option key={value} value={value}>
+              {said}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label className="field">
+        For
+        <select value={days} onChange={({ target }) => setDays(target.value)}>
+          <option value="0">Ever</option>
+          <option value="1">A day</option>
+          <option value="30">30 days</option>
+          <option value="365">A year</option>
+        </select>
+      </label>
+      <button type="submit" className="primary" disabled={!name.trim()}>
+        Add
+      </button>
+    </form>
+  );
+}
