@@ -63,11 +63,19 @@ def _feeds() -> dict[str, tuple[str, Feeds]]:
         "HuBERT 2.81 s": ("hubert", {"wav": draw(1, 44_960, scale=0.1)}),
         "RMVPE 32 frames": ("rmvpe", {"mel": draw(1, 32, 128, scale=2.0, shift=-5.0)}),
         "text encoder 281 frames": (
-            "encoder", {"phone": draw(1, 281, 768, scale=0.3), "pitch": rng.integers(1, 255, (1, 281))}
+            "encoder",
+            {
+                "phone": draw(1, 281, 768, scale=0.3), "pitch": rng.integers(1, 255, (1, 281)),
+                "wanted": np.array([281]),
+            },
         ),
         "flow 55 frames": ("flow", {**latent, "speaker": speaker}),
         "decoder 30 frames": (
-            "decoder", {"z": draw(1, 192, 30), "speaker": speaker, "excitation": draw(1, 14_400, scale=0.1)}
+            "decoder",
+            {
+                "z": draw(1, 192, 30), "speaker": speaker, "excitation": draw(1, 14_400, scale=0.1),
+                "spare": np.zeros(2, np.int64),
+            },
         ),
     }  # fmt: skip
 

@@ -5,11 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from menura.neural.cache import NetworkCache, fingerprint
+from menura.neural.cache import NetworkCache, Recipe, fingerprint
 from menura.neural.content import ContentModel
-from menura.neural.nets.graph import Graph, Network
+from menura.neural.nets.graph import MODEL_FILE, WEIGHTS_FILE, Graph, Network
 from menura.neural.options import RuntimeOptions
-from menura.neural.ort import MODEL_FILE, WEIGHTS_FILE
 from menura.neural.runtime import open_session
 from menura.neural.synthesizer import Synthesizer
 from tests.neural.rvc import arrays, assert_same, content, voice
@@ -59,6 +58,41 @@ def test_a_content_model_that_was_kept_is_the_same(int8, tmp_path):
     options = RuntimeOptions(threads=1, cache=tmp_path)
     made = [ContentModel(checkpoint.config, checkpoint.weights, int8=int8, options=options) for _ in range(2)]
     np.testing.assert_array_equal(made[0].features(wav), made[1].features(wav))
+
+
+def test_a_network_that_is_noted_is_not_made_again(tmp_path, caplog):
+    made = []
+
+    class Weights(dict):
+        identity = "a file"
+
+    def recipe(weights, how=""):
+        def make():
+            made.append(1)
+            return _network()
+
+        return Recipe.of("kept", weights, make, how)
+
+    def run(given):
+        session = open_session(given, RuntimeOptions(threads=1, cache=tmp_path))
+        return session.run(x=np.ones((3, WIDTH), np.float32))[0]
+
+    plain = _run(_network(), None)
+    for _ in range(3):
+        np.testing.assert_array_equal(run(recipe(Weights())), plain)
+    assert len(made) == 1
+    for given in (recipe(Weights(), "another way"), recipe({}), recipe({})):
+        np.testing.assert_array_equal(run(given), plain)
+    assert len(made) == 4
+    (entry,) = (place for place in tmp_path.iterdir() if place.is_dir())
+    (entry / MODEL_FILE).write_bytes(b"")
+    with caplog.at_level(logging.WARNING, "menura"):
+        np.testing.assert_array_equal(run(recipe(Weights())), plain)
+    assert "kept was kept damaged" in caplog.text
+    assert len(made) == 5
+    for note in tmp_path.glob("*.entry"):
+        note.write_text("../elsewhere\n")
+    np.testing.assert_array_equal(run(recipe(Weights())), plain)
 
 
 def test_other_weights_are_another_entry(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from menura.errors import ModelError
+from menura.errors import FormatError, ModelError
 from menura.neural.nets.config import SynthesizerConfig
 from menura.neural.nets.decoder import decoder
 from menura.neural.options import RuntimeOptions
@@ -73,10 +73,50 @@ def test_the_decoder_is_the_same_on_any_number_of_cores(cores, frames):
         "z": np.repeat(held["z"][None, :, :frames], 2, axis=0),
         "speaker": synthesizer("v2_48k_f0").speaker(0, 2),
         "excitation": np.repeat(held["har_source"][None, : frames * 480], 2, axis=0),
+        "spare": np.zeros(2, np.int64),
     }
     alone = open_session(decoder(checkpoint.config, checkpoint.weights), ONE_THREAD).run(**feeds)[0]
     split = open_session(decoder(checkpoint.config, checkpoint.weights, cores=cores), RuntimeOptions(threads=2))
     assert_same(f"{cores} cores, {frames} frames", split.run(**feeds)[0], alone)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("case", ["usual", *ODD])
+def test_frames_that_are_not_spare_are_the_same_whatever_is(case, cores):
+    config, rng, frames = ODD.get(case, USUAL), np.random.default_rng(4), 40
+    model = Synthesizer(config, reference.random_weights(config, 10, seed=1), RuntimeOptions(threads=cores))
+    z = rng.standard_normal((2, config.inter, frames)).astype(np.float32)
+    excitation = rng.standard_normal((2, frames * config.hop)).astype(np.float32) * 0.1 if config.f0 else None
+    speaker = model.speaker(0, config.speakers - 1)
+    whole = model.decode(z, speaker, excitation)
+    for first, last in ((8, 5), (1, 0), (0, 2), (20, 19), (11, 12)):
+        spare = np.array([[first, last], [first + 3, last]])
+        part = model.decode(z, speaker, excitation, spare)
+        wanted = slice(first * config.hop, part.shape[1] - last * config.hop)
+        assert_same(f"{case} {first} {last}", part[:, wanted], whole[:, wanted], floor_db=110.0)
+        assert not part[:, : wanted.start].any()
+        assert not part[:, wanted.stop :].any()
+
+
+def test_frames_cannot_all_be_spare():
+    model, held = synthesizer("v2_40k_nof0"), arrays("v2_40k_nof0")
+    for spare in ([10, 10], [21, 0], [-1, 0]):
+        with pytest.raises(FormatError, match="of 20 frames"):
+            model.decode(held["z"][None, :, :20], model.speaker(0), None, np.array([spare]))
+
+
+@pytest.mark.parametrize("case", ["usual", *ODD])
+def test_the_newest_frames_of_a_prior_are_the_same_alone(case):
+    config, rng, frames = ODD.get(case, USUAL), np.random.default_rng(5), 31
+    window = 4 if case == "one head, wide kernel" else 10
+    model = Synthesizer(config, reference.random_weights(config, window, seed=1), ONE_THREAD)
+    phone = rng.standard_normal((2, frames, config.features)).astype(np.float32)
+    pitch = rng.integers(1, 256, (2, frames)) if config.f0 else None
+    whole = model.encode(phone, pitch)
+    for wanted in (1, 7, 29, 31):
+        found = model.encode(phone, pitch, np.array([1, wanted]))
+        for name, part, all_of_it in zip(("mean", "deviation"), found, whole, strict=True):
+            assert_same(f"{case} {wanted} {name}", part, all_of_it[:, :, -wanted:], floor_db=110.0)
 
 
 def test_stages_that_do_not_fit_an_excitation_are_refused():

@@ -5,8 +5,16 @@ import pytest
 
 from menura.errors import FormatError, ModelError
 from menura.neural.nets.mel import CENTS, fcpe_mel, log_mel, pitch_of
-from menura.neural.pitch import FcpePitch
-from tests.neural.rvc import arrays, assert_same, fcpe_checkpoint, fcpe_pitch, rmvpe_pitch
+from menura.neural.pitch import FcpePitch, RmvpePitch
+from tests.neural.rvc import (
+    ONE_THREAD,
+    arrays,
+    assert_same,
+    fcpe_checkpoint,
+    fcpe_pitch,
+    rmvpe_checkpoint,
+    rmvpe_pitch,
+)
 
 
 def test_spectrogram_salience_and_pitch_are_the_official_networks():
@@ -64,6 +72,26 @@ def test_a_batch_is_its_members_one_by_one():
     together = rmvpe_pitch().salience(log_mel(batch))
     for index in range(3):
         assert_same(f"member {index}", together[index], rmvpe_pitch().salience(log_mel(batch[index : index + 1]))[0])
+
+
+def test_a_network_for_short_windows_is_the_same_and_the_other_comes_when_it_is_needed():
+    checkpoint, read = rmvpe_checkpoint(), []
+
+    def again():
+        read.append(1)
+        return checkpoint.weights
+
+    model = RmvpePitch(checkpoint.config, checkpoint.weights, ONE_THREAD, again=again)
+    mel = log_mel(arrays("rmvpe_tiny")["wav"][None])
+    assert model.step == 32
+    for rows in (32, 5):
+        assert_same(f"{rows} rows", model.salience(mel[:, :rows]), rmvpe_pitch().salience(mel[:, :rows]), 110.0)
+    model.prepare(31)
+    assert not read
+    model.prepare(32)
+    model.prepare(60)
+    assert len(read) == 1
+    assert np.array_equal(model.salience(mel), rmvpe_pitch().salience(mel))
 
 
 @pytest.mark.parametrize("samples", [513, 1600, 5120])

@@ -138,14 +138,16 @@ def test_half_precision_is_near_single(name):
     # on a CPU it is computed by way of single precision: this judges the rounding of weights and of what lies between
     config, weights, held = voice(name).config, voice(name).weights, arrays(name)
     speaker = synthesizer(name).speaker(int(held["sid"][0]))
-    feeds = {"phone": held["phone"]} | ({"pitch": held["pitch"]} if config.f0 else {})
+    feeds = {"phone": held["phone"], "wanted": np.array([held["phone"].shape[1]], np.int64)}
+    feeds |= {"pitch": held["pitch"]} if config.f0 else {}
     mean, log_deviation = open_session(encoder(config, weights, half=True), ONE_THREAD).run(**feeds)
     assert_same(f"{name} mean", mean[0], held["m_p"], floor_db=45.0)
     network = flow(config, weights, half=True)
     assert all(array.dtype == np.float16 for array in network.weights.values())
     noise = np.zeros_like(mean)
     z = open_session(network, ONE_THREAD).run(mean=mean, log_deviation=log_deviation, noise=noise, speaker=speaker)[0]
-    feeds = {"z": z, "speaker": speaker} | ({"excitation": held["har_source"][None]} if config.f0 else {})
+    feeds = {"z": z, "speaker": speaker, "spare": np.zeros(2, np.int64)}
+    feeds |= {"excitation": held["har_source"][None]} if config.f0 else {}
     audio = open_session(decoder(config, weights, half=True), ONE_THREAD).run(**feeds)[0]
     assert audio.dtype == np.float32
     assert_same(f"{name} audio", audio[0], held["offline_zero"], floor_db=40.0)

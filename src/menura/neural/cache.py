@@ -3,24 +3,30 @@
 A network found here is loaded in a tenth of the time, and its weights are the file's own pages: several processes hold
 them once, and the system may drop and fetch them. What is kept fits one processor, one version of the runtime and one
 content; anything else is another entry. Entries not used for longest go when there are too many bytes.
+
+Of a network made by a recipe it is noted which entry it is. The next time nothing of it is read or made, only found.
 """
 
 import hashlib
 import platform
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from menura.neural.nets.graph import Network
+from menura.neural.nets.graph import Network, Weights
 
-__all__ = ["NetworkCache", "fingerprint"]
+__all__ = ["NetworkCache", "Recipe", "fingerprint"]
 
 LIMIT_BYTES = 8_000_000_000
+NOTE = ".entry"
+"""Suffix of a note: a file whose content is an entry's name."""
 
 
 @lru_cache(maxsize=1)
@@ -31,6 +37,49 @@ def _processor() -> str:
         lines = info.read_text(errors="replace").splitlines()
         return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
     return f"{platform.machine()} {platform.processor()} {platform.version()}"
+
+
+@lru_cache(maxsize=1)
+def _makers() -> str:
+    """Of the code that makes networks: another version may make another of the same weights."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).with_name("nets").glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a network is made, for one that may be kept already.
+
+    Attributes:
+        name: Of the network.
+        told: What it is made of: the identity of its checkpoint, and how; empty: that is not known.
+        make: Makes it.
+    """
+
+    name: str
+    told: str
+    make: Callable[[], Network]
+
+    @classmethod
+    def of(cls, name: str, weights: Weights, make: Callable[[], Network], *how: object) -> "Recipe":
+        """Of a checkpoint: one that has an ``identity`` (:class:`menura.neural.files.later.LaterWeights`) is not read
+        if the network is kept.
+
+        Args:
+            name: Of the network, the same as made.
+            weights: The checkpoint.
+            make: Makes it.
+            how: All else that it depends on, but for the checkpoint's sizes.
+        """
+        identity = getattr(weights, "identity", "")
+        return cls(name, f"{name} {identity} {how}" if identity else "", make)
+
+    def note(self, runtime: str) -> str:
+        """Name of the note of its entry."""
+        parts = (runtime, _processor(), platform.machine(), _makers(), self.told)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest() + NOTE
 
 
 def fingerprint(network: Network, runtime: str) -> str:
@@ -82,6 +131,24 @@ class NetworkCache:
             shutil.rmtree(new, ignore_errors=True)
         self._prune(self.folder / key)
 
+    def noted(self, note: str) -> str:
+        """The entry that a note names; empty where there is none, or the entry has gone."""
+        try:
+            key = (self.folder / note).read_text("ascii").strip()
+        except (OSError, ValueError):
+            return ""
+        return key if re.fullmatch(r"[0-9a-f]{64}", key) and (self.folder / key).is_dir() else ""
+
+    def write(self, note: str, key: str) -> None:
+        """Note which entry a network is.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=".new-", delete=False) as file:
+            file.write(key)
+        Path(file.name).replace(self.folder / note)
+
     def remove(self, key: str) -> None:
         """Forget an entry."""
         shutil.rmtree(self.folder / key, ignore_errors=True)
@@ -93,6 +160,9 @@ class NetworkCache:
             held += _size(entry)
             if held > self.limit_bytes:
                 shutil.rmtree(entry, ignore_errors=True)
+        for note in self.folder.glob(f"*{NOTE}"):
+            if not self.noted(note.name):
+                note.unlink(missing_ok=True)
 
 
 def _used(entry: Path) -> float:

@@ -8,11 +8,16 @@ from numpy.typing import NDArray
 
 from menura.errors import ConfigError, FormatError, ModelError
 from menura.extras import need
-from menura.neural.nets.graph import Network
+from menura.log import get_logger
+from menura.neural.cache import NetworkCache, Recipe, fingerprint
+from menura.neural.nets.graph import MODEL_FILE, Network
 from menura.neural.options import RuntimeOptions
 from menura.neural.session import check_feeds
 
 __all__ = ["OpenVinoSession"]
+
+FORMAT = "plain files"
+"""In the place of a runtime: any may read them."""
 
 
 class OpenVinoSession:
@@ -24,9 +29,9 @@ class OpenVinoSession:
         ModelError: It refuses the network.
     """
 
-    def __init__(self, network: Network, options: RuntimeOptions) -> None:
+    def __init__(self, wanted: Network | Recipe, options: RuntimeOptions) -> None:
         openvino = need("openvino", extra="openvino")
-        self.name = network.name
+        self.name = wanted.name
         core = openvino.Core()
         if options.bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise ConfigError("this processor does not compute in bfloat16")
@@ -38,13 +43,24 @@ class OpenVinoSession:
         if options.cache is not None:
             settings["CACHE_DIR"] = str(Path(options.cache) / "openvino")
         try:
-            self._model = core.compile_model(core.read_model(network.standalone()), "CPU", settings)
+            self._model = self._compiled(core, wanted, options, settings)
         except RuntimeError as error:
-            raise ModelError(f"{network.name}: OpenVINO refuses it: {error}") from error
+            raise ModelError(f"{self.name}: OpenVINO refuses it: {error}") from error
         self.inputs = tuple(port.any_name for port in self._model.inputs)
         self.outputs = tuple(port.any_name for port in self._model.outputs)
         # a request serves one call at a time: idle ones wait here; taking and giving back are atomic
         self._idle: list[Any] = [self._model.create_infer_request()]
+
+    def _compiled(self, core: Any, wanted: Network | Recipe, options: RuntimeOptions, settings: dict[str, Any]) -> Any:
+        """Of a file that is mapped, where there is a folder for it: from memory, weights would be held twice."""
+        if options.cache is not None:
+            try:
+                place = _kept(wanted, NetworkCache(Path(options.cache)))
+                return core.compile_model(str(place / MODEL_FILE), "CPU", settings)
+            except OSError as error:
+                get_logger(__name__).warning("%s is not kept: %s", self.name, error)
+        network = wanted.make() if isinstance(wanted, Recipe) else wanted
+        return core.compile_model(core.read_model(network.standalone()), "CPU", settings)
 
     def run(self, **feeds: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """See :meth:`menura.neural.session.Session.run`."""
@@ -60,3 +76,25 @@ class OpenVinoSession:
         outputs = tuple(np.array(request.get_tensor(name).data) for name in self.outputs)
         self._idle.append(request)
         return outputs
+
+
+def _kept(wanted: Network | Recipe, cache: NetworkCache) -> Path:
+    """The folder with a network's files, written if need be.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    note = wanted.note(FORMAT) if isinstance(wanted, Recipe) and wanted.told else ""
+    place = cache.find(cache.noted(note)) if note and cache.noted(note) else None
+    if place is not None:
+        return place
+    network = wanted.make() if isinstance(wanted, Recipe) else wanted
+    key = fingerprint(network, FORMAT)
+    place = cache.find(key)
+    if place is None:
+        with cache.add(key) as new:
+            network.save(new)
+        place = cache.folder / key
+    if note:
+        cache.write(note, key)
+    return place

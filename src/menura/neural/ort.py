@@ -9,21 +9,18 @@ from typing import Any
 from menura.errors import ConfigError, FormatError, ModelError
 from menura.extras import need
 from menura.log import get_logger
-from menura.neural.cache import NetworkCache, fingerprint
-from menura.neural.nets.graph import Network
+from menura.neural.cache import NetworkCache, Recipe, fingerprint
+from menura.neural.nets.graph import MODEL_FILE, WEIGHTS_FILE, Network
 from menura.neural.options import EXECUTION_PROVIDERS, PACKAGES, Provider, RuntimeOptions, providers
 from menura.neural.session import Array, check_feeds
 
 __all__ = ["Binding", "OrtSession", "return_memory"]
 
-MODEL_FILE, WEIGHTS_FILE = "network.onnx", "network.bin"
-"""Of an entry of the cache."""
-
 
 class OrtSession:
     """A :class:`Session` of ONNX Runtime."""
 
-    def __init__(self, network: Network, options: RuntimeOptions) -> None:
+    def __init__(self, network: Network | Recipe, options: RuntimeOptions) -> None:
         runtime = need("onnxruntime", extra="neural")
         self.name = network.name
         wanted = EXECUTION_PROVIDERS[options.provider]
@@ -95,11 +92,15 @@ class Binding:
             raise FormatError(f"{self._name} does not take these shapes: {_first_line(error)}") from error
 
 
-def _open(runtime: Any, network: Network, options: RuntimeOptions, chain: list[Any]) -> Any:
-    if options.cache is not None and options.provider == Provider.CPU:
-        cache = NetworkCache(Path(options.cache))
+def _open(runtime: Any, wanted: Network | Recipe, options: RuntimeOptions, chain: list[Any]) -> Any:
+    cache = NetworkCache(Path(options.cache)) if options.cache and options.provider == Provider.CPU else None
+    note = wanted.note(_version(runtime)) if isinstance(wanted, Recipe) and wanted.told and cache else ""
+    if cache and note and (found := _find(runtime, (wanted.name, cache.noted(note)), options, cache)):
+        return found
+    network = wanted.make() if isinstance(wanted, Recipe) else wanted
+    if cache:
         try:
-            return _cached(runtime, network, options, cache)
+            return _cached(runtime, network, options, cache, note)
         except Exception as error:
             # a full or read-only disk, or a network the runtime refuses anyway
             get_logger(__name__).warning("%s is not kept: %s", network.name, _first_line(error))
@@ -109,35 +110,56 @@ def _open(runtime: Any, network: Network, options: RuntimeOptions, chain: list[A
         raise ModelError(f"{network.name}: ONNX Runtime refuses it: {_first_line(error)}") from error
 
 
+def _version(runtime: Any) -> str:
+    return f"onnxruntime {runtime.__version__}"
+
+
 def _fresh(runtime: Any, network: Network, setup: Any, chain: list[Any]) -> Any:
     values = [runtime.OrtValue.ortvalue_from_numpy(array) for array in network.weights.values()]
     setup.add_external_initializers(list(network.weights), values)
     return runtime.InferenceSession(network.model, setup, providers=chain)
 
 
-def _cached(runtime: Any, network: Network, options: RuntimeOptions, cache: NetworkCache) -> Any:
-    """The network from the cache, after it was put there if need be."""
+def _find(runtime: Any, entry: tuple[str, str], options: RuntimeOptions, cache: NetworkCache) -> Any:
+    """What is kept under a key; None where there is nothing, or it is damaged."""
+    name, key = entry
+    place = cache.find(key) if key else None
+    if place is None:
+        return None
+    try:
+        return _kept(runtime, place, options)
+    except Exception as error:
+        get_logger(__name__).warning("%s was kept damaged: %s", name, _first_line(error))
+        cache.remove(key)
+        return None
+
+
+def _kept(runtime: Any, place: Path, options: RuntimeOptions) -> Any:
     chain = [EXECUTION_PROVIDERS[Provider.CPU]]
-    key = fingerprint(network, f"onnxruntime {runtime.__version__}")
-    if place := cache.find(key):
-        try:
-            return runtime.InferenceSession(str(place / MODEL_FILE), _setup(runtime, options), providers=chain)
-        except Exception as error:
-            get_logger(__name__).warning("%s was kept damaged: %s", network.name, _first_line(error))
-            cache.remove(key)
-    setup = _setup(runtime, options)
-    with cache.add(key) as new:
-        setup.optimized_model_filepath = str(new / MODEL_FILE)
-        entries = {
-            "session.optimized_model_external_initializers_file_name": WEIGHTS_FILE,
-            "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
-            "session.save_external_prepacked_constant_initializers": "1",
-        }
-        for name, value in entries.items():
-            setup.add_session_config_entry(name, value)
-        _fresh(runtime, network, setup, chain)
-    return_memory()
-    return runtime.InferenceSession(str(cache.folder / key / MODEL_FILE), _setup(runtime, options), providers=chain)
+    return runtime.InferenceSession(str(place / MODEL_FILE), _setup(runtime, options), providers=chain)
+
+
+def _cached(runtime: Any, network: Network, options: RuntimeOptions, cache: NetworkCache, note: str) -> Any:
+    """The network from the cache, after it was put there if need be."""
+    key = fingerprint(network, _version(runtime))
+    found = _find(runtime, (network.name, key), options, cache)
+    if found is None:
+        setup = _setup(runtime, options)
+        with cache.add(key) as new:
+            setup.optimized_model_filepath = str(new / MODEL_FILE)
+            entries = {
+                "session.optimized_model_external_initializers_file_name": WEIGHTS_FILE,
+                "session.optimized_model_external_initializers_min_size_in_bytes": "1024",
+                "session.save_external_prepacked_constant_initializers": "1",
+            }
+            for name, value in entries.items():
+                setup.add_session_config_entry(name, value)
+            _fresh(runtime, network, setup, [EXECUTION_PROVIDERS[Provider.CPU]])
+        return_memory()
+        found = _kept(runtime, cache.folder / key, options)
+    if note:
+        cache.write(note, key)
+    return found
 
 
 def return_memory() -> None:

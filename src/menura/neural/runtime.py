@@ -4,6 +4,7 @@ A session holds the only copy of its weights; the :class:`~menura.neural.nets.gr
 dropped. Where it runs is a :class:`Provider`; what that needs and lacks is said in the error.
 """
 
+from menura.neural.cache import Recipe
 from menura.neural.nets.graph import Network
 from menura.neural.openvino import OpenVinoSession
 from menura.neural.options import Provider, RuntimeOptions, providers
@@ -23,8 +24,8 @@ __all__ = [
 ]
 
 
-def open_session(network: Network, options: RuntimeOptions | None = None) -> Session:
-    """Load a network.
+def open_session(network: Network | Recipe, options: RuntimeOptions | None = None) -> Session:
+    """Load a network; one that is given as a recipe and kept already is not made.
 
     Raises:
         ConfigError: This installation has no such provider; the text says what to install and what there is.

@@ -1,20 +1,22 @@
 """A voice's synthesizer, loaded: three networks, its harmonic source, its speakers. It keeps nothing between calls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from menura.errors import ConfigError, FormatError
+from menura.neural.cache import Recipe
 from menura.neural.nets.config import SynthesizerConfig
 from menura.neural.nets.decoder import decoder
 from menura.neural.nets.encoder import COARSE_PITCHES, encoder
 from menura.neural.nets.flow import flow
-from menura.neural.nets.graph import Weights
+from menura.neural.nets.graph import Network, Weights
 from menura.neural.nets.source import HarmonicSource, stretch
 from menura.neural.options import Provider, RuntimeOptions
 from menura.neural.runtime import open_session
+from menura.neural.session import Session
 
 __all__ = ["FLOW_CONTEXT", "Synthesizer", "coarse_pitch"]
 
@@ -60,9 +62,13 @@ class Synthesizer:
         half = options.float16
         # OpenVINO divides the work itself, a GPU has no need
         cores = options.cores if options.provider == Provider.CPU else 1
-        self._encoder = open_session(encoder(config, weights, half=half), options)
-        self._flow = open_session(flow(config, weights, half=half), options)
-        self._decoder = open_session(decoder(config, weights, cores=cores, half=half), options)
+
+        def opened(name: str, make: Callable[[], Network], *how: object) -> Session:
+            return open_session(Recipe.of(name, weights, make, half, *how), options)
+
+        self._encoder = opened("encoder", lambda: encoder(config, weights, half=half))
+        self._flow = opened("flow", lambda: flow(config, weights, half=half))
+        self._decoder = opened("decoder", lambda: decoder(config, weights, cores=cores, half=half), cores)
 
     def speaker(self, *ids: int) -> Floats:
         """Embeddings ``[len(ids), gin]``; mixtures of them are speakers too.
@@ -75,14 +81,19 @@ class Synthesizer:
                 raise ConfigError(f"this voice has speakers 0 to {len(self._speakers) - 1}, not {index}")
         return self._speakers[list(ids)]
 
-    def encode(self, phone: Floats, pitch: NDArray[np.int64] | None = None) -> tuple[Floats, Floats]:
+    def encode(
+        self, phone: Floats, pitch: NDArray[np.int64] | None = None, wanted: NDArray[np.int64] | None = None
+    ) -> tuple[Floats, Floats]:
         """The prior's mean and the logarithm of its deviation, each ``[batch, inter, frames]``.
 
         Shape:
             phone: ``[batch, frames, features]``, 100 frames a second.
             pitch: ``[batch, frames]`` (:func:`coarse_pitch`), for a voice with pitch.
+            wanted: ``[batch]``, how many of the newest frames are; None: all. They are what they are among all, and
+                where the batch's members differ, all get as many as the one that wants most.
         """
-        feeds: dict[str, NDArray[Any]] = {"phone": phone}
+        count = phone.shape[1] if wanted is None else int(wanted.max())
+        feeds: dict[str, NDArray[Any]] = {"phone": phone, "wanted": np.array([count], np.int64)}
         if self.config.f0:
             if pitch is None:
                 raise FormatError("this voice takes a pitch")
@@ -107,20 +118,30 @@ class Synthesizer:
             speaker=speaker,
         )[0]
 
-    def decode(self, z: Floats, speaker: Floats, excitation: Floats | None = None) -> Floats:
+    def decode(
+        self, z: Floats, speaker: Floats, excitation: Floats | None = None, spare: NDArray[np.int64] | None = None
+    ) -> Floats:
         """Audio ``[batch, frames · hop]``.
 
         Shape:
             z: ``[batch, inter, frames]``.
             speaker: ``[batch, gin]``.
             excitation: ``[batch, frames · hop]``, for a voice with pitch.
+            spare: ``[batch, 2]``, how many frames at the beginning and at the end nobody will hear: they are there for
+                the others' sake, which are what they are without it, and little is computed for them. Their audio may
+                be zero. None: none.
         """
-        feeds = {"z": np.ascontiguousarray(z), "speaker": speaker}
+        least = np.zeros(2, np.int64) if spare is None else spare.min(axis=0)
+        if least.min() < 0 or least.sum() >= z.shape[2]:
+            raise FormatError(f"of {z.shape[2]} frames, {least[0]} and {least[1]} cannot be spare")
+        feeds: dict[str, NDArray[Any]] = {"z": np.ascontiguousarray(z), "speaker": speaker, "spare": least}
         if self.config.f0:
             if excitation is None or excitation.shape[1] != z.shape[2] * self.config.hop:
                 raise FormatError(f"this voice takes an excitation of {self.config.hop} samples a frame")
             feeds["excitation"] = np.ascontiguousarray(excitation)
-        return self._decoder.run(**feeds)[0]
+        audio: Floats = self._decoder.run(**feeds)[0]
+        first, last = (int(frames) * self.config.hop for frames in least)
+        return np.pad(audio, ((0, 0), (first, last))) if first or last else audio
 
     def convert(
         self,
@@ -151,10 +172,10 @@ class Synthesizer:
         """
         if pitch is None and f0 is not None and self.config.f0:
             pitch = coarse_pitch(f0)
-        mean, log_deviation = self.encode(phone, pitch)
-        first, count = cut or (0, mean.shape[2])
+        first, count = cut or (0, phone.shape[1])
         start = max(first - FLOW_CONTEXT, 0)
-        z = self.latent(mean[:, :, start:], log_deviation[:, :, start:], speaker, noise[0])
+        mean, log_deviation = self.encode(phone, pitch, np.array([phone.shape[1] - start], np.int64))
+        z = self.latent(mean, log_deviation, speaker, noise[0])
         z = z[:, :, first - start : first - start + count]
         frames = stretched or count
         excitation = None

@@ -22,34 +22,48 @@ COARSE_PITCHES = 256
 def encoder(config: SynthesizerConfig, weights: Weights, *, half: bool = False) -> Network:
     """The text encoder; ``half``: in half precision.
 
+    Every layer but the last is computed for all frames, which the next one attends to; the last for those wanted.
+
     Shape:
-        ``phone`` ``[batch, frames, features]``, a frame every 10 ms, and for a voice with pitch ``pitch``
-        ``[batch, frames]`` int64 in 0…255 → ``mean`` and ``log_deviation`` ``[batch, inter, frames]``. All sequences
-        of a batch are equally long.
+        ``phone`` ``[batch, frames, features]``, a frame every 10 ms, ``wanted`` ``[1]`` int64, how many of the newest
+        frames are (all, if there are no more), and for a voice with pitch ``pitch`` ``[batch, frames]`` int64 in 0…255
+        → ``mean`` and ``log_deviation`` ``[batch, inter, wanted]``. All sequences of a batch are equally long.
 
     Raises:
         ModelError: A weight is missing or of another shape.
     """
     g = Graph("encoder", weights, half=half)
     phone = g.input("phone", ("batch", "frames", config.features))
+    wanted = g.input("wanted", (1,), np.int64)
     x = linear(g, phone, "enc_p.emb_phone", config.features, config.hidden)
     if config.f0:
         pitch = g.input("pitch", ("batch", "frames"), np.int64)
         table = g.weight("enc_p.emb_pitch.weight", (COARSE_PITCHES, config.hidden))
         x = add(g, x, g.op("Gather", table, pitch, axis=0))
     x = leaky(g, g.op("Mul", x, g.constant(config.hidden**0.5)), 0.1)
-    band = _Band.of(g, phone)
+    frames = g.op("Shape", phone, start=1, end=2)
+    # the two convolutions after the last attention look at so many frames before
+    reach = 2 * ((config.kernel - 1) // 2)
+    last = g.op("Min", g.op("Add", wanted, g.ints(reach)), frames)
     for index in range(config.layers):
+        band = _Band(frames, last if index == config.layers - 1 else frames)
         y = _attention(g, config, x, f"enc_p.encoder.attn_layers.{index}", band)
-        x = _norm(g, config, add(g, x, y), f"enc_p.encoder.norm_layers_1.{index}")
+        x = add(g, x if band.own == frames else _newest(g, x, band.own, 1), y)
+        x = _norm(g, config, x, f"enc_p.encoder.norm_layers_1.{index}")
         y = _feed(g, config, x, f"enc_p.encoder.ffn_layers.{index}")
         x = _norm(g, config, add(g, x, y), f"enc_p.encoder.norm_layers_2.{index}")
+    x = _newest(g, x, wanted, 1)
     statistics = g.op("Transpose", linear(g, x, "enc_p.proj", config.hidden, 2 * config.inter), perm=[0, 2, 1])
     names = ("statistics.mean", "statistics.log_deviation")
     mean, log_deviation = g.ops("Split", statistics, names=names, axis=1, num_outputs=2)
     for name, value in (("mean", mean), ("log_deviation", log_deviation)):
-        g.output(name, value, ("batch", config.inter, "frames"))
+        g.output(name, value, ("batch", config.inter, "wanted"))
     return g.build()
+
+
+def _newest(g: Graph, x: str, count: str, axis: int) -> str:
+    """The last ``count`` along an axis."""
+    return g.op("Slice", x, g.op("Neg", count), g.ints(np.iinfo(np.int64).max), g.ints(axis))
 
 
 def _norm(g: Graph, config: SynthesizerConfig, x: str, name: str) -> str:
@@ -64,43 +78,49 @@ def _feed(g: Graph, config: SynthesizerConfig, x: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Band:
-    """Shapes for moving between offsets and positions; values of the graph that depend on its length T.
+    """For moving between offsets and positions; values ``[1]`` of the graph.
 
     Attributes:
-        frames: ``[T]``.
-        flat: Shape ``[0, 0, −1]``, the rows joined.
+        frames: T, of the keys.
+        own: Q, of the queries: the newest so many frames.
     """
 
     frames: str
-    flat: str
+    own: str
 
-    @classmethod
-    def of(cls, g: Graph, phone: str) -> "_Band":
-        return cls(g.op("Shape", phone, start=1, end=2), g.ints(0, 0, -1))
+    def older(self, g: Graph) -> str:
+        """Keys before the first query."""
+        return g.op("Sub", self.frames, self.own)
 
 
 def _to_positions(g: Graph, band: _Band, x: str, window: int) -> str:
-    """Per query and offset ``[b, h, T, 2w+1]`` → per query and key ``[b, h, T, T]``, zero outside the window.
+    """Per query and offset ``[b, h, Q, 2w+1]`` → per query and key ``[b, h, Q, T]``, zero outside the window.
 
-    Rows widened by T zeros and read again one column narrower: each row begins one column later than the one before, so
-    offset c of query i lies in column i + c, which is key i + c − w.
+    Rows widened by Q zeros and read again one column narrower: each row begins one column later than the one before, so
+    offset c of query i lies in column i + c, which is key i + c − w, counted from the first query.
     """
-    width = 2 * window + 1
-    widened = g.op("Pad", x, g.op("Concat", g.ints(0, 0, 0, 0, 0, 0, 0), band.frames, axis=0))
-    joined = g.op("Reshape", widened, band.flat)
-    joined = g.op("Slice", joined, g.ints(0), g.op("Neg", band.frames), g.ints(2))
-    narrow = g.op("Add", band.frames, g.ints(width - 1))
-    skewed = g.op("Reshape", joined, g.op("Concat", g.ints(0, 0), band.frames, narrow, axis=0))
+    width, flat = 2 * window + 1, g.ints(0, 0, -1)
+    widened = g.op("Pad", x, g.op("Concat", g.ints(0, 0, 0, 0, 0, 0, 0), band.own, axis=0))
+    joined = g.op("Reshape", widened, flat)
+    joined = g.op("Slice", joined, g.ints(0), g.op("Neg", band.own), g.ints(2))
+    narrow = g.op("Add", band.own, g.ints(width - 1))
+    skewed = g.op("Reshape", joined, g.op("Concat", g.ints(0, 0), band.own, narrow, axis=0))
+    if band.own != band.frames:
+        before = g.op("Concat", g.ints(0, 0, 0), band.older(g), g.ints(0, 0, 0, 0), axis=0)
+        skewed = g.op("Pad", skewed, before)
     return g.op("Slice", skewed, g.ints(window), g.op("Add", band.frames, g.ints(window)), g.ints(3))
 
 
 def _to_offsets(g: Graph, band: _Band, x: str, window: int) -> str:
     """The inverse of :func:`_to_positions`: what lies outside the sequence is zero."""
-    width = 2 * window + 1
-    padded = g.op("Reshape", g.op("Pad", x, g.ints(0, 0, 0, window, 0, 0, 0, window)), band.flat)
-    padded = g.op("Pad", padded, g.op("Concat", g.ints(0, 0, 0, 0, 0), band.frames, axis=0))
-    wide = g.op("Add", band.frames, g.ints(width))
-    straight = g.op("Reshape", padded, g.op("Concat", g.ints(0, 0), band.frames, wide, axis=0))
+    width, flat = 2 * window + 1, g.ints(0, 0, -1)
+    padded = g.op("Pad", x, g.ints(0, 0, 0, window, 0, 0, 0, window))
+    if band.own != band.frames:
+        padded = g.op("Slice", padded, band.older(g), g.ints(np.iinfo(np.int64).max), g.ints(3))
+    padded = g.op("Reshape", padded, flat)
+    padded = g.op("Pad", padded, g.op("Concat", g.ints(0, 0, 0, 0, 0), band.own, axis=0))
+    wide = g.op("Add", band.own, g.ints(width))
+    straight = g.op("Reshape", padded, g.op("Concat", g.ints(0, 0), band.own, wide, axis=0))
     return g.op("Slice", straight, g.ints(0), g.ints(width), g.ints(3))
 
 
@@ -116,6 +136,8 @@ def _attention(g: Graph, config: SynthesizerConfig, x: str, name: str, band: _Ba
     query, key, value = (
         heads(g, part, config.heads, width) for part in g.ops("Split", joined, names=names, axis=-1, num_outputs=3)
     )
+    if band.own != band.frames:
+        query = _newest(g, query, band.own, 2)
     # one table for all heads, or one each
     keys, values = (g.array(f"{name}.emb_rel_{part}", (None, None, width)) for part in "kv")
     window = keys.shape[1] // 2

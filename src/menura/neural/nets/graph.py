@@ -6,6 +6,7 @@ Weights are not copied into the model. The model names them as external, the run
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from menura.errors import ModelError
 from menura.extras import need
 
-__all__ = ["Dim", "Graph", "Network", "Weights"]
+__all__ = ["MODEL_FILE", "WEIGHTS_FILE", "Dim", "Graph", "Network", "Weights"]
 
 Dim = int | str
 """An axis of an input: its length, or the name of one that may vary."""
@@ -25,6 +26,10 @@ Weights = Mapping[str, NDArray[Any]]
 OPSET = 20
 """The first with GELU as one operator; ONNX Runtime 1.20 and OpenVINO 2024 know it."""
 IR_VERSION = 9
+MODEL_FILE, WEIGHTS_FILE = "network.onnx", "network.bin"
+"""Of a network on disk."""
+ALIGNMENT = 4096
+"""Of weights in their file: pages."""
 FLOAT, FLOAT16 = 1, 10
 """ONNX's numbers for these types."""
 
@@ -47,6 +52,26 @@ class Network:
     def weight_bytes(self) -> int:
         """Memory the weights take."""
         return sum(array.nbytes for array in self.weights.values())
+
+    def save(self, folder: Path) -> Path:
+        """Write the model and, beside it, its weights, which a runtime may map; the model's file.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        onnx = need("onnx", extra="neural")
+        model = onnx.load_model_from_string(self.model)
+        with (folder / WEIGHTS_FILE).open("wb") as file:
+            for held in (held for held in model.graph.initializer if held.name in self.weights):
+                file.seek(-(-file.tell() // ALIGNMENT) * ALIGNMENT)
+                del held.external_data[:]
+                array = np.ascontiguousarray(self.weights[held.name])
+                for key, value in (("location", WEIGHTS_FILE), ("offset", file.tell()), ("length", array.nbytes)):
+                    held.external_data.add(key=key, value=str(value))
+                file.write(array.data)
+        path = folder / MODEL_FILE
+        path.write_bytes(model.SerializeToString())
+        return path
 
     def standalone(self) -> bytes:
         """The model with its weights inside: for other runtimes and tools.

@@ -17,8 +17,14 @@ EPS = 1e-5
 """Of batch normalisation."""
 
 
-def rmvpe(config: RmvpeConfig, weights: Weights) -> Network:
+def rmvpe(config: RmvpeConfig, weights: Weights, *, one_step: bool = False) -> Network:
     """The network; batch normalisations are folded into the convolutions before them.
+
+    Args:
+        config: Its sizes.
+        weights: Its checkpoint.
+        one_step: For windows of ``config.stride`` frames only. At the deepest level these are one row high: of each
+            kernel only the middle row meets anything but zeros, the others are left out, more than half of all weights.
 
     Shape:
         ``mel`` ``[batch, frames, mels]`` (:func:`menura.neural.nets.mel.log_mel`), ``frames`` a multiple of
@@ -27,13 +33,13 @@ def rmvpe(config: RmvpeConfig, weights: Weights) -> Network:
     Raises:
         ModelError: A weight is missing or of another shape.
     """
-    g = Graph("rmvpe", weights)
-    mel = g.input("mel", ("batch", "frames", config.mels))
+    g = Graph("rmvpe-short" if one_step else "rmvpe", weights)
+    mel = g.input("mel", ("batch", config.stride if one_step else "frames", config.mels))
     # this one cannot be folded: the convolution after it pads with zeros
     scale, shift = _normal(g, "unet.encoder.bn", 1)
     x = g.op("Unsqueeze", mel, g.ints(1))
     x = add(g, g.op("Mul", x, g.constant(scale[0])), g.constant(shift[0]))
-    x = _unet(g, config, x)
+    x = _unet(g, config, x, 1 if one_step else 3)
     kernel = g.weight("cnn.weight", (3, config.channels, 3, 3))
     x = g.op("Conv", x, kernel, g.weight("cnn.bias", (3,)), kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     x = g.op("Reshape", g.op("Transpose", x, perm=[0, 2, 1, 3]), g.ints(0, 0, 3 * config.mels))
@@ -41,8 +47,8 @@ def rmvpe(config: RmvpeConfig, weights: Weights) -> Network:
     return g.build()
 
 
-def _unet(g: Graph, config: RmvpeConfig, x: str) -> str:
-    """Five halvings, what lies between, and five doublings, each beside what was halved."""
+def _unet(g: Graph, config: RmvpeConfig, x: str, deepest: int) -> str:
+    """Five halvings, what lies between (kernels ``deepest`` high), and five doublings, each beside what was halved."""
     levels, inputs, outputs = config.levels, 1, config.channels
     kept: list[str] = []
     for level in range(levels):
@@ -51,7 +57,7 @@ def _unet(g: Graph, config: RmvpeConfig, x: str) -> str:
         x = g.op("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2])
         inputs, outputs = outputs, 2 * outputs
     for level in range(config.inter_levels):
-        x = _blocks(g, config, x, f"unet.intermediate.layers.{level}.conv", inputs, outputs)
+        x = _blocks(g, config, x, f"unet.intermediate.layers.{level}.conv", inputs, outputs, deepest)
         inputs = outputs
     for level in range(levels):
         name, outputs = f"unet.decoder.layers.{level}", inputs // 2
@@ -71,21 +77,25 @@ def _normal(g: Graph, name: str, channels: int) -> tuple[NDArray[np.float32], ND
     return scale.astype(np.float32), (bias - mean * scale).astype(np.float32)
 
 
-def _conv(g: Graph, x: str, name: str, index: int, shape: tuple[int, int]) -> str:
+def _conv(g: Graph, x: str, name: str, index: int, shape: tuple[int, int], height: int) -> str:
     """Convolution ``index`` of a sequence, three wide, with the normalisation and the rectifier after it."""
     outputs, inputs = shape
     scale, shift = _normal(g, f"{name}.{index + 1}", outputs)
     weight = g.array(f"{name}.{index}.weight", (outputs, inputs, 3, 3)) * scale[:, None, None, None]
+    around = height // 2
+    weight = weight[:, :, 1 - around : 2 + around]
     held = [g.hold(f"{name}.{index}.weight", weight), g.hold(f"{name}.{index}.bias", shift)]
-    return g.op("Relu", g.op("Conv", x, *held, kernel_shape=[3, 3], pads=[1, 1, 1, 1]))
+    return g.op("Relu", g.op("Conv", x, *held, kernel_shape=[height, 3], pads=[around, 1, around, 1]))
 
 
-def _blocks(g: Graph, config: RmvpeConfig, x: str, name: str, inputs: int, outputs: int) -> str:
+def _blocks(
+    g: Graph, config: RmvpeConfig, x: str, name: str, inputs: int, outputs: int, height: int = 3
+) -> str:  # fmt: skip
     """Residual blocks of two convolutions; where the number of channels changes, the short way has one of its own."""
     for index in range(config.blocks):
         block = f"{name}.{index}"
-        y = _conv(g, x, f"{block}.conv", 0, (outputs, inputs))
-        y = _conv(g, y, f"{block}.conv", 3, (outputs, outputs))
+        y = _conv(g, x, f"{block}.conv", 0, (outputs, inputs), height)
+        y = _conv(g, y, f"{block}.conv", 3, (outputs, outputs), height)
         if inputs != outputs:
             kernel = g.weight(f"{block}.shortcut.weight", (outputs, inputs, 1, 1))
             x = g.op("Conv", x, kernel, g.weight(f"{block}.shortcut.bias", (outputs,)), kernel_shape=[1, 1])

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from menura.units import db_to_gain
 
-__all__ = ["QUIETEST", "Gate", "frame_rms", "match_loudness"]
+__all__ = ["QUIETEST", "WINDOW", "Gate", "frame_rms", "match_loudness"]
 
 QUIETEST = 1e-3
 """Of the model's own level, in the quotient: below it is silence that nothing brings up."""

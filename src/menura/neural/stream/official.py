@@ -93,7 +93,8 @@ class OfficialShape:
         if self.rate % 100 or self.block < self.hop or self.crossfade < self.hop:
             raise ConfigError("a rate of whole frames in 10 ms, and block and crossfade of 10 ms at least")
         if self.extra < 0 or self.window > CACHE * self.hop:
-            raise ConfigError(f"context, block and crossfade of {CACHE / 100 - 0.01:g} s together at most")
+            most_s = (CACHE * self.hop - self.crossfade - self.search) / self.rate
+            raise ConfigError(f"block and context of the official scheme are {most_s:g} s together at most")
 
     @property
     def hop(self) -> int:
@@ -262,9 +263,10 @@ class OfficialStream:
     ) -> Generator[Request, Any, tuple[Floats, Floats | None]]:
         """Latent and excitation of the frames that are decoded: the first, and how many."""
         (skip, count), synthesizer = cut, self.model.synthesizer
-        mean, log_deviation = yield Request("encode", (phone, pitch))
         start = max(skip - FLOW_CONTEXT, 0)
-        prior = tuple(np.ascontiguousarray(part[:, :, start:]) for part in (mean, log_deviation))
+        wanted = phone.shape[1] - start
+        heard = yield Request("encode", (phone, pitch, np.array([wanted], np.int64)))
+        prior = tuple(np.ascontiguousarray(part[:, :, -wanted:]) for part in heard)
         latent, turbulence = self._noise(skip, count)
         speaker = synthesizer.speaker(self.settings.speaker)
         z = yield Request("latent", (*prior, speaker, np.zeros_like(prior[0]) if latent is None else latent))

@@ -4,13 +4,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from menura.neural.stream.settings import RvcSettings, Unvoiced
+from menura.neural.stream.shape import StreamShape
 
-__all__ = ["PitchTrack", "as_pitch"]
+__all__ = ["PitchTrack", "as_pitch", "pitch_window"]
 
 HIGHEST_HZ = 4000.0
 """What is above is no pitch."""
 SPEAKER_FRAMES = 300
 """Voiced frames of which the speaker's median is taken, about 3 s of speech."""
+
+LEAST_BEFORE = 3
+"""Frames that a network hears at least before those whose pitch is found anew, as in RVC's own client: what it says of
+its window's first is worse."""
+
+
+def pitch_window(shape: StreamShape, step: int) -> int:
+    """Frames of audio in which pitch is looked for.
+
+    Args:
+        shape: How the stream is cut.
+        step: Rows in which the network computes; there is one more of them than frames. It is given no audio that
+            fills a further step only in part, if what it must hear fits into less.
+
+    >>> shape = StreamShape(block=24, right=4, pitch_context=32)
+    >>> pitch_window(shape, 1), pitch_window(shape, 32)
+    (56, 31)
+    >>> pitch_window(StreamShape(block=26), 32), pitch_window(StreamShape(block=24, pitch_context=60), 32)
+    (58, 63)
+    """
+    frames, least = shape.block + shape.pitch_context, shape.block + shape.right + LEAST_BEFORE
+    full = (frames + 1) // step * step
+    needed = -(-(least + 1) // step) * step
+    return min(frames, max(full, needed) - 1, shape.window)
 
 
 def as_pitch(found: NDArray[np.float64]) -> NDArray[np.float64]:

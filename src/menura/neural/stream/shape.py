@@ -26,7 +26,8 @@ class StreamShape:
             of −67 dB there.
         right: And after it: latency.
         fade: Of one block into the next: latency as well.
-        pitch_context: What pitch is looked for in before the block.
+        pitch_context: What pitch is looked for in before the block; less where a network would compute much more for it
+            (:func:`menura.neural.stream.pitch_track.pitch_window`).
 
     Raises:
         ConfigError: They make no stream.
