@@ -1,41 +1,10 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Connection } from "./connection";
+import { FakeSocket, IDLE } from "../testing/server";
 import type { Told } from "./link";
 
-/** The server's end of a socket, without a network. */
-class FakeSocket {
-  static all: FakeSocket[] = [];
-  binaryType = "";
-  bufferedAmount = 0;
-  onmessage: ((event: { data: string | ArrayBuffer }) => void) | null = null;
-  onclose: (() => void) | null = null;
-  readonly sent: Record<string, unknown>[] = [];
-
-  constructor(
-    readonly url: string,
-    readonly protocols: string[],
-  ) {
-    FakeSocket.all.push(this);
-  }
-
-  send(data: string): void {
-    this.sent.push(JSON.parse(data));
-  }
-
-  close(): void {}
-
-  say(message: object): void {
-    this.onmessage?.({ data: JSON.stringify(message) });
-  }
-
-  actions(): unknown[] {
-    return this.sent.map(({ action }) => action);
-  }
-}
-
 const VOICE = { id: "robot", name: "Robot", category: "character" };
-const IDLE = { processing: false, input_level: 0, output_level: 0, latency_ms: 0, processing_time_ms: 0 };
-const latest = () => FakeSocket.all[FakeSocket.all.length - 1];
+const latest = () => FakeSocket.latest;
 let told: Told[] = [];
 
 beforeEach(() => {
@@ -164,4 +133,43 @@ it("answers a request with its reply, or with the error, also of a lost connecti
     [1, "not_active"],
     [2, "connection_lost"],
   ]);
+});
+
+it("tells its parameters again after a choice of a voice, whatever the voice came with", () => {
+  const connection = connected();
+  latest().say({ type: "voices", voices: [] });
+  connection.hold({ parameters: { pitch_st: 1 } });
+  latest().say({ type: "parametersSet", parameters: { pitch_st: 1 } });
+  connection.selectVoice("robot");
+  latest().say({ type: "voiceSelected", voice: VOICE });
+  latest().say({ type: "parametersSet", parameters: { pitch_st: 5 } }); // the voice's own: no answer to ours
+  expect(latest().last("setParameters")).toMatchObject({ parameters: { pitch_st: 1 } });
+  expect(latest().count("setParameters")).toBe(2);
+  connection.hold({ parameters: { pitch_st: 2 } });
+  expect(latest().count("setParameters")).toBe(2); // one at a time
+  latest().say({ type: "parametersSet", parameters: { pitch_st: 1 } });
+  expect(latest().last("setParameters")).toMatchObject({ parameters: { pitch_st: 2 } });
+});
+
+it("gives an error to the action that it names, and to none where it names one that nobody waits for", () => {
+  const connection = connected();
+  latest().say({ type: "voices", voices: [] });
+  connection.request(1, "setEffects", { effects: [] });
+  connection.request(2, "startRecording", {});
+  latest().say({ type: "error", error: "No such mix", code: "config", action: "mixVoices" });
+  latest().say({ type: "error", error: "The disk is full", code: "no_room", action: "startRecording" });
+  const answers = told.filter((one) => one.told === "answer");
+  expect(answers.map(({ id, error }) => [id, error?.code])).toEqual([
+    [1, "connection_lost"],
+    [2, "no_room"],
+  ]);
+});
+
+it("tells the page before it answers who asked", () => {
+  const connection = connected();
+  latest().say({ type: "voices", voices: [] });
+  connection.request(1, "getVoices", {});
+  told.length = 0;
+  latest().say({ type: "voices", voices: [] });
+  expect(told.map((one) => one.told)).toEqual(["server", "answer"]);
 });
