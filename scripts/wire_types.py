@@ -1,12 +1,12 @@
-"""Write the control protocol's shapes for the page: JSON Schema, and TypeScript made of it.
+"""Write what the page knows of the server: JSON Schema of the control protocol, and TypeScript of that and of REST.
 
-``python scripts/wire_types.py`` writes ``web/src/wire/schema.json`` and ``web/src/wire/control.ts``; ``--check`` only
-says whether they are what the server's models give.
+``python scripts/wire_types.py`` writes ``schema.json``, ``control.ts`` and ``rest.ts`` in ``web/src/wire``; ``--check``
+only says whether they are what the server's models give.
 """
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +14,16 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from menura.protocol.control_actions import ACTION_MODELS
-from menura.protocol.control_replies import REPLY_MODELS
+from menura.protocol.control_replies import REPLY_MODELS, ErrorReply
+from menura.server.app import create_app
+from menura.voices.builtin import builtin_voices
 
 WIRE = Path(__file__).parents[1] / "web" / "src" / "wire"
 HEAD = "// Written by scripts/wire_types.py from the server's models: change those, then run it.\n"
 PLAIN = {"string": "string", "number": "number", "integer": "number", "boolean": "boolean", "null": "null"}
 Schema = Mapping[str, Any]
+FOREIGN = {"HTTPValidationError", "ValidationError"}
+"""FastAPI's own, which no route of ours answers with."""
 
 
 def definitions() -> dict[str, Any]:
@@ -49,7 +53,7 @@ def type_of(schema: Schema) -> str:
     'number[] | null'
     """
     if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
+        return _plain(str(schema["$ref"]).rpartition("/")[2])
     values = schema.get("enum", [schema["const"]] if "const" in schema else [])
     several = schema.get("anyOf") or schema.get("oneOf") or []
     if values or several:
@@ -58,8 +62,25 @@ def type_of(schema: Schema) -> str:
         item = type_of(schema["items"])
         return f"({item})[]" if " " in item else f"{item}[]"
     if schema.get("type") == "object":
-        return f"Record<string, {type_of(schema.get('additionalProperties') or {})}>"
+        values = schema.get("additionalProperties")
+        return f"Record<string, {type_of(values if isinstance(values, Mapping) else {})}>"
     return PLAIN.get(schema.get("type", ""), "unknown")
+
+
+def _plain(name: str) -> str:
+    """A component of OpenAPI as TypeScript calls it: what is asked differs from what is told where both are there.
+
+    >>> [_plain(name) for name in ("VoiceReply", "ErrorReply", "Settings-Input", "Settings-Output")]
+    ['Voice', 'ErrorReply', 'SettingsInput', 'Settings']
+    """
+    name = name.removesuffix("-Output").replace("-", "")
+    return name if name == ErrorReply.__name__ else name.removesuffix("Reply")
+
+
+def rest() -> dict[str, Any]:
+    """The JSON Schema of all that the REST interface takes and gives, by name."""
+    found = create_app(builtin_voices(), relay=False).openapi()["components"]["schemas"]
+    return {_plain(name): schema for name, schema in sorted(found.items()) if name not in FOREIGN}
 
 
 def _words(text: str, indent: str = "") -> str:
@@ -67,33 +88,40 @@ def _words(text: str, indent: str = "") -> str:
     return f"{indent}/** {first} */\n" if first else ""
 
 
-def _nullable(schema: Schema) -> str:
-    """Of a field that may be missing: the server never sends null in its place."""
+def _present(schema: Schema) -> str:
+    """Of a field that may be missing: the control socket never says null in its place."""
     return " | ".join(part for part in type_of(schema).split(" | ") if part != "null") or "null"
 
 
-def interface(name: str, schema: Schema) -> str:
-    """A definition as an exported type."""
+def interface(name: str, schema: Schema, optional: Callable[[Schema], str] = type_of) -> str:
+    """A definition as an exported type.
+
+    Args:
+        name: Of the type.
+        schema: Of the definition.
+        optional: The type of a field that may be missing.
+    """
     said = _words(schema.get("description", ""))
     if "properties" not in schema:
         return f"{said}export type {name} = {type_of(schema)};\n"
     lines = []
     for field, one in schema["properties"].items():
         required = field in schema.get("required", ()) or "const" in one
-        lines.append(f"  {field}{'' if required else '?'}: {type_of(one) if required else _nullable(one)};")
+        lines.append(f"  {field}{'' if required else '?'}: {(type_of if required else optional)(one)};")
     return f"{said}export interface {name} {{\n" + "\n".join(lines) + "\n}\n"
 
 
 def written() -> dict[Path, str]:
-    """Both files as they should be."""
+    """All files as they should be."""
     found = definitions()
     unions = [("Action", ACTION_MODELS), ("ServerMessage", REPLY_MODELS)]
-    parts = [HEAD, *(interface(name, schema) for name, schema in found.items() if name != "Action")]
+    parts = [HEAD, *(interface(name, schema, _present) for name, schema in found.items() if name != "Action")]
     for name, models in unions:
         parts.append(f"export type {name} =\n" + "\n".join(f"  | {model.__name__}" for model in models) + ";\n")
     return {
         WIRE / "schema.json": json.dumps({"$defs": found}, indent=2, ensure_ascii=False) + "\n",
         WIRE / "control.ts": "\n".join(parts),
+        WIRE / "rest.ts": "\n".join([HEAD, *(interface(name, schema) for name, schema in rest().items())]),
     }
 
 

@@ -29,10 +29,12 @@ __all__ = [
     "ProviderError",
     "QuotaError",
     "RateLimitError",
+    "ResponseTimeoutError",
     "SlowSubscriberError",
     "StateError",
     "UnsafeModelError",
     "UnsupportedModelError",
+    "VersionError",
     "VoiceNotFoundError",
     "WaitTimeoutError",
     "public_text",
@@ -133,6 +135,12 @@ class NotFoundError(MenuraError, LookupError):
     """There is nothing of this name or id."""
 
     code = "not_found"
+
+
+class VersionError(MenuraError, RuntimeError):
+    """Somebody has changed it meanwhile."""
+
+    code = "version_conflict"
 
 
 class VoiceNotFoundError(MenuraError, LookupError):

@@ -74,6 +74,20 @@ def test_many_switches_at_once_end_at_the_last_and_run_no_more_than_two_voices()
     assert all(len(y) == 240 for y in running)
 
 
+def test_a_voice_keeps_what_it_was_built_with_where_settings_were_turned_before_it_was_given() -> None:
+    session = session_of("robot")
+    session.process(X[:480])
+    own = VoiceParameters(pitch_st=-4.0)
+    session.set(VoiceParameters(pitch_st=7.0))
+    session.switch(make_stage(find_voice("giant"), RATE, parameters=own))
+    for start in range(480, 4800, 480):
+        session.process(X[start : start + 480])
+    assert (session.stage.voice.id, session.stage.parameters) == ("giant", own)
+    session.set(VoiceParameters(pitch_st=7.0))
+    session.process(X[:480])
+    assert session.stage.parameters == VoiceParameters(pitch_st=7.0)
+
+
 def test_parameters_reach_a_voice_that_still_waits() -> None:
     session = session_of("robot")
     session.process(X[:480])

@@ -19,7 +19,8 @@ async def _no_devices(*_: object) -> DeviceLane:
 
 def main() -> None:
     free = Rate(1e6, 10**6)
-    limits = ServerLimits(voice=free, transport=free, status=free, requests=free, connections=free)
+    often = dict.fromkeys(("voice", "transport", "settings", "status", "requests", "connections"), free)
+    limits = ServerLimits(**often)
     DeviceLane.open = _no_devices  # type: ignore[method-assign, assignment]
     listener = socket.create_server(("127.0.0.1", 0))
     app = create_app(relay=False, access=Access(limits=limits))

@@ -12,12 +12,14 @@ import uvicorn
 from fastapi import FastAPI
 from websockets.sync.client import connect
 
+from menura.server.access import Gate
 from menura.server.app import create_app
+from menura.server.limits import Session
 from menura.server.relay_options import RelayOptions, RelaySettings
 from tests.client.ears import KEY
 from tests.client.faults import TIMEOUT_S
 
-LASTING = {"Catalogue.watch", "Roster.watch", "LifespanOn.main"}
+LASTING = {"Catalogue.watch", "Rest.watch", "Roster.watch", "LifespanOn.main"}
 """Tasks that a server has for as long as it runs."""
 
 
@@ -63,6 +65,14 @@ class Served:
             asyncio.run_coroutine_threadsafe(wait(), self.loop).result(TIMEOUT_S)
         except TimeoutError:
             raise AssertionError(f"still running: {self.tasks() - idle}") from None
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Sockets that are open."""
+        layer = self.app.middleware_stack
+        while not isinstance(layer, Gate):
+            layer = layer.app  # type: ignore[union-attr]
+        return layer.limiter.open_sessions()
 
     @property
     def engines(self) -> int:

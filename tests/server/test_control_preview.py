@@ -1,5 +1,6 @@
 import json
 import os
+import threading
 import urllib.request
 from collections.abc import Iterator
 from io import BytesIO
@@ -9,9 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from fastapi.testclient import TestClient
 
+from menura.server import previews
+from menura.server.app import create_app
+from menura.voices.builtin import find_voice
 from tests.neural.rvc import FIXTURES
-from tests.serving import Client, running_server
+from tests.serving import TIMEOUT_S, Client, running_server
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +76,58 @@ def test_a_preview_has_the_rate_and_format_that_the_client_configured(server: st
 def test_a_preview_is_stopped_and_the_next_one_ends_the_one_before(server: str) -> None:
     with Client(server) as client:
         client.ask("configureAudio", audio={"sample_rate": 192_000, "format": "pcm_f32"})
-        client.socket.send(json.dumps({"action": "previewVoice", "voiceId": "robot"}))
-        client.socket.send(json.dumps({"action": "previewVoice", "voiceId": "robot"}))
-        client.socket.send(json.dumps({"action": "stopPreview"}))
-        types = [client.reply()["type"] for _ in range(4)]
-        assert types == ["previewStarted", "previewEnded"] * 2
+        assert client.ask("previewVoice", voiceId="robot")["type"] == "previewStarted"
+        assert client.ask("previewVoice", voiceId="radio") == {"type": "previewEnded", "voiceId": "robot"}
+        assert client.reply()["voice"]["id"] == "radio"
+        assert client.ask("stopPreview") == {"type": "previewEnded", "voiceId": "radio"}
+        assert client.ask("stopPreview")["code"] == "not_active"
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Rendering waits for this."""
+    go, render = threading.Event(), previews._render
+
+    def wait(*arguments: Any) -> previews.Preview:
+        assert go.wait(TIMEOUT_S)
+        return render(*arguments)
+
+    monkeypatch.setattr(previews, "_render", wait)
+    return go
+
+
+def test_whoever_waits_for_a_preview_may_do_other_things_meanwhile(slow: threading.Event) -> None:
+    app = create_app([find_voice("robot"), find_voice("radio")], relay=False)
+    with TestClient(app) as http, http.websocket_connect("/ws/realtime-control") as socket:
+
+        def ask(action: str, **fields: Any) -> Any:
+            socket.send_json({"action": action, **fields})
+            return socket.receive_json()
+
+        assert socket.receive_json()["type"] == "connected"
+        socket.send_json({"action": "previewVoice", "voiceId": "robot"})
+        assert ask("selectVoice", voiceId="radio")["type"] == "voiceSelected"
+        assert ask("previewVoice", voiceId="radio") == {"type": "previewEnded", "voiceId": "robot"}
+        assert ask("stopPreview") == {"type": "previewEnded", "voiceId": "radio"}
+        socket.send_json({"action": "previewVoice", "voiceId": "robot"})
+        assert ask("setParameters", parameters={"mix": 0.5})["type"] == "parametersSet"
+        slow.set()
+        assert socket.receive_json()["type"] == "previewStarted"
+
+
+def test_preview_that_was_made_waits_for_no_other(slow: threading.Event) -> None:
+    slow.set()
+    app = create_app([find_voice("robot"), find_voice("radio")], relay=False)
+    with TestClient(app) as client, client.websocket_connect("/ws/realtime-control") as socket:
+        tag = client.get("/api/voices/robot/preview").headers["etag"]
+        slow.clear()
+        assert socket.receive_json()["type"] == "connected"
+        socket.send_json({"action": "previewVoice", "voiceId": "radio"})
+        socket.send_json({"action": "getStatus"})
+        assert socket.receive_json()["type"] == "status"
+        assert client.get("/api/voices/robot/preview").headers["etag"] == tag
+        slow.set()
+        assert socket.receive_json()["voice"]["id"] == "radio"
 
 
 def test_no_preview_of_a_voice_that_is_not_there_or_while_the_clients_audio_is_processed(server: str) -> None:
@@ -107,5 +159,6 @@ def test_a_voice_whose_models_are_missing_says_how_to_get_them(library_server: s
         assert client.reply() == {"type": "voicesChanged"}
         reply = client.ask("previewVoice", voiceId=made["id"])
         assert (reply["error"], reply["code"]) == ("Model loading failed", "model_loading_failed")
+        assert reply["action"] == "previewVoice"
         assert "menura models pull" in reply["reason"]
         assert client.ask("previewVoice", voiceId="robot")["type"] == "previewStarted"

@@ -27,7 +27,6 @@ def test_burst_is_granted_and_then_the_rate() -> None:
         session.check("getStatus")
     assert (caught.value.code, caught.value.retry_after_ms) == ("rate_limited", 100)
     session.check("selectVoice")
-    session.check("setParameters")
     granted = 0
     for _ in range(1000):
         clock.advance(0.01)
@@ -37,6 +36,17 @@ def test_burst_is_granted_and_then_the_rate() -> None:
         except RateLimitError:
             pass
     assert granted == pytest.approx(100, abs=1)
+
+
+def test_sliders_may_be_turned_as_fast_as_a_screen_shows_them_and_not_without_end() -> None:
+    clock = VirtualClock()
+    session = Limiter(ServerLimits(), clock).open("a")
+    for _ in range(60 * 60):
+        session.check("setParameters")
+        clock.advance(1 / 60)
+    with pytest.raises(RateLimitError, match="Too many changes of settings"):
+        for action in ["setParameters", "setEffects", "setInput", "configureAudio"] * 100:
+            session.check(action)
 
 
 def test_what_was_told_to_wait_is_granted_after_it() -> None:
@@ -278,6 +288,48 @@ def test_client_of_the_realtime_api_is_told_in_its_words_when_its_time_is_over(
     asyncio.run(Gate(application, Access(limits=ServerLimits(**limits)), {})(scope, send, send))  # type: ignore[arg-type]
     event = json.loads(told[0]["text"])
     assert (event["type"], event["error"]["code"], told[1]["reason"]) == ("error", code, code)
+
+
+class FastLoop(asyncio.SelectorEventLoop):
+    """Where nothing is to be done, its time passes at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now_s = 0.0
+        real = self._selector.select  # type: ignore[attr-defined]
+
+        def select(timeout: float | None = None) -> Any:
+            if not timeout:
+                return real(timeout)
+            self._now_s += timeout
+            return real(0)
+
+        self._selector.select = select  # type: ignore[attr-defined]
+
+    def time(self) -> float:
+        return self._now_s
+
+
+@pytest.mark.parametrize("used_s", [0.0, 90.0, 250.0, 1010.0])
+def test_silence_is_counted_from_when_the_socket_was_last_in_use(used_s: float) -> None:
+    ended_s: list[float] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        loop = asyncio.get_running_loop()
+        session_of(scope).busy = lambda: loop.time() < used_s
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended_s.append(loop.time())
+
+    async def send(message: Any) -> None:
+        pass
+
+    scope = {"type": "websocket", "path": "/v1/realtime", "headers": [], "client": None}
+    gate = Gate(application, Access(limits=ServerLimits(idle_s=100.0)), {})
+    with asyncio.Runner(loop_factory=FastLoop) as runner:
+        runner.run(gate(scope, send, send))  # type: ignore[arg-type]
+    assert max(100.0, used_s + 100.0 * 7 / 8) <= ended_s[0] <= used_s + 100.1
 
 
 def test_socket_in_use_is_not_silent_though_nothing_comes() -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from menura.audio.format import StreamFormat
 from menura.audio.pcm import encode
-from menura.errors import ProtocolError
+from menura.errors import FileError, LimitError, MenuraError, ModelError, ProtocolError
 from menura.live.session import VoiceSession
 from menura.live.strand import Strand
 from menura.protocol.realtime_server import AudioDelta
 from menura.server.realtime_answers import Answers, RealtimeOutbox
 from menura.server.realtime_settings import FORMATS, PCM, SessionView, Update
+from menura.server.realtime_socket import _explained
 from menura.server.realtime_voice import AnswerVoice, Place
 from menura.server.realtime_words import ClientWords, RefusalError, refusal_of
 from menura.voices.build import make_stage
@@ -32,6 +33,13 @@ def session(voice: str | None) -> VoiceSession | None:
 
 def whole(parts: list[tuple[bytes, Place]], place: Place) -> bytes:
     return b"".join(audio for audio, at in parts if at == place)
+
+
+@pytest.mark.parametrize("error", [ModelError, LimitError, ProtocolError, FileError])
+def test_errors_tell_a_client_nothing_of_the_machine(error: type[MenuraError]) -> None:
+    told = json.dumps(_explained(error("cannot read /home/jo/secret/voice.onnx: no such file"), {}))
+    assert "voice.onnx" in told
+    assert not any(word in told for word in ("home", "jo/", "secret"))
 
 
 @pytest.mark.parametrize("client", [PCM, ULAW], ids=["pcm", "pcmu"])

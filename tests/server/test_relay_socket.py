@@ -17,6 +17,7 @@ from tests.client.ears import KEY
 from tests.client.faults import FaultServer, Peer
 from tests.client.speech_server import ANSWER_MS, speech_server
 from tests.listen import median_f0
+from tests.server.realtime_peer import answer, begin, finish
 from tests.server.relaying import Caller, serving
 from tests.serving import running_server
 from tests.speech import speech
@@ -61,6 +62,43 @@ def test_audio_passes_both_ways_byte_for_byte() -> None:
         kinds = [event["type"] for event in caller.events]
         assert kinds.index("response.created") < kinds.index("reply") < kinds.index("replyDone")
         assert "response.output_audio.delta" not in kinds
+
+
+@pytest.mark.parametrize("path", ["/ws/relay", "/v1/realtime"])
+def test_session_is_in_use_while_an_answer_is_made_or_waits(path: str) -> None:
+    heard, go = threading.Event(), threading.Event()
+
+    async def script(peer: Peer) -> None:
+        await begin(peer)
+        while (await peer.hear())["type"] != "response.create":
+            pass
+        await answer(peer, noise(200), done=False)
+        heard.set()
+        await asyncio.to_thread(go.wait, 20.0)
+        await finish(peer)
+        await peer.hear()
+
+    with (
+        FaultServer(script) as provider,
+        serving(provider.url) as relay,
+        Caller(relay.url.replace("/ws/relay", path)) as caller,
+    ):
+        if path == "/ws/relay":
+            caller.start(voiceUp="natural-woman", voiceDown="none")
+        else:
+            caller.until("session.created")
+        [session] = relay.sessions
+        assert not session.busy()
+        assert session.describe()["processing"] is True
+        assert session.describe()["voice"] == ("Natural Woman" if path == "/ws/relay" else "")
+        caller.say(type="response.create")
+        caller.until("response.created")
+        assert heard.wait(20.0)
+        assert session.busy()
+        go.set()
+        caller.until("response.done")
+        while session.busy():
+            caller.next()  # the rest of what was said
 
 
 def test_telephone_passes_as_it_is() -> None:

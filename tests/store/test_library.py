@@ -10,7 +10,7 @@ import threading
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from menura.errors import ConfigError, FileError, LibraryError, LimitError, ModelError, VoiceNotFoundError
+from menura.errors import ConfigError, FileError, LibraryError, LimitError, ModelError, VersionError, VoiceNotFoundError
 from menura.store.database import Database
 from menura.store.library import NewFile, VoiceLibrary
 from menura.store.voice_data import VoiceData
@@ -307,6 +307,49 @@ def test_of_two_changes_at_once_none_is_lost(library, monkeypatch):
     monkeypatch.setattr(VoiceData, "check", check)
     changed = library.update(made.id, {"name": "Mine"})
     assert (changed.data.name, changed.data.description, changed.version) == ("Mine", "theirs", 3)
+
+
+def test_of_two_who_change_the_same_version_one_is_told(library, url, tmp_path):
+    made = library.create(DEEP)
+    with VoiceLibrary(tmp_path, url) as other:
+        ready, outcomes = threading.Barrier(8), []
+
+        def change(writer, number):
+            ready.wait()
+            try:
+                outcomes.append(writer.update(made.id, {"name": f"Number {number}"}, made.version).data.name)
+            except VersionError as error:
+                outcomes.append(error)
+
+        threads = [threading.Thread(target=change, args=((library, other)[n % 2], n)) for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    names = [name for name in outcomes if isinstance(name, str)]
+    assert names == [library.get(made.id).data.name]
+    assert library.get(made.id).version == 2
+    assert len(outcomes) == 8
+
+
+def test_change_between_reading_and_writing_is_told_to_who_names_a_version(library, monkeypatch):
+    made, real, first = library.create(DEEP), VoiceData.check, []
+
+    def check(data, files):
+        real(data, files)
+        if not first:
+            first.append(library.update)
+            library.update(made.id, {"description": "theirs"})
+
+    monkeypatch.setattr(VoiceData, "check", check)
+    with pytest.raises(VersionError, match="version 2 now"):
+        library.update(made.id, {"name": "Mine"}, 1)
+    with pytest.raises(VersionError):
+        library.delete(made.id, 1)
+    with pytest.raises(VersionError):
+        library.update("robot", {"name": "Mine"}, 7)
+    assert (library.get(made.id).data.name, library.get(made.id).data.description) == ("Deep", "theirs")
+    library.delete(made.id, 2)
 
 
 def test_another_database_leaves_the_files_alone(library, tmp_path):

@@ -291,6 +291,11 @@ class RealtimeConnectionManager:
         event: dict[str, Any] = {"type": "response.create"}
         return self.send_event(event if response is None else event | {"response": response})
 
+    @property
+    def responding(self) -> bool:
+        """Whether an answer is being made."""
+        return self._session.responding
+
     def cancel_response(self) -> bool:
         """End the answer that is being made; returns whether there is one."""
         with self._lock:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -42,8 +43,8 @@ class SessionStats:
 class _Switch:
     """A voice fading in, once it has something to say."""
 
-    def __init__(self, stage: VoiceStage, lead: int) -> None:
-        self.stage = stage
+    def __init__(self, stage: VoiceStage, born: int, lead: int) -> None:
+        self.stage, self.born = stage, born
         self.done = -lead
 
     def mix(self, old: Samples, new: Samples, length: int) -> Samples:
@@ -73,8 +74,10 @@ class VoiceSession:
         self.rate, self.channels = stage.rate_in, stage.channels
         self._stage = stage
         self._switch: _Switch | None = None
-        self._next_stage: deque[VoiceStage] = deque(maxlen=1)  # one slot each, atomic between threads
-        self._next_parameters: deque[VoiceParameters] = deque(maxlen=1)
+        self._orders = count(1)
+        self._born = 0  # which order `stage` came with
+        self._next_stage: deque[tuple[int, VoiceStage]] = deque(maxlen=1)  # one slot each, atomic between threads
+        self._next_parameters: deque[tuple[int, VoiceParameters]] = deque(maxlen=1)
         self._clock = clock
         window = ms_to_frames(METER_MS, self.rate)
         self._input, self._output = Meter(window), Meter(window)
@@ -90,7 +93,8 @@ class VoiceSession:
     @property
     def stage(self) -> VoiceStage:
         """The voice heard, or fading in."""
-        return self._switch.stage if self._switch else self._stage
+        switch = self._switch  # once: the audio thread may end it meanwhile
+        return switch.stage if switch else self._stage
 
     @property
     def latency(self) -> int:
@@ -110,25 +114,28 @@ class VoiceSession:
         self._effects.set(entries)
 
     def switch(self, stage: VoiceStage) -> None:
-        """Crossfade to another voice, built for the same rate and channels."""
-        self._next_stage.append(stage)
+        """Crossfade to another voice, built for the same rate and channels; it keeps the settings it was built with."""
+        self._next_stage.append((next(self._orders), stage))
 
     def set(self, parameters: VoiceParameters) -> None:
-        """Turn the settings."""
-        self._next_parameters.append(parameters)
+        """Turn the settings, of every voice that was given before."""
+        self._next_parameters.append((next(self._orders), parameters))
 
-    def _begin(self, stage: VoiceStage) -> None:
+    def _begin(self, born: int, stage: VoiceStage) -> None:
         if known := self.stage.speaker_hz:
             stage.seed_speaker(known)
         if len(self._history):
-            self._switch = _Switch(stage, stage.warm(self._history.peek()))
+            self._switch = _Switch(stage, born, stage.warm(self._history.peek()))
         else:
-            self._stage = stage
+            self._stage, self._born = stage, born
 
-    def _turn(self, parameters: VoiceParameters) -> None:
-        """Set the voice heard, the one fading in, and the one that waits."""
-        for stage in (self._stage, self.stage, *self._next_stage.copy()):
-            stage.set(parameters)
+    def _turn(self, order: int, parameters: VoiceParameters) -> None:
+        """Set the voice heard, the one fading in, and the one that waits, but for one that was given after that."""
+        switch = self._switch
+        fading = [(switch.born, switch.stage)] if switch else []
+        for born, stage in [(self._born, self._stage), *fading, *self._next_stage.copy()]:
+            if born < order:
+                stage.set(parameters)
 
     def process(self, x: Samples) -> Samples:
         """Change the next block, ``[n, c]`` → ``[n, c]``, late by ``latency`` frames.
@@ -138,9 +145,9 @@ class VoiceSession:
         """
         start = self._clock()
         if self._next_stage and self._switch is None:
-            self._begin(self._next_stage.popleft())
+            self._begin(*self._next_stage.popleft())
         if self._next_parameters:
-            self._turn(self._next_parameters.popleft())
+            self._turn(*self._next_parameters.popleft())
         x = self._treatment.process(self._level.process(x))
         self._input.push(x)
         y = self._change(x)
@@ -164,27 +171,28 @@ class VoiceSession:
             self._switch = None  # the voice that was heard goes on
             raise
         if switch.done >= self._fade:
-            self._stage, self._switch = switch.stage, None
+            self._stage, self._born, self._switch = switch.stage, switch.born, None
         return y
 
     def leave(self) -> None:
         """Nobody listens any more: what is still waited for fails at once. Any thread."""
         switch = self._switch
-        for stage in (self._stage, *self._next_stage.copy(), *([switch.stage] if switch else ())):
+        waiting = [stage for _, stage in self._next_stage.copy()]
+        for stage in (self._stage, *waiting, *([switch.stage] if switch else ())):
             stage.leave()
 
     def finish(self) -> Samples:
         """Return the ``latency`` frames still held; then the session is at its start, with its voice and settings."""
         rest = self._treatment.finish(silence(0, self.channels))
         tail = [self._change(rest)] if len(rest) else []
-        stage = self.stage
-        if self._switch is None:
+        switch, stage = self._switch, self.stage
+        if switch is None:
             tail.append(stage.flush())
         else:
             tail.append(self._change(silence(stage.latency, self.channels)))
             stage.reset()
         self._level.reset()
-        self._stage, self._switch = stage, None
+        self._stage, self._born, self._switch = stage, switch.born if switch else self._born, None
         self._history.clear()
         self._input.reset()
         self._output.reset()

@@ -31,6 +31,7 @@ __all__ = [
     "StatusInterval",
     "VoiceInfo",
     "VoiceSelected",
+    "VoiceSettings",
     "VoiceSummary",
     "Voices",
     "VoicesChanged",
@@ -58,19 +59,29 @@ class VoiceSummary(WireMessage):
     category: str
 
 
+class VoiceSettings(WireMessage):
+    """What may be turned of a voice while it runs."""
+
+    pitch_st: float
+    formant: float
+    mix: float
+
+
 class VoiceInfo(VoiceSummary):
     """A voice, as a client sees it; of what is no library's, only the document's four fields are known.
 
     Attributes:
         builtin: Whether it came with menura.
         favourite: Whether the user has marked it.
-        preview: Whether a preview of it is kept already; there is one for every voice.
+        preview: Whether it can be heard: the models that it needs are here.
+        parameters: With which it begins.
     """
 
     description: str
     builtin: bool | None = None
     favourite: bool | None = None
     preview: bool | None = None
+    parameters: VoiceSettings | None = None
 
     @property
     def summary(self) -> VoiceSummary:
@@ -263,6 +274,7 @@ class ErrorReply(Reply):
         error: For people.
         code: For programs; it stays the same when the words change.
         reason: More, where the document fixes the words of ``error``.
+        action: Which the error answers; missing where it answers none that could be read.
         retry_after_ms: When to ask again, where that may help.
     """
 
@@ -270,6 +282,7 @@ class ErrorReply(Reply):
     error: str
     code: str
     reason: str | None = None
+    action: str | None = None
     retry_after_ms: int | None = None
 
 

@@ -124,10 +124,13 @@ _FIXED_TEXT = {
 """Codes whose text the document fixes; the error's own words become its ``reason``."""
 
 
-def error_reply(error: MenuraError) -> dict[str, Any]:
-    """An error, with its stable code."""
+def error_reply(error: MenuraError, action: str | None = None) -> dict[str, Any]:
+    """An error, with its stable code, and the action that it answers."""
     text = public_text(error)
     fixed = _FIXED_TEXT.get(error.code)
     reason = text.removeprefix(fixed).lstrip(": ") if fixed and text != fixed else None
     retry_after_ms = error.retry_after_ms if isinstance(error, RateLimitError) else None
-    return ErrorReply(error=fixed or text, code=error.code, reason=reason, retry_after_ms=retry_after_ms).as_dict()
+    reply = ErrorReply(
+        error=fixed or text, code=error.code, reason=reason, action=action, retry_after_ms=retry_after_ms
+    )
+    return reply.as_dict()

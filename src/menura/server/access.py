@@ -27,6 +27,8 @@ OPEN = {"/api/health", "/api/ready"}
 SESSION, GRANT = "menura.session", "menura.grant"
 CLOSE_WITHIN_S = 1.0
 """Time for a client's last message; who does not read is left without."""
+LOOKS = 8
+"""How often within the time that a socket may be silent it is looked whether it is in use."""
 READING = {"GET", "HEAD"}
 WHY = {
     Ending.SILENT: "Nothing came for too long",
@@ -149,7 +151,7 @@ class Gate:
     async def _serve(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the socket ends, or its time does, or its client is silent for too long."""
         loop, limits = asyncio.get_running_loop(), self._access.limits
-        heard_s = begun_s = loop.time()
+        heard_s = begun_s = used_s = loop.time()
 
         async def hear() -> Message:
             nonlocal heard_s
@@ -160,14 +162,17 @@ class Gate:
         looking: asyncio.TimerHandle
 
         def look() -> None:
-            nonlocal looking
-            due_s = (loop.time() if session.busy() else heard_s) + limits.idle_s
-            if due_s <= loop.time():
+            nonlocal looking, used_s
+            now_s = loop.time()
+            if session.busy():
+                used_s = now_s
+            due_s = max(heard_s, used_s) + limits.idle_s
+            if due_s <= now_s:
                 session.end(Ending.SILENT)
-            else:
-                looking = loop.call_at(due_s, look)
+            else:  # more often than that, to see when it was in use last
+                looking = loop.call_at(min(due_s, now_s + limits.idle_s / LOOKS), look)
 
-        looking = loop.call_later(limits.idle_s, look)
+        looking = loop.call_later(limits.idle_s / LOOKS, look)
         over = loop.call_at(begun_s + limits.session_s, session.end, Ending.EXPIRED)
         try:
             async with asyncio.timeout(None) as deadline:

@@ -17,6 +17,7 @@ from menura.live.speaking_stats import Devices
 from menura.server.access import Access, Gate
 from menura.server.api.routes import Rest
 from menura.server.catalogue import Catalogue
+from menura.server.figures import ServerFigures
 from menura.server.headers import HEADERS
 from menura.server.metrics import make_registry
 from menura.server.page_files import PageFiles
@@ -85,9 +86,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(catalogue.watch())
+        await run_in_threadpool(rest.open)
+        watching = [asyncio.create_task(one.watch()) for one in (catalogue, rest)]
         yield
-        watching.cancel()
+        for task in watching:
+            task.cancel()
         pool.shutdown(wait=False, cancel_futures=True)
         await run_in_threadpool(rest.close)
         await run_in_threadpool(catalogue.close)
@@ -101,8 +104,9 @@ def create_app(
         openapi_url="/api/openapi.json",
     )
     access = access or Access()
-    rest = Rest(app, catalogue, PAGE, access.named if isinstance(access.named, AccessTokens) else None)
-    services = Services(catalogue, pool, rest.previews, devices or Devices())
+    figures = ServerFigures(registry)
+    rest = Rest(app, catalogue, PAGE, figures, access.named if isinstance(access.named, AccessTokens) else None)
+    services = Services(catalogue, pool, rest.previews, figures, devices or Devices())
     app.state.catalogue, app.state.previews = catalogue, rest.previews
     app.state.engines = engines
     app.state.relays = relays
@@ -132,6 +136,7 @@ def create_app(
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
         """All figures in Prometheus' text format; gathered beside the event loop, as engines hold locks."""
+        figures.look(rest.limiter)
         text = await run_in_threadpool(generate_latest, registry)
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 

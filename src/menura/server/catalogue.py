@@ -8,7 +8,7 @@ from threading import Lock
 
 from menura.errors import MenuraError, StateError, VoiceNotFoundError, public_text
 from menura.log import get_logger
-from menura.protocol.messages import VoiceInfo
+from menura.protocol.control_replies import VoiceInfo, VoiceSettings
 from menura.store.base_models import models_here, needed_models
 from menura.store.library import StoredVoice, VoiceLibrary
 from menura.store.lookup import library_there
@@ -28,6 +28,7 @@ Callback = Callable[[], object]
 class _Offer:
     voice: Voice
     parameters: VoiceParameters
+    own: bool
     info: VoiceInfo
 
 
@@ -67,10 +68,23 @@ class Catalogue:
         Raises:
             VoiceNotFoundError: There is none of this id.
         """
+        offer = self._offer(voice_id)
+        return offer.voice, offer.parameters
+
+    def own(self, voice_id: str) -> VoiceParameters | None:
+        """The parameters that a voice was kept with; None if none were: it begins as whoever chooses it has them.
+
+        Raises:
+            VoiceNotFoundError: There is none of this id.
+        """
+        offer = self._offer(voice_id)
+        return offer.parameters if offer.own else None
+
+    def _offer(self, voice_id: str) -> _Offer:
         offer = self._offers.get(voice_id)
         if offer is None:
             raise VoiceNotFoundError(f"Voice not found: {voice_id}")
-        return offer.voice, offer.parameters
+        return offer
 
     def infos(self) -> list[VoiceInfo]:
         """All of them as clients see them: built-in ones first."""
@@ -134,7 +148,7 @@ class Catalogue:
         seen = (library.changes(), ready)
         if seen == self._seen:
             return False
-        self._offers = {stored.id: offer for stored in library.voices() if (offer := _offer(stored, ready))}
+        self._offers = {stored.id: offer for stored in library.voices() if (offer := _offered(stored, ready))}
         self._seen = seen
         return True
 
@@ -200,10 +214,11 @@ class _View(Mapping[str, VoiceInfo]):
 
 
 def _fixed(voice: Voice) -> _Offer:
-    return _Offer(voice, VoiceParameters(), _info(voice, builtin=True, favourite=False, preview=True))
+    parameters = VoiceParameters()
+    return _Offer(voice, parameters, False, _info(voice, parameters, builtin=True, favourite=False, preview=True))
 
 
-def _offer(stored: StoredVoice, ready: frozenset[str]) -> _Offer | None:
+def _offered(stored: StoredVoice, ready: frozenset[str]) -> _Offer | None:
     """None where another version of menura has written what this one does not understand."""
     try:
         voice, parameters = stored.voice, stored.parameters
@@ -211,10 +226,11 @@ def _offer(stored: StoredVoice, ready: frozenset[str]) -> _Offer | None:
         _log.warning("the voice %s is not on offer: %s", stored.id, error)
         return None
     preview = set(needed_models(stored)) <= ready
-    return _Offer(voice, parameters, _info(voice, builtin=stored.builtin, favourite=stored.favourite, preview=preview))
+    info = _info(voice, parameters, builtin=stored.builtin, favourite=stored.favourite, preview=preview)
+    return _Offer(voice, parameters, bool(stored.data.parameters), info)
 
 
-def _info(voice: Voice, *, builtin: bool, favourite: bool, preview: bool) -> VoiceInfo:
+def _info(voice: Voice, parameters: VoiceParameters, *, builtin: bool, favourite: bool, preview: bool) -> VoiceInfo:
     return VoiceInfo(
         id=voice.id,
         name=voice.name,
@@ -223,4 +239,5 @@ def _info(voice: Voice, *, builtin: bool, favourite: bool, preview: bool) -> Voi
         builtin=builtin,
         favourite=favourite,
         preview=preview,
+        parameters=VoiceSettings(**parameters.as_dict()),
     )

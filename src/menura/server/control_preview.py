@@ -22,36 +22,48 @@ PIECE_MS, WAITING_MS = 100.0, 500.0
 
 
 class ControlPreview:
-    """At most one at a time. Event loop only; audio is decoded on a thread.
+    """At most one at a time. Event loop only; it is rendered and decoded on threads while the client does other things.
 
     Args:
         previews: Where they come from.
         pool: Threads to decode on.
         outbox: Where the audio goes, as fast as the client reads it.
         tell: Sends a reply.
+        refuse: Sends an error: the voice cannot be heard.
     """
 
-    def __init__(self, previews: Previews, pool: Executor, outbox: Outbox, tell: Callable[[Reply], None]) -> None:
-        self._previews, self._pool, self._outbox, self._tell = previews, pool, outbox, tell
+    def __init__(
+        self,
+        previews: Previews,
+        pool: Executor,
+        outbox: Outbox,
+        tell: Callable[[Reply], None],
+        refuse: Callable[[Exception], None],
+    ) -> None:
+        self._previews, self._pool, self._outbox = previews, pool, outbox
+        self._tell, self._refuse = tell, refuse
         self._playing: asyncio.Task[None] | None = None
         self._voice_id = ""
 
     @property
     def active(self) -> bool:
-        """Whether one is being sent."""
+        """Whether one is being made or sent."""
         return self._playing is not None
 
-    async def start(self, voice: VoiceSummary, form: StreamFormat) -> None:
-        """Begin; one that is being sent ends.
-
-        Raises:
-            VoiceNotFoundError: The voice is gone.
-            ModelError: It cannot speak; the text says what is missing.
-            FileError: The preview cannot be read.
-        """
+    def start(self, voice: VoiceSummary, form: StreamFormat) -> None:
+        """Begin; one that is being made or sent ends."""
         self.stop()
-        preview = await self._previews.get(voice.id)
-        audio = await asyncio.get_running_loop().run_in_executor(self._pool, _encoded, preview.wav, form)
+        self._voice_id = voice.id
+        self._playing = asyncio.create_task(self._play(voice, form))
+
+    async def _play(self, voice: VoiceSummary, form: StreamFormat) -> None:
+        try:
+            preview = await self._previews.get(voice.id)
+            audio = await asyncio.get_running_loop().run_in_executor(self._pool, _encoded, preview.wav, form)
+        except Exception as error:
+            self._playing = None
+            self._refuse(error)
+            return
         started = PreviewStarted(
             voice=voice,
             sample_rate=form.rate,
@@ -60,10 +72,6 @@ class ControlPreview:
             url=f"/api/voices/{quote(voice.id, safe='')}/preview",
         )
         self._tell(started)
-        self._voice_id = voice.id
-        self._playing = asyncio.create_task(self._play(audio, form))
-
-    async def _play(self, audio: bytes, form: StreamFormat) -> None:
         size = int(PIECE_MS * form.rate / 1000.0) * form.frame_bytes
         for at in range(0, len(audio), size):
             await self._outbox.audio_room(int(WAITING_MS / PIECE_MS) * size)

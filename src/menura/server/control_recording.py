@@ -12,6 +12,7 @@ from menura.log import get_logger, log_internal_error
 from menura.protocol.control_actions import StartRecording
 from menura.protocol.control_replies import Recording, RecordingStarted, RecordingStopped, Reply
 from menura.server.catalogue import Catalogue
+from menura.server.figures import ServerFigures
 from menura.store.recordings import SIDES, OpenRecording, Recordings, StoredRecording
 
 __all__ = ["ControlRecording"]
@@ -28,6 +29,7 @@ class ControlRecording:
         tell: Sends a reply.
         refuse: Sends an error.
         owner: Name of the client's token.
+        figures: Counts them.
     """
 
     def __init__(
@@ -37,8 +39,11 @@ class ControlRecording:
         tell: Callable[[Reply], None],
         refuse: Callable[[Exception], None],
         owner: str,
+        figures: ServerFigures,
     ) -> None:
         self._voices, self._pool, self._tell, self._refuse, self._owner = voices, pool, tell, refuse, owner
+        self._figures = figures
+        self._whole = True
         self._opened: OpenRecording | None = None
         self._recorder: Recorder | None = None
         self._session: VoiceSession | None = None
@@ -80,12 +85,13 @@ class ControlRecording:
         def failed(error: Exception) -> None:
             loop.call_soon_threadsafe(self._failed, error)
 
-        self._opened, self._session = opened, session
+        self._opened, self._session, self._whole = opened, session, True
         self._recorder = session.recorder = Recorder(write, failed)
         self._tell(RecordingStarted(recording=_wire(opened.stored)))
 
     def _failed(self, error: Exception) -> None:
         if self.active:
+            self._whole = False
             self._refuse(error)
             self._failing = asyncio.get_running_loop().create_task(self._end_quietly())
 
@@ -121,14 +127,17 @@ class ControlRecording:
                 end()
 
     def _taken(self) -> Callable[[], StoredRecording] | None:
-        opened, recorder, session = self._opened, self._recorder, self._session
+        opened, recorder, session, whole = self._opened, self._recorder, self._session, self._whole
         if opened is None or recorder is None or session is None:
             return None
         self._opened = self._recorder = self._session = session.recorder = None
 
         def close() -> StoredRecording:
             recorder.close()
-            return opened.close()
+            try:
+                return opened.close()
+            finally:
+                self._figures.recorded(opened.frames / opened.stored.rate, whole=whole)
 
         return close
 

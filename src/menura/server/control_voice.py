@@ -34,14 +34,17 @@ class ControlVoice:
     def __init__(self, voices: Catalogue, pool: Executor) -> None:
         self._voices, self._pool = voices, pool
         self.parameters = VoiceParameters()
-        self._turned: dict[str, float] = {}  # by the client; the others are as the voice begins
+        self._turned: dict[str, float] = {}  # by the client; voices that were kept with parameters have their own
+        self._since: dict[str, float] = {}  # of these, since it last chose a voice: that counts for all
         self._mixed: tuple[MixPart, ...] = ()
         self._mix: VoiceMix | None = None
 
-    async def _build(self, voice_id: str, rate: int) -> VoiceStage:
-        voice, parameters = self._voices.get(voice_id)
-        self.parameters = parameters.changed(self._turned)
-        make = partial(make_stage, voice, rate, parameters=self.parameters)
+    def _parameters_of(self, voice_id: str, since: Mapping[str, float]) -> VoiceParameters:
+        own = self._voices.own(voice_id)
+        return VoiceParameters().changed(self._turned) if own is None else own.changed(since)
+
+    async def _build(self, voice_id: str, rate: int, parameters: VoiceParameters) -> VoiceStage:
+        make = partial(make_stage, self._voices.get(voice_id)[0], rate, parameters=parameters)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, make)
         except ModelError:
@@ -49,8 +52,9 @@ class ControlVoice:
         except Exception as error:
             raise ModelError(f"internal error {log_internal_error(_log, 'building a voice failed', error)}") from error
 
-    async def _build_mix(self, parts: tuple[MixPart, ...], rate: int) -> VoiceMix:
-        return VoiceMix([await self._build(part.voice_id, rate) for part in parts], [part.gain for part in parts])
+    async def _build_mix(self, parts: tuple[MixPart, ...], rate: int, since: Mapping[str, float]) -> VoiceMix:
+        stages = [await self._build(part.voice_id, rate, self._parameters_of(part.voice_id, since)) for part in parts]
+        return VoiceMix(stages, [part.gain for part in parts])
 
     async def stage(self, voice_id: str, rate: int) -> VoiceStage | VoiceMix:
         """For a session that begins: the mix if there is one, else this voice.
@@ -58,36 +62,50 @@ class ControlVoice:
         Raises:
             VoiceNotFoundError, ModelError: There is none.
         """
-        self._mix = await self._build_mix(self._mixed, rate) if self._mixed else None
-        return self._mix or await self._build(voice_id, rate)
+        self._mix = await self._build_mix(self._mixed, rate, self._since) if self._mixed else None
+        return self._mix or await self._build(voice_id, rate, self.parameters)
 
-    async def select(self, voice_id: str, session: VoiceSession | None) -> None:
-        """Have one voice, in a running session too; else as :meth:`stage`."""
-        self.parameters = self._voices.get(voice_id)[1].changed(self._turned)
+    async def select(self, voice_id: str, session: VoiceSession | None) -> bool:
+        """Have one voice, in a running session too; else as :meth:`stage`.
+
+        One that was kept with parameters begins with these, whatever the client has turned before.
+
+        Returns:
+            Whether the client is to be told the parameters: they are the voice's own, or not as they were.
+        """
+        own = self._voices.own(voice_id) is not None
+        parameters = self._parameters_of(voice_id, {})
         if session:
-            session.switch(await self._build(voice_id, session.rate))
+            session.switch(await self._build(voice_id, session.rate, parameters))
+        told = own or parameters != self.parameters
+        self.parameters, self._since = parameters, {}
+        if own:
+            self._turned = {}
         self._mixed, self._mix = (), None
+        return told
 
     async def mix(self, voices: list[MixPart], session: VoiceSession | None) -> None:
         """Have two, in a running session too; of the same two only the gains change. Else as :meth:`stage`."""
         parts = tuple(sorted(voices, key=lambda part: part.voice_id))
         same = [part.voice_id for part in parts] == [part.voice_id for part in self._mixed]
+        since = self._since if same else {}
         if session and not (same and self._mix):
-            mix = await self._build_mix(parts, session.rate)
+            mix = await self._build_mix(parts, session.rate, since)
             session.switch(mix)
             self._mix = mix
         elif session and self._mix:
             self._mix.gains = tuple(part.gain for part in parts)
-        self._mixed = parts
+        self._mixed, self._since = parts, dict(since)
 
     def turn(self, changes: Mapping[str, float], session: VoiceSession | None) -> None:
-        """Change parameters.
+        """Change parameters; of a mix, of both voices.
 
         Raises:
             ConfigError: One cannot be so; nothing changes.
         """
         self.parameters = self.parameters.changed(changes)
         self._turned |= changes
+        self._since |= changes
         if session:
             session.set(self.parameters)
 

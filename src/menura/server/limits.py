@@ -15,8 +15,9 @@ from menura.server.hosts import plain_address
 from menura.server.rates import Meter, Rate, ServerLimits
 from menura.server.roles import EVERYTHING, Grant, Role
 
-__all__ = ["Ending", "Limiter", "Rate", "ServerLimits", "Session", "client_name"]
+__all__ = ["KINDS_OF_SESSIONS", "Ending", "Limiter", "Rate", "ServerLimits", "Session", "client_name"]
 
+KINDS_OF_SESSIONS = ("control", "relay", "realtime")
 KINDS = {
     "selectVoice": "voice",
     "changeVoice": "voice",
@@ -26,6 +27,12 @@ KINDS = {
     "startRecording": "transport",
     "stopRecording": "transport",
     "previewVoice": "transport",
+    "setParameters": "settings",
+    "setEffects": "settings",
+    "setInput": "settings",
+    "configureAudio": "settings",
+    "setStatusInterval": "settings",
+    "stopPreview": "settings",
     "getStatus": "status",
     "getVoices": "status",
 }
@@ -33,6 +40,7 @@ KINDS = {
 _WORDS = {
     "voice": "changes of the voice",
     "transport": "starts and stops",
+    "settings": "changes of settings",
     "status": "requests",
     "requests": "requests",
     "connections": "connections",
@@ -53,6 +61,9 @@ class Limiter:
 
     Holds at most :attr:`ServerLimits.clients` meters of addresses, as many of tokens, and
     :attr:`ServerLimits.sessions` sessions, whoever comes.
+
+    Attributes:
+        opened: Sessions ever, by kind.
     """
 
     def __init__(self, limits: ServerLimits, clock: Clock = monotonic_s) -> None:
@@ -60,6 +71,7 @@ class Limiter:
         self._meters: dict[bool, OrderedDict[str, Meter]] = {False: OrderedDict(), True: OrderedDict()}
         self._open: dict[str, Session] = {}
         self._of: Counter[str] = Counter()
+        self.opened: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Addresses remembered."""
@@ -135,6 +147,7 @@ class Limiter:
         session = Session(self, client, grant, kind)
         self._open[session.id] = session
         self._of.update(session.counted)
+        self.opened[kind] += 1
         return session
 
     def closed(self, session: "Session") -> None:

@@ -14,7 +14,8 @@ from menura.errors import FileError, MenuraError
 from menura.live.convert import stream_through
 from menura.log import get_logger
 from menura.server.catalogue import Catalogue
-from menura.store.library import NewFile, StoredVoice
+from menura.server.figures import ServerFigures
+from menura.store.library import NewFile, StoredVoice, VoiceLibrary
 from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["Preview", "Previews"]
@@ -46,10 +47,11 @@ class Previews:
 
     Args:
         catalogue: The voices.
+        figures: Counts them.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self, catalogue: Catalogue, figures: ServerFigures) -> None:
+        self._catalogue, self._figures = catalogue, figures
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="menura-preview")
         self._kept: dict[str, tuple[Voice, Preview]] = {}
 
@@ -60,14 +62,35 @@ class Previews:
             VoiceNotFoundError: There is none of this id.
             ModelError: It cannot speak; the text says what is missing.
         """
+        kept = await asyncio.to_thread(self._kept_of, voice_id)  # whoever wants this waits for nobody's rendering
+        if kept is not None:
+            return kept
         return await asyncio.get_running_loop().run_in_executor(self._pool, self.find, voice_id)
 
     def find(self, voice_id: str) -> Preview:
         """The same; takes its time."""
-        voice, parameters = self._catalogue.get(voice_id)
-        library = None if self._catalogue.fixed else self._catalogue.library(make=False)
+        if (kept := self._kept_of(voice_id)) is not None:
+            return kept
+        library = self._library()
         if library is None:
-            return self._remembered(voice, parameters)
+            voice, parameters = self._catalogue.get(voice_id)
+            with self._figures.preview():
+                return self._remember(voice, _render(voice, parameters))
+        stored = library.get(voice_id)
+        with self._figures.preview():
+            preview = _render(stored.voice, stored.parameters)
+        self._keep(stored, preview)
+        return preview
+
+    def _library(self) -> VoiceLibrary | None:
+        return None if self._catalogue.fixed else self._catalogue.library(make=False)
+
+    def _kept_of(self, voice_id: str) -> Preview | None:
+        """The preview of a voice as it is now, if it was rendered."""
+        library = self._library()
+        if library is None:
+            voice, known = self._catalogue.get(voice_id)[0], self._kept.get(voice_id)
+            return known[1] if known and known[0] == voice else None
         stored = library.get(voice_id)
         file = stored.files.get(ROLE)
         if file is not None and file.details.get("version") == stored.version:
@@ -75,18 +98,14 @@ class Previews:
                 return Preview(file.path.read_bytes(), file.sha256)
             except OSError as error:
                 _log.warning("a preview cannot be read, it is made again: %s", error)
-        preview = _render(stored.voice, stored.parameters)
-        self._keep(stored, preview)
-        return preview
+        return None
 
-    def _remembered(self, voice: Voice, parameters: VoiceParameters) -> Preview:
+    def _remember(self, voice: Voice, preview: Preview) -> Preview:
         kept = self._kept
-        known = kept.get(voice.id)
-        if known is None or known[0] != voice:
-            if len(kept) >= KEPT:
-                kept.pop(next(iter(kept)))
-            known = kept[voice.id] = voice, _render(voice, parameters)
-        return known[1]
+        if voice.id not in kept and len(kept) >= KEPT:
+            kept.pop(next(iter(kept)))
+        kept[voice.id] = voice, preview
+        return preview
 
     def _keep(self, stored: StoredVoice, preview: Preview) -> None:
         """In the library; a preview that cannot be kept is heard all the same."""

@@ -35,6 +35,7 @@ class ServerLimits:
     Attributes:
         voice: Changes of the voice, of one connection.
         transport: Starts and stops, of one connection.
+        settings: Changes of parameters, effects and the input, of one connection.
         status: Requests of the status and of the voices, of one connection.
         shared: All connections of a client together may do so many times as much.
         requests: HTTP requests of a client.
@@ -42,8 +43,8 @@ class ServerLimits:
         sessions: Open sockets, at one time.
         sessions_per_client: Open sockets of a client, at one time.
         session_s: How long a socket may stay open.
-        idle_s: How long a socket may stay open with nothing from its client, unless the server's own microphone is
-            being processed for it.
+        idle_s: How long a socket may stay open with nothing from its client while it is not in use: no microphone of
+            the server is processed for it, and no answer of an AI provider is made for it or waits to be heard.
         body_bytes: Of a request, uploads apart.
         body_s: Until a request has come, uploads apart.
         upload_bytes: Of an upload, whatever its route allows.
@@ -62,6 +63,7 @@ class ServerLimits:
 
     voice: Rate = Rate(10.0, 30)
     transport: Rate = Rate(5.0, 20)
+    settings: Rate = Rate(60.0, 240)
     status: Rate = Rate(20.0, 60)
     shared: float = 5.0
     requests: Rate = Rate(50.0, 200)

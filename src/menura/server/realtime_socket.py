@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from menura.errors import LimitError, MenuraError, ModelError, ProtocolError
+from menura.errors import LimitError, MenuraError, ModelError, ProtocolError, public_text
 from menura.log import get_logger, log_internal_error
 from menura.protocol.realtime_audio import APPEND, MAX_APPEND_BYTES
 from menura.server.realtime_relay import RealtimeRelay
@@ -63,7 +63,7 @@ class RealtimeSocket(RelaySocket):
         try:
             self._relay = self._make_relay()
         except MenuraError as error:
-            await self._turn_away(error_event(str(error), error.code), POLICY)
+            await self._turn_away(error_event(public_text(error), error.code), POLICY)
             return
         await self._serve()
 
@@ -80,7 +80,7 @@ class RealtimeSocket(RelaySocket):
                 await self._socket.close(code, reason.encode()[:MAX_REASON].decode("utf-8", "ignore"))
         self._stopped.set()
 
-    def _named(self, name: str) -> str | None:
+    def _asked(self, name: str) -> str | None:
         """What the client names in its address, or in a header."""
         header = "menura-" + name.replace("_", "-")
         value = self._socket.query_params.get(name, self._socket.headers.get(header))
@@ -89,8 +89,10 @@ class RealtimeSocket(RelaySocket):
     def _make_relay(self) -> RealtimeRelay:
         services, settings = self._services, self._services.settings
         assert settings is not None  # else it was turned away
-        up, down = services.voices_for(self._named("voice_up"), self._named("voice_down"))
-        model = self._named("model") if settings.client_model else None
+        up, down = services.voices_for(self._asked("voice_up"), self._asked("voice_down"))
+        self._name("up", up)
+        self._name("down", down)
+        model = self._asked("model") if settings.client_model else None
         relay = RealtimeRelay(
             tools=settings.client_tools,
             api_key=settings.api_key or "",
@@ -120,7 +122,7 @@ class RealtimeSocket(RelaySocket):
         try:
             await relay.start()
         except ModelError as error:
-            await self._turn_away(error_event(str(error), error.code, SERVER), INTERNAL)
+            await self._turn_away(error_event(public_text(error), error.code, SERVER), INTERNAL)
             return
         self._services.engines.watch(relay.engine)
         self._sender = asyncio.create_task(self._send_all(relay))
@@ -180,10 +182,10 @@ class RealtimeSocket(RelaySocket):
 def _explained(error: Exception, event: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(error, ProtocolError):
         refusal = refusal_of(error, event.get("type"))
-        return error_event(str(refusal), refusal.reason, INVALID, refusal.param)
+        return error_event(public_text(refusal), refusal.reason, INVALID, refusal.param)
     if isinstance(error, LimitError):
-        return error_event(str(error), "rate_limit_exceeded", SERVER)
+        return error_event(public_text(error), "rate_limit_exceeded", SERVER)
     if isinstance(error, MenuraError):
-        return error_event(str(error), error.code)
+        return error_event(public_text(error), error.code)
     log_id = log_internal_error(_log, "an event of a client failed", error)
     return error_event(f"Internal error {log_id}", "internal_error", SERVER)

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from menura.errors import RateLimitError
+from menura.errors import RateLimitError, public_text
 from menura.server.realtime_words import INVALID, SERVER, error_event
 
 __all__ = ["NO_TOKEN", "OTHER_HOST", "OTHER_ORIGIN", "POLICY", "REALTIME", "Refusal", "later", "refuse"]
@@ -34,7 +34,7 @@ class Refusal:
 def later(error: RateLimitError) -> Refusal:
     """Too much was asked for."""
     headers = {"Retry-After": str(ceil(error.retry_after_ms / 1000))}
-    return Refusal(429, error.code, str(error), headers, error.retry_after_ms)
+    return Refusal(429, error.code, public_text(error), headers, error.retry_after_ms)
 
 
 NO_TOKEN = Refusal(

@@ -452,7 +452,10 @@ class WebSocketRelay:
             raise StopAsyncIteration
         return item
 
-    # --- figures
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is being made, or waits to be heard."""
+        return bool(self._tasks) and (self._connection.responding or self._waiting_down_ms() > 0.0)
 
     async def _watch(self) -> None:
         """Tell the client now and then what was lost."""

@@ -122,6 +122,23 @@ class RelaySocket:
         self._late: asyncio.Task[None] | None = None  # sends one that was begun at once and had to wait
         self._busy = False  # with one from the queue
         self._session = session_of(websocket.scope)
+        self._session.busy, self._session.describe = self._answering, self._describe
+        self._named: dict[Direction, str] = {}
+
+    def _answering(self) -> bool:
+        return self._relay is not None and self._relay.answering
+
+    def _describe(self) -> dict[str, Any]:
+        """For the list of sessions; its voices are that of the client and that of the provider."""
+        relay = self._relay
+        return {
+            "voice": ", ".join(self._named[direction] for direction in DIRECTIONS if self._named.get(direction)),
+            "processing": relay is not None,
+            "latency_ms": round(relay.engine.latency_ms, 3) if relay else 0.0,
+        }
+
+    def _name(self, direction: Direction, voice: Voice | None) -> None:
+        self._named[direction] = voice.name if voice else ""
 
     async def serve(self) -> None:
         """Greet, then relay until the client leaves, stops or does not read, or the provider fails."""
@@ -317,6 +334,7 @@ class RelaySocket:
         reply: dict[str, Any] = {"type": "voiceChanged"}
         for direction, name, voice in changes:
             await relay.change_voice(direction, voice, services.parameters_of(direction, voice))
+            self._name(direction, voice)
             reply[name] = voice and voice.id
         await self._reply(reply)
 
@@ -351,6 +369,8 @@ class RelaySocket:
         )
         await relay.start()
         self._relay = relay
+        for direction, voice in zip(DIRECTIONS, voices, strict=True):
+            self._name(direction, voice)
         self._services.engines.watch(relay.engine)
         audio = {"source": "client", "sample_rate": start.audio.sample_rate, "format": str(start.audio.format)}
         up, down = (voice and voice.id for voice in voices)

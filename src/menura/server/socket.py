@@ -36,6 +36,7 @@ from menura.protocol.control_actions import (
     StopRecording,
 )
 from menura.protocol.control_replies import (
+    ErrorReply,
     MixedVoice,
     ParametersSet,
     Reply,
@@ -51,6 +52,7 @@ from menura.server.control_recording import ControlRecording
 from menura.server.control_settings import ControlSettings
 from menura.server.control_status import StatusPush, status_of
 from menura.server.control_voice import ControlVoice
+from menura.server.figures import ServerFigures
 from menura.server.outbox import Outbox
 from menura.server.previews import Previews
 from menura.server.tokens import answered_subprotocol
@@ -69,6 +71,7 @@ class Services:
     voices: Catalogue
     pool: Executor
     previews: Previews
+    figures: ServerFigures
     devices: Devices = field(default_factory=Devices)
     lease: DeviceLease = field(default_factory=DeviceLease)
 
@@ -86,8 +89,8 @@ class ControlSocket:
         self._pushing = StatusPush(self._status, self._outbox)
         self._session = session_of(websocket.scope)
         voices, pool, owner = services.voices, services.pool, self._session.token
-        self._recording = ControlRecording(voices, pool, self._tell, self._refuse, owner)
-        self._preview = ControlPreview(services.previews, pool, self._outbox, self._tell)
+        self._recording = ControlRecording(voices, pool, self._tell, self._refuse, owner, services.figures)
+        self._preview = ControlPreview(services.previews, pool, self._outbox, self._tell, self._no_preview)
         self._session.describe = self._describe
         self._session.busy = lambda: self._control.processing and not self._control.client_audio
 
@@ -139,13 +142,16 @@ class ControlSocket:
     def _tell(self, reply: Reply) -> None:
         self._reply(reply.as_dict())
 
-    def _refuse(self, error: Exception) -> None:
-        """Answer with an error; only menura's own tells the client its text."""
+    def _refuse(self, error: Exception, action: str | None = None) -> None:
+        """Answer an action, if it is to one, with an error; only menura's own tells the client its text."""
         if isinstance(error, MenuraError):
-            self._reply(messages.error_reply(error))
+            self._reply(messages.error_reply(error, action))
         else:
             log_id = log_internal_error(_log, "a request failed", error)
-            self._reply({"type": "error", "error": f"Internal error {log_id}", "code": "internal"})
+            self._tell(ErrorReply(error=f"Internal error {log_id}", code="internal", action=action))
+
+    def _no_preview(self, error: Exception) -> None:
+        self._refuse(error, "previewVoice")
 
     async def _hear(self, data: bytes) -> None:
         self._control.receive_audio(len(data))
@@ -155,11 +161,14 @@ class ControlSocket:
 
     async def _act(self, text: str) -> None:
         action = messages.parse_action(text)
-        if not isinstance(action, _FOR_LISTENERS):
-            self._session.require("use")
-        self._control.check(action)
-        self._session.check(action.action)
-        await _HANDLERS[type(action)](self, action)
+        try:
+            if not isinstance(action, _FOR_LISTENERS):
+                self._session.require("use")
+            self._control.check(action)
+            self._session.check(action.action)
+            await _HANDLERS[type(action)](self, action)
+        except Exception as error:
+            self._refuse(error, action.action)
 
     async def _voices(self, _: GetVoices) -> None:
         self._services.voices.subscribe(self._tell_changed)
@@ -174,8 +183,13 @@ class ControlSocket:
         return self._lane.session if self._lane else None
 
     async def _select(self, action: SelectVoice) -> None:
-        await self._voice.select(action.voice_id, self._running)
+        other = await self._voice.select(action.voice_id, self._running)
         self._tell(VoiceSelected(voice=self._control.selected(action.voice_id).summary))
+        if other:
+            self._tell_parameters()
+
+    def _tell_parameters(self) -> None:
+        self._tell(ParametersSet(parameters=self._voice.parameters.as_dict()))
 
     async def _mix(self, action: MixVoices) -> None:
         await self._voice.mix(action.voices, self._running)
@@ -251,15 +265,15 @@ class ControlSocket:
 
     async def _set(self, action: SetParameters) -> None:
         self._voice.turn(action.parameters, self._running)
-        self._tell(ParametersSet(parameters=self._voice.parameters.as_dict()))
+        self._tell_parameters()
 
     async def _play_preview(self, action: PreviewVoice) -> None:
         form = self._settings.forms(ControlAudio(source="client"))[1]
-        await self._preview.start(self._control.voices[action.voice_id].summary, form)
+        self._preview.start(self._control.voices[action.voice_id].summary, form)
 
     async def _stop_preview(self, _: StopPreview) -> None:
         if not self._preview.active:
-            raise NotActiveError("No preview is being sent")
+            raise NotActiveError("No preview is being made or sent")
         self._preview.stop()
 
     def _describe(self) -> dict[str, Any]:

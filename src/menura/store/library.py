@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +11,7 @@ from typing import Any, Self
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from menura.errors import ConfigError, LibraryError, VoiceNotFoundError
+from menura.errors import ConfigError, LibraryError, VersionError, VoiceNotFoundError
 from menura.places import data_folder, database_url
 from menura.store.database import Database
 from menura.store.files import FileStore, Incoming
@@ -28,58 +27,6 @@ MAX_VOICES = 10_000
 MAX_ID = 64
 _OWNER, _CHANGES = "library.id", "library.changes"
 """Settings: what the files of this database are kept under; how often its voices were changed."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file of a voice.
-
-    Attributes:
-        role: What for: ``model``, ``index``, ``preview``.
-        name: As it was called where it came from.
-        sha256: Of what is in it.
-        size: Bytes.
-        details: What is known of it.
-        path: Where it is.
-    """
-
-    role: str
-    name: str
-    sha256: str
-    size: int
-    details: Mapping[str, Any]
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class StoredVoice:
-    """A voice of the library.
-
-    Attributes:
-        builtin: It came with menura; a change makes a copy.
-        version: Grows with each change.
-        data: What it is.
-        files: By role.
-    """
-
-    id: str
-    builtin: bool
-    favourite: bool
-    version: int
-    data: VoiceData
-    files: Mapping[str, StoredFile]
-    created_at: datetime
-    updated_at: datetime
-
-    @property
-    def voice(self) -> Voice:
-        """To build a stage of."""
-        return self.data.voice(self.id, {role: str(file.path) for role, file in self.files.items()})
-
-    @property
-    def parameters(self) -> VoiceParameters:
-        """With which it begins."""
-        return VoiceParameters().changed(self.data.parameters)
 
 
 class VoiceLibrary:
@@ -219,7 +166,7 @@ class VoiceLibrary:
 
     # --- changing
 
-    def create(self, data: VoiceData | Mapping[str, Any], files: Mapping[str, "NewFile"] | None = None) -> StoredVoice:
+    def create(self, data: VoiceData | Mapping[str, Any], files: Mapping[str, NewFile] | None = None) -> StoredVoice:
         """Add a voice of the user's own.
 
         Args:
@@ -246,7 +193,7 @@ class VoiceLibrary:
             return self._stored(row)
 
     @contextmanager
-    def _keeping(self, files: Mapping[str, "NewFile"]) -> Iterator[None]:
+    def _keeping(self, files: Mapping[str, NewFile]) -> Iterator[None]:
         """Files that were put under their hashes for nothing are taken away again."""
         try:
             yield
@@ -264,7 +211,7 @@ class VoiceLibrary:
                 if session.get(FileRow, sha256) is None:
                     self.files.remove(sha256)
 
-    def _attach(self, session: Session, row: VoiceRow, role: str, file: "NewFile") -> None:
+    def _attach(self, session: Session, row: VoiceRow, role: str, file: NewFile) -> None:
         sha256 = file.incoming.keep()
         known = session.get(FileRow, sha256) or FileRow(sha256=sha256, size=file.incoming.size, created_at=_now())
         part = VoiceFileRow(
@@ -272,19 +219,24 @@ class VoiceLibrary:
         )
         row.files = [other for other in row.files if other.role != role] + [part]
 
-    def update(self, voice_id: str, changes: Mapping[str, Any]) -> StoredVoice:
+    def update(self, voice_id: str, changes: Mapping[str, Any], version: int | None = None) -> StoredVoice:
         """Change a voice: name, description, stages, parameters. Of a built-in one this makes a copy.
+
+        Args:
+            version: Of the voice that is changed; any by default: what others change meanwhile is kept.
 
         Raises:
             VoiceNotFoundError: There is none of this id.
+            VersionError: It has another version by now.
             ConfigError, ModelError: It cannot be changed so.
         """
         while True:
             before = self.get(voice_id)
+            _check_version(before, version)
             data = before.data.changed(changes).model_copy(update={"category": Category.CUSTOM})
             data.check({role: str(file.path) for role, file in before.files.items()})
             if before.builtin:
-                return self._copy(before, data)
+                return self._copy(before, data)  # a release alone changes those
             if after := self._write(before, data):
                 return after
 
@@ -338,17 +290,22 @@ class VoiceLibrary:
             _changed(session)
             return self._stored(row)
 
-    def delete(self, voice_id: str) -> None:
+    def delete(self, voice_id: str, version: int | None = None) -> None:
         """Delete a voice of the user's own, and the files that no other has.
+
+        Args:
+            version: Which it is to have; any by default.
 
         Raises:
             VoiceNotFoundError: There is none of this id.
+            VersionError: It has another version by now.
             LibraryError: It is a built-in one.
         """
         with self._database.writing() as session:
             row = _row(session, voice_id)
             if row.builtin:
                 raise LibraryError(f"{row.name} came with menura and cannot be deleted")
+            _check_version(row, version)
             mine = [part.sha256 for part in row.files]
             session.delete(row)
             _changed(session)
@@ -367,7 +324,7 @@ class VoiceLibrary:
         """Begin to write a file for :meth:`create` or :meth:`set_file`."""
         return self.files.incoming(max_bytes)
 
-    def set_file(self, voice_id: str, role: str, file: "NewFile") -> StoredVoice:
+    def set_file(self, voice_id: str, role: str, file: NewFile) -> StoredVoice:
         """Give a voice a file, in place of the one it had in this role: a preview, say.
 
         Raises:
@@ -402,21 +359,6 @@ class VoiceLibrary:
                 session.add(SettingRow(key=key, value=value, updated_at=_now()))
             else:
                 row.value, row.updated_at = value, _now()
-
-
-@dataclass(frozen=True, slots=True)
-class NewFile:
-    """A file for a voice.
-
-    Attributes:
-        incoming: Written, and not yet kept.
-        name: As it was called where it came from.
-        details: What is known of it.
-    """
-
-    incoming: Incoming
-    name: str
-    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _now() -> datetime:
@@ -465,6 +407,12 @@ def _row(session: Session, voice_id: str) -> VoiceRow:
     if row is None:
         raise VoiceNotFoundError(f"Voice not found: {shown(voice_id)[:MAX_ID]}")
     return row
+
+
+def _check_version(voice: StoredVoice | VoiceRow, version: int | None) -> None:
+    if version is not None and voice.version != version:
+        name = voice.data.name if isinstance(voice, StoredVoice) else voice.name
+        raise VersionError(f"{name} was changed meanwhile: it is version {voice.version} now")
 
 
 def _holds(row: VoiceRow, words: list[str]) -> bool:

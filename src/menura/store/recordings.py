@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -18,6 +18,7 @@ from menura.audio.wav import RIFF_MAX, WavWriter
 from menura.errors import FileError, LibraryError, LimitError, MenuraError
 from menura.store.database import Database
 from menura.store.library import VoiceLibrary
+from menura.store.locks import locked
 from menura.store.tables import RecordingRow
 from menura.store.voice_data import plain, shown
 from menura.units import frames_to_ms
@@ -91,7 +92,7 @@ class OpenRecording:
         self.stored = row
         self._recordings, self._skip = recordings, latency
         self._most = int(recordings.max_s * row.rate)
-        self._lock = _locked(folder / "lock")
+        self._lock = locked(folder / "lock")
         self._files = {side: WavWriter(folder / f"{side}.wav", row.rate) for side in row.sides}
 
     @property
@@ -267,7 +268,7 @@ class Recordings:
             going_on = list(session.scalars(select(RecordingRow.id).where(RecordingRow.state == "recording")))
         for recording_id in going_on:
             try:
-                lock = _locked(self.folder / recording_id / "lock")
+                lock = locked(self.folder / recording_id / "lock")
             except MenuraError:
                 continue
             with lock:
@@ -316,25 +317,3 @@ def _frames(path: Path) -> int:
     if size == RIFF_MAX:
         return int(struct.unpack_from("<Q", header, _DS64_FRAMES_AT)[0])
     return size // _FRAME_BYTES
-
-
-def _locked(path: Path) -> IO[bytes]:
-    """A file that nobody else holds.
-
-    Raises:
-        FileError: Somebody does, or it cannot be made.
-    """
-    try:
-        file = path.open("ab")
-    except OSError as error:
-        raise FileError(f"cannot write to {path.parent}: {error.strerror}") from error
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ImportError:  # Windows: who opens a part file holds it
-        pass
-    except OSError as error:
-        file.close()
-        raise FileError(f"{path} is in use") from error
-    return file

@@ -87,6 +87,7 @@ export interface ErrorReply {
   error: string;
   code: string;
   reason?: string;
+  action?: string;
   retry_after_ms?: number;
 }
 
@@ -288,12 +289,20 @@ export interface VoiceInfo {
   builtin?: boolean;
   favourite?: boolean;
   preview?: boolean;
+  parameters?: VoiceSettings;
 }
 
 /** The voice now selected. */
 export interface VoiceSelected {
   type: "voiceSelected";
   voice: VoiceSummary;
+}
+
+/** What may be turned of a voice while it runs. */
+export interface VoiceSettings {
+  pitch_st: number;
+  formant: number;
+  mix: number;
 }
 
 /** A voice, in short. */

@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-import tempfile
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -17,12 +17,15 @@ from pydantic import BaseModel
 
 from menura.audio.files import AudioReader
 from menura.clock import Clock, monotonic_s
-from menura.errors import LimitError, MenuraError, NotFoundError, RateLimitError, StateError
+from menura.errors import FileError, LimitError, MenuraError, NotFoundError, RateLimitError, StateError
 from menura.live.convert import convert
 from menura.log import get_logger, log_internal_error
+from menura.places import data_folder
 from menura.server.api.errors import answers
 from menura.server.api.uploads import receive_to
 from menura.server.catalogue import Catalogue
+from menura.server.figures import ServerFigures
+from menura.store.scratch import Scratch
 from menura.store.voice_data import shown
 from menura.voices.voice import Voice, VoiceParameters
 
@@ -69,40 +72,60 @@ class Job:
 
 
 class Conversions:
-    """Runs conversions one after the other, beside all else; they go when deleted, an hour old, and with the server.
+    """Runs conversions one after the other, beside all else; they go when deleted, an hour old, and with the server:
+    what a killed one leaves, the next to begin clears away.
 
     Args:
         clock: For their age.
+        scratch: Where their files lie; by default among the user's.
+        on_end: Called with how one has ended: ``done``, ``failed`` or ``cancelled``. Any thread.
     """
 
-    def __init__(self, clock: Clock = monotonic_s) -> None:
+    def __init__(
+        self,
+        clock: Clock = monotonic_s,
+        scratch: Scratch | None = None,
+        on_end: Callable[[str], None] = lambda outcome: None,
+    ) -> None:
+        self._on_end = on_end
         self._clock, self._lock = clock, Lock()
+        self._scratch = scratch or Scratch(data_folder() / "conversions")
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="menura-convert")
         self._jobs: dict[str, Job] = {}
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
-    def begin(self, voice: Voice, parameters: VoiceParameters, filename: str) -> Job:
-        """Room for one more.
+    def open(self) -> None:
+        """Clear away what killed servers have left. Takes its time."""
+        self._scratch.clear()
 
-        Raises:
-            RateLimitError: There are as many as there may be.
-        """
+    def expire(self) -> None:
+        """Let go of those that ended long ago. Takes its time."""
         with self._lock:
             now_s = self._clock()
             ended = [job for job in self._jobs.values() if job.state in ("done", "failed")]
             old = [job for job in ended if now_s - job.since_s > EXPIRE_S]
             for job in old:
                 del self._jobs[job.id]
-            if len(self._jobs) >= MAX_JOBS:
-                raise RateLimitError(f"there are {MAX_JOBS} conversions: delete one", retry_after_ms=10_000)
-            if self._folder is None:
-                self._folder = tempfile.TemporaryDirectory(prefix="menura-conversions-", ignore_cleanup_errors=True)
-            job_id = f"conversion-{secrets.token_hex(8)}"
-            job = Job(job_id, voice, parameters, filename, Path(self._folder.name) / job_id, now_s)
-            job.folder.mkdir()
-            self._jobs[job_id] = job
         for gone in old:
             shutil.rmtree(gone.folder, ignore_errors=True)
+
+    def begin(self, voice: Voice, parameters: VoiceParameters, filename: str) -> Job:
+        """Room for one more.
+
+        Raises:
+            RateLimitError: There are as many as there may be.
+            FileError: Their place cannot be written to.
+        """
+        self.expire()
+        with self._lock:
+            if len(self._jobs) >= MAX_JOBS:
+                raise RateLimitError(f"there are {MAX_JOBS} conversions: delete one", retry_after_ms=10_000)
+            job_id = f"conversion-{secrets.token_hex(8)}"
+            job = Job(job_id, voice, parameters, filename, self._scratch.folder() / job_id, self._clock())
+            try:
+                job.folder.mkdir()
+            except OSError as error:
+                raise FileError(f"cannot write to {job.folder.parent}: {error.strerror}") from error
+            self._jobs[job_id] = job
         return job
 
     def start(self, job: Job) -> None:
@@ -111,6 +134,7 @@ class Conversions:
 
     def _run(self, job: Job) -> None:
         if job.cancelled:
+            self._on_end("cancelled")
             return
         job.state = "running"
         try:
@@ -125,6 +149,7 @@ class Conversions:
         else:
             job.state, job.progress = "done", 1.0
         job.since_s = self._clock()
+        self._on_end("cancelled" if job.state == "running" else job.state)
         if job.state != "running":
             job.source.unlink(missing_ok=True)
 
@@ -153,6 +178,11 @@ class Conversions:
             raise NotFoundError("No conversion has this id; they go an hour after their end")
         return job
 
+    def states(self) -> list[str]:
+        """How those are that are held."""
+        with self._lock:
+            return [job.state for job in self._jobs.values()]
+
     def remove(self, job: Job) -> None:
         """Cancel it, and let go of its files."""
         with self._lock:
@@ -166,8 +196,7 @@ class Conversions:
         for job in list(self._jobs.values()):
             job.cancelled = True
         self._pool.shutdown(wait=True, cancel_futures=True)  # the one that runs ends with its next block
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._scratch.close()
 
 
 def _told(job: Job, error: MenuraError) -> str:
@@ -193,7 +222,7 @@ def _shown(job: Job) -> ConversionReply:
     )
 
 
-def conversion_routes(catalogue: Catalogue, conversions: Conversions) -> APIRouter:
+def conversion_routes(catalogue: Catalogue, conversions: Conversions, figures: ServerFigures) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/api/conversions", tags=["conversions"])
 
@@ -218,7 +247,8 @@ def conversion_routes(catalogue: Catalogue, conversions: Conversions) -> APIRout
         parameters = parameters.changed({name: value for name, value in given.items() if value is not None})
         job = await run_in_threadpool(conversions.begin, found, parameters, shown(PurePath(filename).name) or "audio")
         try:
-            await receive_to(request, job.source, MAX_BYTES)
+            with figures.upload("audio"):
+                figures.received("audio", await receive_to(request, job.source, MAX_BYTES))
         except BaseException:
             conversions.remove(job)
             raise

@@ -26,22 +26,17 @@ from menura.errors import (
     ProtocolError,
     RateLimitError,
     StateError,
+    VersionError,
     VoiceNotFoundError,
     WaitTimeoutError,
     public_text,
 )
 from menura.log import get_logger, log_internal_error
 
-__all__ = ["DiskFullError", "ErrorReply", "VersionError", "add_errors", "answers"]
+__all__ = ["DiskFullError", "ErrorReply", "add_errors", "answers"]
 
 _log = get_logger(__name__)
 API = "/api/"
-
-
-class VersionError(MenuraError, RuntimeError):
-    """Somebody has changed it meanwhile."""
-
-    code = "version_conflict"
 
 
 class DiskFullError(MenuraError, OSError):

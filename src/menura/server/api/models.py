@@ -18,6 +18,7 @@ from menura.server.api.errors import answers
 from menura.server.api.uploads import receive
 from menura.server.api.voices import VoiceReply
 from menura.server.catalogue import Catalogue
+from menura.server.figures import ServerFigures
 from menura.store.base_models import models_here
 from menura.store.files import Incoming
 from menura.store.library import MAX_MODEL_BYTES, NewFile, VoiceLibrary
@@ -54,19 +55,24 @@ class Uploads:
         self._clock, self._lock = clock, Lock()
         self._held: dict[str, Upload] = {}
 
+    def expire(self) -> None:
+        """Forget the old. Takes its time."""
+        with self._lock:
+            old = [upload for upload in self._held.values() if self._clock() - upload.since_s > EXPIRE_S]
+            for upload in old:
+                del self._held[upload.id]
+        for upload in old:
+            upload.file.incoming.__exit__()
+
     def check_room(self) -> None:
         """Forget the old.
 
         Raises:
             RateLimitError: There are as many as there may be.
         """
+        self.expire()
         with self._lock:
-            old = [upload for upload in self._held.values() if self._clock() - upload.since_s > EXPIRE_S]
-            for upload in old:
-                del self._held[upload.id]
             full = len(self._held) >= MAX_UPLOADS
-        for upload in old:
-            upload.file.incoming.__exit__()
         if full:
             raise RateLimitError(f"{MAX_UPLOADS} files wait to become voices: use or delete one", retry_after_ms=60_000)
 
@@ -176,7 +182,7 @@ class _Desk:
         return VoiceReply.of(stored, models_here())
 
 
-def model_routes(catalogue: Catalogue, uploads: Uploads) -> APIRouter:
+def model_routes(catalogue: Catalogue, uploads: Uploads, figures: ServerFigures) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/api/models", tags=["models"])
     desk = _Desk(catalogue, uploads)
@@ -190,10 +196,12 @@ def model_routes(catalogue: Catalogue, uploads: Uploads) -> APIRouter:
     )
     async def upload(request: Request, filename: Annotated[str, Query(min_length=1, max_length=255)]) -> ModelReply:
         """Send a model or an index: the body is the file. It is checked, and nothing in it is executed."""
-        await run_in_threadpool(uploads.check_room)
-        library = await run_in_threadpool(desk.library)
-        incoming = await receive(request, library, MAX_MODEL_BYTES)
-        return await run_in_threadpool(desk.take, incoming, shown(PurePath(filename).name or "model"))
+        with figures.upload("model"):
+            await run_in_threadpool(uploads.check_room)
+            library = await run_in_threadpool(desk.library)
+            incoming = await receive(request, library, MAX_MODEL_BYTES)
+            figures.received("model", incoming.size)
+            return await run_in_threadpool(desk.take, incoming, shown(PurePath(filename).name or "model"))
 
     @routes.delete("/{model_id}", status_code=204, operation_id="deleteModel", responses=answers(404, 422))
     def delete(model_id: ModelId) -> None:

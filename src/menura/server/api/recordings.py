@@ -1,6 +1,7 @@
 """``/api/recordings``: what sessions have kept."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -17,13 +18,20 @@ __all__ = ["recording_routes"]
 RecordingId = Annotated[str, Path(min_length=1, max_length=64)]
 
 
+class Side(StrEnum):
+    """What went in, or what came out."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+
 class RecordingReply(BaseModel):
     """A recording; `cut` is one whose server ended before it did."""
 
     id: str
     name: str
     state: Literal["recording", "done", "cut"]
-    sides: list[str]
+    sides: list[Side]
     voice_name: str
     rate: int
     duration_ms: float
@@ -90,12 +98,12 @@ def recording_routes(catalogue: Catalogue) -> APIRouter:
         response_class=FileResponse,
         responses={200: {"content": {"audio/wav": {}}}, 206: {"description": "A part"}, **answers(404, 409, 422, 503)},
     )
-    def audio(recording_id: RecordingId, side: Annotated[Literal["input", "output"], Query()]) -> FileResponse:
+    def audio(recording_id: RecordingId, side: Annotated[Side, Query()]) -> FileResponse:
         """The audio of one side, WAV; parts of it by `Range`."""
         recordings, stored = _found(catalogue, recording_id, ended=True)
         if side not in stored.sides:
             raise NotFoundError(f"This recording has no {side}")
-        path = recordings.path(recording_id, side)
+        path = recordings.path(recording_id, side.value)
         return FileResponse(path, media_type="audio/wav", filename=f"{stored.name} {side}.wav")
 
     return routes

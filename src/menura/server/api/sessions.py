@@ -16,7 +16,7 @@ __all__ = ["session_routes"]
 SessionId = Annotated[str, Path(min_length=1, max_length=64)]
 
 
-class SessionReply(BaseModel):
+class OpenSessionReply(BaseModel):
     """An open socket."""
 
     id: str
@@ -24,15 +24,15 @@ class SessionReply(BaseModel):
     client: str
     token: str
     started_at: datetime
-    voice: str | None = None
-    processing: bool = False
-    latency_ms: float | None = None
+    voice: str | None
+    processing: bool
+    latency_ms: float | None
 
 
 class Sessions(BaseModel):
     """All open sockets."""
 
-    sessions: list[SessionReply]
+    sessions: list[OpenSessionReply]
 
 
 def session_routes(limiter: Callable[[], Limiter]) -> APIRouter:
@@ -59,8 +59,13 @@ def session_routes(limiter: Callable[[], Limiter]) -> APIRouter:
     return routes
 
 
-def _shown(session: Any) -> SessionReply:
+def _shown(session: Any) -> OpenSessionReply:
     """What the socket tells of itself, beside what its limits know; what is not known of one is left out."""
-    told = {name: value for name, value in session.describe().items() if name in SessionReply.model_fields}
+    told = session.describe()
     known = {name: getattr(session, name) for name in ("id", "kind", "client", "token", "started_at")}
-    return SessionReply(**(told | known))
+    return OpenSessionReply(
+        voice=told.get("voice"),
+        processing=told.get("processing", False),
+        latency_ms=told.get("latency_ms"),
+        **known,
+    )

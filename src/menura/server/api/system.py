@@ -16,7 +16,7 @@ from menura.voices.effects import EFFECTS, EffectKind
 __all__ = ["system_routes"]
 
 
-class Param(BaseModel):
+class EffectParamReply(BaseModel):
     """A parameter of an effect."""
 
     name: str
@@ -29,19 +29,19 @@ class Param(BaseModel):
     step: float
 
 
-class Effect(BaseModel):
+class EffectKindReply(BaseModel):
     """A kind of effect."""
 
     kind: str
     name: str
     description: str
-    params: list[Param]
+    params: list[EffectParamReply]
 
 
 class Effects(BaseModel):
     """What may follow a voice."""
 
-    effects: list[Effect]
+    effects: list[EffectKindReply]
 
 
 class Device(BaseModel):
@@ -93,14 +93,14 @@ class Ready(BaseModel):
     missing: list[str]
 
 
-def _effect(effect: EffectKind) -> Effect:
+def _effect(effect: EffectKind) -> EffectKindReply:
     params = [
-        Param(
+        EffectParamReply(
             name=p.name, label=p.label, unit=p.unit, type=p.type, min=p.min, max=p.max, default=p.default, step=p.step
         )
         for p in effect.params
     ]
-    return Effect(kind=effect.kind, name=effect.name, description=effect.description, params=params)
+    return EffectKindReply(kind=effect.kind, name=effect.name, description=effect.description, params=params)
 
 
 def _device(device: DeviceInfo, channels: int, default: bool) -> Device:

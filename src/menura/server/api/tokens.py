@@ -17,7 +17,7 @@ __all__ = ["token_routes"]
 TokenId = Annotated[str, Path(min_length=1, max_length=80)]
 
 
-class TokenReply(BaseModel):
+class AccessTokenReply(BaseModel):
     """A token, without its text."""
 
     id: str
@@ -41,7 +41,7 @@ class TokenReply(BaseModel):
         )
 
 
-class MadeToken(TokenReply):
+class MadeToken(AccessTokenReply):
     """A token and its text, which is told this once."""
 
     token: str
@@ -50,7 +50,7 @@ class MadeToken(TokenReply):
 class Tokens(BaseModel):
     """All named tokens."""
 
-    tokens: list[TokenReply]
+    tokens: list[AccessTokenReply]
 
 
 class NewToken(BaseModel):
@@ -71,7 +71,7 @@ def token_routes(catalogue: Catalogue, tokens: AccessTokens) -> APIRouter:
     def listed() -> Tokens:
         """The named tokens."""
         there = not catalogue.fixed and library_there()
-        return Tokens(tokens=[TokenReply.of(token) for token in tokens.all()] if there else [])
+        return Tokens(tokens=[AccessTokenReply.of(token) for token in tokens.all()] if there else [])
 
     @routes.post("", status_code=201, operation_id="addToken", responses=answers(400, 409, 422, 503))
     def add(wanted: NewToken) -> MadeToken:

@@ -44,8 +44,8 @@ async def receive(request: Request, library: VoiceLibrary, max_bytes: int) -> In
     return incoming
 
 
-async def receive_to(request: Request, path: Path, max_bytes: int) -> None:
-    """Write a request's body to a file; the same errors. What came before one is left there."""
+async def receive_to(request: Request, path: Path, max_bytes: int) -> int:
+    """Write a request's body to a file; the same errors. What came before one is left there. Returns its bytes."""
     await run_in_threadpool(_check, request, path.parent, max_bytes)
     size = 0
     with path.open("xb") as file:
@@ -65,6 +65,7 @@ async def receive_to(request: Request, path: Path, max_bytes: int) -> None:
             raise DiskFullError(NO_ROOM) from error
     if not size:
         raise ProtocolError(EMPTY)
+    return size
 
 
 def _too_large(max_bytes: int) -> LimitError:

@@ -12,9 +12,10 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from menura.errors import StateError
-from menura.server.api.errors import VersionError, answers
+from menura.server.api.errors import answers
 from menura.server.api.uploads import receive
 from menura.server.catalogue import Catalogue
+from menura.server.figures import ServerFigures
 from menura.server.previews import Previews
 from menura.store.base_models import models_here, needed_models
 from menura.store.bundle import SUFFIX, export_voice, import_voice
@@ -43,7 +44,7 @@ class Stage(BaseModel):
     params: dict[str, Any]
 
 
-class File(BaseModel):
+class VoiceFile(BaseModel):
     """A file of a voice."""
 
     role: str
@@ -65,7 +66,7 @@ class VoiceReply(BaseModel):
     version: int
     stages: list[Stage]
     parameters: dict[str, float]
-    files: list[File]
+    files: list[VoiceFile]
     preview: bool = Field(description="Whether it can be heard: models that it needs are here.")
     created_at: datetime | None
     updated_at: datetime | None
@@ -74,7 +75,7 @@ class VoiceReply(BaseModel):
     def of(cls, stored: StoredVoice, ready: frozenset[str]) -> Self:
         """A voice of the library."""
         files = [
-            File(role=f.role, name=f.name, size=f.size, sha256=f.sha256, details=dict(f.details))
+            VoiceFile(role=f.role, name=f.name, size=f.size, sha256=f.sha256, details=dict(f.details))
             for f in stored.files.values()
         ]
         return cls(
@@ -186,17 +187,14 @@ class _Shelf:
         return VoiceReply.of(stored, models_here())
 
     def change(self, voice_id: str, changes: dict[str, Any], version: int | None) -> VoiceReply:
-        library = self.library()
-        _check_version(library.get(voice_id), version)
-        return self.changed(library.update(voice_id, changes))
+        return self.changed(self.library().update(voice_id, changes, version))
 
     def delete(self, voice_id: str, version: int | None) -> None:
         library = self.library()
         stored = library.get(voice_id)
-        _check_version(stored, version)
         if stored.builtin:
             raise StateError(f"{stored.data.name} came with menura and cannot be deleted")
-        library.delete(voice_id)
+        library.delete(voice_id, version)
         self.catalogue.refresh()
 
     def take(self, incoming: Incoming) -> VoiceReply:
@@ -213,11 +211,6 @@ class _Shelf:
             file.close()
             raise
         return stored.data.name, file
-
-
-def _check_version(stored: StoredVoice, version: int | None) -> None:
-    if version is not None and stored.version != version:
-        raise VersionError(f"{stored.data.name} was changed meanwhile: it is version {stored.version} now")
 
 
 def _version(if_match: str | None) -> int | None:
@@ -240,12 +233,12 @@ def _tagged(response: Response, voice: VoiceReply) -> VoiceReply:
     return voice
 
 
-def voice_routes(catalogue: Catalogue, previews: Previews) -> APIRouter:
+def voice_routes(catalogue: Catalogue, previews: Previews, figures: ServerFigures) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/api/voices", tags=["voices"])
     shelf = _Shelf(catalogue)
     _add_reading(routes, shelf, previews)
-    _add_writing(routes, shelf)
+    _add_writing(routes, shelf, figures)
     _add_changing(routes, shelf)
     return routes
 
@@ -302,7 +295,7 @@ def _add_reading(routes: APIRouter, shelf: _Shelf, previews: Previews) -> None:
         return StreamingResponse(_pieces(file), media_type="application/zip", headers=headers)
 
 
-def _add_writing(routes: APIRouter, shelf: _Shelf) -> None:
+def _add_writing(routes: APIRouter, shelf: _Shelf, figures: ServerFigures) -> None:
     @routes.post("", status_code=201, operation_id="createVoice", responses=answers(400, 409, 422, 503))
     def create(voice: NewVoice, response: Response) -> VoiceReply:
         """Add a voice: a chain of stages."""
@@ -317,9 +310,11 @@ def _add_writing(routes: APIRouter, shelf: _Shelf) -> None:
     )
     async def take(request: Request, response: Response) -> VoiceReply:
         """Add the voice of a `.menura` file: the body is the file. It is checked before it is kept."""
-        library = await run_in_threadpool(shelf.library)
-        incoming = await receive(request, library, MAX_BUNDLE_BYTES)
-        return _tagged(response, await run_in_threadpool(shelf.take, incoming))
+        with figures.upload("voice"):
+            library = await run_in_threadpool(shelf.library)
+            incoming = await receive(request, library, MAX_BUNDLE_BYTES)
+            figures.received("voice", incoming.size)
+            return _tagged(response, await run_in_threadpool(shelf.take, incoming))
 
     @routes.post(
         "/{voice_id}/duplicate",

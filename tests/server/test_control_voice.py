@@ -1,0 +1,110 @@
+"""What a voice sounds with: its own parameters, or those that the client has turned."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from menura.live.session import VoiceSession
+from menura.protocol.control_actions import MixPart
+from menura.server.catalogue import Catalogue
+from menura.server.control_voice import ControlVoice
+from menura.store.library import VoiceLibrary
+from menura.voices.build import make_stage
+from menura.voices.builtin import find_voice
+from menura.voices.mix import VoiceMix
+from menura.voices.voice import VoiceParameters
+from tests.serving import Client, running_server
+
+RATE = 16_000
+LOW = {"pitch_st": -4.0, "formant": 0.9}
+
+
+def saved(folder: Path, parameters: dict[str, float]) -> str:
+    """Id of a voice in the library of a folder."""
+    data: dict[str, Any] = {"name": "Low", "stages": [{"kind": "shift", "params": {}}], "parameters": parameters}
+    with VoiceLibrary(folder) as library:
+        return library.create(data).id
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ControlVoice]:
+    monkeypatch.setenv("MENURA_HOME", str(tmp_path))
+    voice_id = saved(tmp_path, LOW)
+    with ThreadPoolExecutor(1) as pool:
+        catalogue = Catalogue()
+        yield voice_id, ControlVoice(catalogue, pool)
+        catalogue.close()
+
+
+def test_a_saved_voice_brings_its_own_parameters_and_what_is_turned_afterwards_wins(
+    own: tuple[str, ControlVoice],
+) -> None:
+    voice_id, voice = own
+
+    async def run() -> None:
+        session = VoiceSession(make_stage(find_voice("robot"), RATE))
+        voice.turn({"pitch_st": 7.0}, session)
+        assert not await voice.select("robot", session)
+        assert voice.parameters == VoiceParameters(pitch_st=7.0)
+        assert await voice.select(voice_id, session)
+        assert voice.parameters == VoiceParameters(pitch_st=-4.0, formant=0.9)
+        assert (await voice.stage(voice_id, RATE)).parameters == voice.parameters
+        voice.turn({"pitch_st": 2.0}, session)
+        stage = await voice.stage(voice_id, RATE)
+        assert stage.parameters == voice.parameters == VoiceParameters(pitch_st=2.0, formant=0.9)
+        assert await voice.select(voice_id, session), "chosen again, it is as it was saved"
+        assert voice.parameters == VoiceParameters(pitch_st=-4.0, formant=0.9)
+        assert await voice.select("robot", session), "the client is told that they are others now"
+        assert voice.parameters == VoiceParameters()
+
+    asyncio.run(run())
+
+
+def test_each_voice_of_a_mix_begins_with_its_own_parameters_and_both_are_turned(own: tuple[str, ControlVoice]) -> None:
+    voice_id, voice = own
+    parts = [MixPart(voiceId=voice_id), MixPart(voiceId="robot")]
+
+    async def run() -> None:
+        voice.turn({"formant": 1.2}, None)
+        await voice.mix(parts, None)
+        mixed = await voice.stage("robot", RATE)
+        assert isinstance(mixed, VoiceMix)
+        found = {stage.voice.id: stage.parameters for stage in mixed.stages}
+        assert found == {voice_id: VoiceParameters(**LOW), "robot": VoiceParameters(formant=1.2)}
+        voice.turn({"pitch_st": 2.0}, None)
+        await voice.mix(parts, None)
+        mixed = await voice.stage("robot", RATE)
+        assert isinstance(mixed, VoiceMix)
+        assert [stage.parameters.pitch_st for stage in mixed.stages] == [2.0, 2.0]
+
+    asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    folder = tmp_path_factory.mktemp("home")
+    voice_id = saved(folder, LOW)
+    with running_server(environment={**os.environ, "MENURA_HOME": str(folder)}) as address:
+        yield voice_id, address
+
+
+def test_the_client_is_told_a_saved_voices_parameters_when_it_chooses_it(library: tuple[str, str]) -> None:
+    voice_id, address = library
+    with Client(address) as client:
+        voices = {voice["id"]: voice for voice in client.ask("getVoices")["voices"]}
+        assert voices[voice_id]["parameters"] == {**LOW, "mix": 1.0}
+        assert voices["robot"]["parameters"] == {"pitch_st": 0.0, "formant": 1.0, "mix": 1.0}
+        assert client.ask("setParameters", parameters={"pitch_st": 5})["parameters"]["pitch_st"] == 5.0
+        assert client.ask("selectVoice", voiceId=voice_id)["type"] == "voiceSelected"
+        assert client.reply() == {"type": "parametersSet", "parameters": {**LOW, "mix": 1.0}}
+        assert client.ask("setParameters", parameters={"mix": 0.5})["parameters"] == {**LOW, "mix": 0.5}
+        assert client.ask("start", audio={"source": "client"})["status"]["processing"] is True
+        assert client.ask("selectVoice", voiceId="robot")["type"] == "voiceSelected"
+        assert client.reply()["parameters"] == {"pitch_st": 0.0, "formant": 1.0, "mix": 0.5}
+        assert client.ask("selectVoice", voiceId="whisper")["type"] == "voiceSelected"
+        assert client.ask("stop")["type"] == "status"
