@@ -181,6 +181,12 @@ class WaitTimeoutError(MenuraError, TimeoutError):
     code = "timeout"
 
 
+class ResponseTimeoutError(WaitTimeoutError):
+    """A provider is connected, and does not answer what it was asked."""
+
+    code = "response_timeout"
+
+
 class SlowSubscriberError(LimitError):
     """A subscriber did not read fast enough.
 
