@@ -26,6 +26,7 @@ from menura.errors import (
     ProtocolError,
     ProviderError,
     QuotaError,
+    ResponseTimeoutError,
     StateError,
 )
 from menura.protocol.realtime_turn import TurnLimits
@@ -388,6 +389,37 @@ def test_provider_that_does_not_answer_pings_is_left() -> None:
         assert isinstance(ears.errors.get(timeout=TIMEOUT_S), ConnectionLostError)
         server.until(lambda: len(server.peers) == 2 and server.peers[1].audio == noise(20))
         assert manager.stats().reconnects == 1
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_answer_that_does_not_come_is_told_and_the_connection_stays(begins: bool) -> None:
+    async def lazy(peer: Peer) -> None:
+        await peer.greet()
+        while (await peer.hear())["type"] != "response.create":
+            pass
+        if begins:
+            await peer.say("response.created", response={"id": "resp_0", "status": "in_progress"})
+        while (await peer.hear())["type"] != "response.create":
+            pass
+        if begins:
+            await peer.say("response.done", response={"id": "resp_0", "status": "failed"})
+        await peer.answer()
+        await peer.serve()
+
+    options = {"answer_timeout_s": 0.05, "tick_s": 0.01}
+    with FaultServer(lazy) as server, connected(server.url, **options) as (manager, ears):
+        manager.create_response()
+        error = ears.errors.get(timeout=TIMEOUT_S)
+        assert isinstance(error, ResponseTimeoutError)
+        assert isinstance(error, TimeoutError)
+        assert error.code == "response_timeout"
+        assert ("gone on" if begins else "begun") in str(error)
+        assert manager.connected
+        assert manager.stats().overdue_answers == 1
+        manager.create_response()
+        while ears.until("response.done").response.status != "completed":
+            pass
+        assert len(server.peers) == 1
 
 
 def test_flood_is_bounded_and_leaves_the_caller_free() -> None:

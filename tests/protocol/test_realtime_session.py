@@ -637,3 +637,85 @@ def test_waits_grow_are_spread_and_honour_the_provider() -> None:
     assert backoff.next(after_s=1e9) <= 630.0
     backoff.reset()
     assert backoff.next() <= 0.5
+
+
+# --- answers that do not come
+
+DONE = {"response_id": "r", "item_id": "i", "output_index": 0, "content_index": 0, "transcript": "Well"}
+
+
+def ask(provider: Provider) -> str:
+    event_id = provider.session.submit({"type": "response.create"})
+    provider.sent()
+    return event_id
+
+
+def overdue(provider: Provider) -> str | None:
+    return provider.session.wait.overdue(30.0, provider.clock())
+
+
+def test_a_request_that_is_not_answered_is_overdue_once() -> None:
+    provider = Provider()
+    provider.open()
+    ask(provider)
+    provider.clock.advance(29.9)
+    assert overdue(provider) is None
+    provider.clock.advance(0.1)
+    assert overdue(provider) == "begin"
+    provider.clock.advance(100.0)
+    assert overdue(provider) is None
+
+
+def test_an_answer_that_stops_in_its_middle_is_overdue() -> None:
+    provider = Provider()
+    provider.open()
+    ask(provider)
+    provider.clock.advance(20.0)
+    provider.say("response.created", response={"id": "r", "status": "in_progress"})
+    provider.clock.advance(20.0)
+    provider.say("response.output_audio_transcript.done", **DONE)
+    provider.clock.advance(20.0)
+    assert overdue(provider) is None
+    provider.clock.advance(10.0)
+    assert overdue(provider) == "rest"
+    provider.say("response.output_audio_transcript.done", **DONE)
+    provider.clock.advance(30.0)
+    assert overdue(provider) == "rest"
+
+
+@pytest.mark.parametrize("end", ["done", "refused", "refused by nobody knows what", "lost"])
+def test_nothing_is_overdue_after(end: str) -> None:
+    provider = Provider()
+    provider.open()
+    event_id = ask(provider)
+    if end == "done":
+        provider.say("response.created", response={"id": "r", "status": "in_progress"})
+        provider.say("response.done", response={"id": "r", "status": "completed"})
+    elif end == "lost":
+        provider.session.lost()
+    else:
+        named = {"event_id": event_id} if end == "refused" else {}
+        provider.say("error", error={"type": "invalid_request_error", "code": "nope", "message": "no"} | named)
+    provider.clock.advance(100.0)
+    assert overdue(provider) is None
+
+
+def test_a_second_request_waits_for_its_own_answer() -> None:
+    provider = Provider()
+    provider.open()
+    ask(provider)
+    ask(provider)
+    provider.say("response.created", response={"id": "r", "status": "in_progress"})
+    provider.say("response.done", response={"id": "r", "status": "completed"})
+    provider.clock.advance(30.0)
+    assert overdue(provider) == "begin"
+
+
+def test_a_request_is_awaited_from_when_it_leaves() -> None:
+    provider = Provider()
+    provider.session.submit({"type": "response.create"})
+    provider.clock.advance(29.0)
+    provider.open()
+    provider.sent()
+    provider.clock.advance(29.0)
+    assert overdue(provider) is None

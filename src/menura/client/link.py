@@ -19,11 +19,13 @@ from menura.errors import (
     ConnectTimeoutError,
     MenuraError,
     ProtocolError,
+    ResponseTimeoutError,
 )
 from menura.log import get_logger, log_internal_error
 from menura.protocol.realtime_faults import Backoff, Fault, judge_close
 from menura.protocol.realtime_server import ErrorEvent, ServerEvent
 from menura.protocol.realtime_session import Phase, RealtimeSession
+from menura.protocol.realtime_wait import Waiting
 
 __all__ = ["Link", "LinkCounts", "Listener", "Timing"]
 
@@ -358,6 +360,7 @@ class Link:
                 due = self._session.recycle_due(options.recycle_after_s, options.quiet_s)
             if due:
                 return _RECYCLE
+            self._look_at_answers(reading=not wire.paused_reading)
             now_s = self._clock()
             if phase is not Phase.READY and now_s - begun_s >= options.restore_timeout_s:
                 text = f"the provider did not confirm the session in {options.restore_timeout_s:g} s"
@@ -370,6 +373,21 @@ class Link:
             elif not wire.pong_due and now_s - pinged_s >= options.ping_interval_s:
                 pinged_s = now_s
                 wire.ask_pong()
+
+    def _look_at_answers(self, *, reading: bool) -> None:
+        """Tell of an answer that does not come; not while nobody reads what may have come."""
+        limit_s, now_s = self._options.answer_timeout_s, self._clock()
+        if limit_s is None:
+            return
+        with self._lock:
+            if not reading:
+                self._session.wait.alive(now_s)
+            missing = self._session.wait.overdue(limit_s, now_s)
+            self._session.counts.overdue += missing is not None
+        if missing is not None:
+            what = "begun its answer" if missing is Waiting.BEGIN else "gone on with its answer"
+            text = f"the provider has not {what} in {limit_s:g} s: ask again, or connect anew"
+            self._tell(ResponseTimeoutError(text))
 
 
 async def _first_of(*jobs: Awaitable[Any]) -> Any:

@@ -42,6 +42,9 @@ class ConnectionOptions:
         open_timeout_s: One try to connect takes at most this.
         restore_timeout_s: So long a provider may take to confirm a session's settings.
         close_timeout_s: So long it may take to say goodbye; then the connection is cut.
+        answer_timeout_s: A provider that lets an answer wait so long, from ``response.create`` or from what it said of
+            it last, is reported to ``on_error`` as :class:`~menura.errors.ResponseTimeoutError`; the connection stays.
+            None for never.
         ping_interval_s: Between pings.
         ping_timeout_s: A provider that does not answer one for so long is gone.
         backoff_base_s: First wait before a new try, at most; doubled each time.
@@ -66,6 +69,7 @@ class ConnectionOptions:
     open_timeout_s: float = 10.0
     restore_timeout_s: float = 10.0
     close_timeout_s: float = 0.4
+    answer_timeout_s: float | None = 30.0
     ping_interval_s: float = 15.0
     ping_timeout_s: float = 15.0
     backoff_base_s: float = 0.5

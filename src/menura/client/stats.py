@@ -30,6 +30,7 @@ class RealtimeStats:
         malformed_events: Messages that were no events.
         unknown_events: Of a type not known here.
         refused_events: Errors of the provider.
+        overdue_answers: That did not come in ``answer_timeout_s``, or not to their end.
         suppressed_events: Audio of replies that had been cut short.
         waiting_events: For callbacks.
         dropped_events: Callbacks or readers were too slow for them.
@@ -63,6 +64,7 @@ class RealtimeStats:
     malformed_events: int
     unknown_events: int
     refused_events: int
+    overdue_answers: int
     suppressed_events: int
     waiting_events: int
     dropped_events: int
@@ -101,6 +103,7 @@ def gather(session: RealtimeSession, links: LinkCounts, hub: Hub, callback_error
         malformed_events=counts.malformed,
         unknown_events=counts.unknown,
         refused_events=counts.refused,
+        overdue_answers=counts.overdue,
         suppressed_events=counts.suppressed,
         waiting_events=len(hub.notices),
         dropped_events=hub.dropped,

@@ -21,6 +21,7 @@ class SessionCounts:
         answers: Replies whose first audio was timed: from the provider's word that speech ended, or from the commit.
         first_audio_s: The last one.
         refused: Events the provider refused.
+        overdue: Answers that did not come in time.
     """
 
     events_sent: int = 0
@@ -32,6 +33,7 @@ class SessionCounts:
     malformed: int = 0
     unknown: int = 0
     refused: int = 0
+    overdue: int = 0
     suppressed: int = 0
     answers: int = 0
     first_audio_s: float = 0.0

@@ -27,6 +27,7 @@ from menura.protocol.realtime_server import (
     parse_server_event,
 )
 from menura.protocol.realtime_turn import Kind, Turn, TurnLimits
+from menura.protocol.realtime_wait import AnswerWait
 
 __all__ = ["Phase", "RealtimeSession"]
 
@@ -81,6 +82,7 @@ class RealtimeSession:
         self.conversation = Conversation(remember_items)
         self._recall: deque[str] = deque()  # of the conversation, yet to be told to this session
         self.counts = SessionCounts()
+        self.wait = AnswerWait()
         self.phase = Phase.OFFLINE
         self.session_id = ""
         self.response_id: str | None = None
@@ -246,6 +248,7 @@ class RealtimeSession:
         self.items.clear()
         self.responding = self.speaking = self._finds_turns = False
         self.response_id, self._speech_end, self._asked_s = None, None, None
+        self.wait.forget()
 
     def forget(self) -> None:
         """The caller is done: only settings and totals stay."""
@@ -270,7 +273,9 @@ class RealtimeSession:
         if entry.kind is Kind.AUDIO:
             self.counts.audio_sent_bytes += entry.size
             self._trim_silence()
-        elif entry.kind is Kind.COMMIT or (entry.kind is Kind.RESPONSE and self._asked_s is None):
+        if entry.kind is Kind.RESPONSE:
+            self.wait.asked(entry.event_id, self._clock())
+        if entry.kind is Kind.COMMIT or (entry.kind is Kind.RESPONSE and self._asked_s is None):
             self._asked_s = self._busy_s = self._clock()
         return self._sent(entry.text)
 
@@ -304,6 +309,7 @@ class RealtimeSession:
         if type(event) is ServerEvent:
             self.counts.unknown += 1
         self.conversation.see(event, self._heard(event))
+        self.wait.saw(event.type, self._clock())
         reaction = _REACTIONS.get(event.type)
         keep = reaction(self, event) if reaction else True
         return event if keep is not False else None
@@ -369,7 +375,9 @@ class RealtimeSession:
         self._busy_s = self._clock()
         if self.responding:
             self.turn.answered()
+            self.wait.begun()
             return
+        self.wait.ended()
         self._asked_s = None
         details = event.response.status_details
         if event.response.status == "failed" and details is not None and details.error is not None:
@@ -399,6 +407,7 @@ class RealtimeSession:
         self.counts.refused += 1
         event_id = event.error.event_id or ""
         fault = judge_error(event.error, self._types.get(event_id, ""))
+        self.wait.refused(event_id)
         if event.error.code == "response_cancel_not_active":
             return  # it ended in the meantime, which is what was asked for
         self.fault = self.news = fault
