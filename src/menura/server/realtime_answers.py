@@ -116,8 +116,13 @@ class Answers:
         self._loop = asyncio.get_running_loop()
         self._over = False
         self.wire, self.client = wire, client
-        self._plain = voice is None and wire == client
-        self._worker = AnswerVoice(voice, wire, client, on_failure)
+        self._heard = ""  # the response whose audio comes
+        self._next_voice: list[VoiceSession | None] = []
+        self._make_worker()
+
+    def _make_worker(self) -> None:
+        self._plain = self._voice is None and self.wire == self.client
+        self._worker = AnswerVoice(self._voice, self.wire, self.client, self._on_failure)
 
     def set_formats(self, wire: StreamFormat, client: StreamFormat) -> None:
         """From the next answer on; one that is being heard is cut into two."""
@@ -125,8 +130,21 @@ class Answers:
             return
         self._strand.post(partial(self._worker.forget, lambda _: True))
         self.wire, self.client = wire, client
-        self._plain = self._voice is None and wire == client
-        self._worker = AnswerVoice(self._voice, wire, client, self._on_failure)
+        self._make_worker()
+
+    def set_voice(self, voice: VoiceSession | None) -> None:
+        """From the next answer on; one that is being heard stays as it is."""
+        self._next_voice = [voice]
+        if not self._heard:
+            self._change_voice()
+
+    def _change_voice(self) -> None:
+        if self._next_voice:
+            old, self._voice = self._voice, self._next_voice.pop()
+            self._strand.post(partial(self._worker.forget, lambda _: True))
+            if old is not None:
+                self._strand.post(old.leave)
+            self._make_worker()
 
     def abandon(self) -> None:
         """Nobody listens any more."""
@@ -169,6 +187,9 @@ class Answers:
         place = Place(event.response_id, event.item_id, event.output_index, event.content_index)
         if self._is_cut(place) or self._over:
             return
+        if place.response_id != self._heard:
+            self._change_voice()
+            self._heard = place.response_id
         try:
             audio = event.audio
         except ProtocolError as error:
@@ -178,12 +199,19 @@ class Answers:
             entry = _Entry(place, None, frames_to_ms(len(audio) // self.wire.frame_bytes, self.wire.rate))
             self._work(partial(self._worker.change, audio, place), entry, event.event_id)
         elif audio:
-            self._outbox.put_text(_delta(audio, place, event.event_id))
+            delta = _delta(audio, place, event.event_id)
+            if self._queue:  # of a voice that was
+                self._queue.append(_Entry(place, [delta]))
+            else:
+                self._outbox.put_text(delta)
 
     def end(self, response_id: str) -> None:
         """An answer, or a part of it, has all its audio: what is held back of it comes now."""
         if not self._plain and not self._over:
             self._work(self._worker.finish, _Entry(Place(response_id, "", 0, 0), None), None)
+        if response_id == self._heard:
+            self._heard = ""
+            self._change_voice()
 
     def cut(self, response_id: str | None = None, item_id: str | None = None) -> None:
         """Nothing more is heard of a response, of an item, or of all that wait."""

@@ -26,13 +26,17 @@ from menura.server.realtime_settings import (
     with_format,
 )
 from menura.server.realtime_told import Recording, Told
+from menura.server.realtime_voices import Find, VoiceWish, field_of, only_voices, shown, split_wish
 from menura.server.realtime_words import SERVER, ClientWords, RefusalError, error_event, shown_events
 from menura.server.relay import WebSocketRelay
 from menura.server.relay_engine import RelayEngine
 from menura.server.relay_lane import UpLane
 from menura.server.relay_messages import client_view
 from menura.server.relay_options import Pace, RelayOptions
+from menura.server.relay_voices import DIRECTIONS, Direction
 from menura.units import frames_to_ms
+from menura.voices.builtin import find_voice
+from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["RealtimeRelay"]
 
@@ -74,6 +78,9 @@ class RealtimeRelay(WebSocketRelay):
         self._recording = Recording(self._clock, self._waiting_up_ms, self.options.connection.turn.max_age_s)
         self._withheld_ms = 0.0
         self._revert: StreamFormat | None = None
+        self.find: Find = _built_in
+        self._revoiced = False
+        self._owed = 0  # confirmations of the relay's own, for when the session is there
 
     # --- beginning
 
@@ -111,10 +118,16 @@ class RealtimeRelay(WebSocketRelay):
         if event.get("type") == APPEND:
             await self._append(event)
             return
+        event, wish = split_wish(event)
         ready = self._words.take(event)
         kind = ready["type"]
+        if wish is not None:
+            await self._change_voices(wish)
         if kind == "session.update":
-            await self._update(to_ga(event)[0]["session"], ready)
+            if wish is None or not only_voices(event):
+                await self._update(to_ga(event)[0]["session"], ready)
+            else:
+                self._confirm()
             return
         if kind == "response.cancel":
             self._stop(ready.get("response_id"))
@@ -161,8 +174,7 @@ class RealtimeRelay(WebSocketRelay):
         before, form = self.client_format, asked_format(said, "input") or self.client_format
         output = asked_format(said, "output") or self._view.latest_output
         wire = self._wire(output, self._down)
-        # audio may have to be said again to another session: then it must be in that session's format
-        wire_in = self.engine.target if self._spoken else self._wire(form, self._up)
+        wire_in = self._wire_in(form)
         update = Update(dict(ready["session"]), form, output, wire, before)
         ready["session"] = with_format(with_format(ready["session"], "input", wire_in), "output", wire)
         self._view.asked(ready["event_id"], update)
@@ -178,7 +190,12 @@ class RealtimeRelay(WebSocketRelay):
         while self._lane.pending_ms > 0.0:
             await asyncio.sleep(LOOK_S)
         self._revert = None
-        self._set_input(form, self.engine.target if self._spoken else self._wire(form, self._up))
+        self._set_input(form, self._wire_in(form))
+
+    def _wire_in(self, form: StreamFormat) -> StreamFormat:
+        """What the provider gets: audio may have to be said again to another session, and must be in its format then;
+        and a voice stays at its rate."""
+        return self.engine.target if self._spoken or self._revoiced else self._wire(form, self._up)
 
     def _set_input(self, form: StreamFormat, wire: StreamFormat) -> None:
         if (form, wire) == (self.client_format, self.engine.target):
@@ -192,6 +209,57 @@ class RealtimeRelay(WebSocketRelay):
         if self.on_engine is not None:
             self.on_engine(old, self.engine)
         old.close()
+
+    # --- other voices while it runs
+
+    async def _change_voices(self, wish: VoiceWish) -> None:
+        """Other voices: both are found before either is changed.
+
+        What the client says from here on is in the new one; answers are from the next one on.
+
+        Raises:
+            RefusalError: There is no such voice, or it cannot be built.
+        """
+        found = []
+        for direction, name in wish.items():
+            try:
+                found.append((direction, *self.find(direction, name)))
+            except MenuraError as error:
+                reason = "invalid_value" if isinstance(error, ProtocolError) else error.code
+                raise RefusalError(str(error), reason, field_of(direction)) from error
+        for direction, voice, own in found:
+            last = self._choice.begin_with(direction, own)
+            try:
+                await (self._revoice_up(voice) if direction == "up" else self._revoice_down(voice))
+            except MenuraError as error:
+                self._choice.begin_with(direction, last)
+                raise RefusalError(str(error), error.code, field_of(direction)) from error
+            self._voices[DIRECTIONS.index(direction)] = voice
+            self._parameters = {**(self._parameters or {}), direction: own}
+        self._view.voices = shown(dict(zip(DIRECTIONS, self._voices, strict=True)))
+
+    async def _revoice_up(self, voice: Voice | None) -> None:
+        make = None if voice is None else partial(self._choice.make, "up", voice, self.engine.target.rate)
+        await self._lane.change_voice(make, self._choice.pool)
+        self._up, self._revoiced = self._lane.voice, True
+
+    async def _revoice_down(self, voice: Voice | None) -> None:
+        made = await self._choice.build("down", voice, PCM.rate)
+        if made is not None and self._down is not None and (known := self._down.stage.speaker_hz):
+            made.stage.seed_speaker(known)
+        self._down = made
+        self._answers.set_voice(made)
+
+    def _confirm(self) -> None:
+        """Tell that the session is changed, where the provider has no part in it."""
+        self._owed += 1
+        if self._view.created:
+            self._confirm_owed()
+
+    def _confirm_owed(self) -> None:
+        for _ in range(self._owed):
+            self._answers.tell(self._view.event("session.updated"))
+        self._owed = 0
 
     def _stop(self, response_id: str | None) -> None:
         """The client does not want the answer any more."""
@@ -239,6 +307,7 @@ class RealtimeRelay(WebSocketRelay):
         first, done = not self._view.created, self._view.confirmed()
         if first:
             self._answers.tell(self._view.event("session.created"))
+            self._confirm_owed()
         for update in done:
             self._view.apply(update)
             self._answers.set_formats(update.wire, update.output)
@@ -258,6 +327,7 @@ class RealtimeRelay(WebSocketRelay):
         """A provider that did not take the settings it was opened with has a session all the same."""
         if not self._view.created and self._connection.connected:
             self._answers.tell(self._view.event("session.created"))
+            self._confirm_owed()
 
     def _note(self, event: ServerEvent) -> None:
         """What an event means for audio that is on its way."""
@@ -333,3 +403,7 @@ class RealtimeRelay(WebSocketRelay):
 
     def _waiting_down_ms(self) -> float:
         return self._answers.waiting_ms
+
+
+def _built_in(_direction: Direction, voice_id: str | None) -> tuple[Voice | None, VoiceParameters]:
+    return None if voice_id in (None, "", "none") else find_voice(str(voice_id)), VoiceParameters()

@@ -9,6 +9,7 @@ from menura.audio.config import AudioConfig
 from menura.audio.format import AudioFormat, StreamFormat
 from menura.engine.config import ProcessingMode
 from menura.protocol.realtime_memory import merge
+from menura.server.realtime_voices import FIELD
 from menura.server.realtime_words import new_id, whole
 from menura.server.relay_engine import RelayEngine
 
@@ -108,6 +109,7 @@ class SessionView:
         self._own: dict[str, Any] = {}
         self._pending: OrderedDict[str, Update] = OrderedDict()
         self._renewed = False
+        self.voices: Mapping[str, str] = {}  # once the client has chosen others
 
     def asked(self, event_id: str, update: Update) -> None:
         """The client changes settings."""
@@ -164,6 +166,8 @@ class SessionView:
         own = {name: value for name, value in self._own.items() if name not in _ECHOED or _ECHOED[name](value)}
         session = merge({name: own[name] for name in own if name in _SHOWN}, self._provider)
         session = with_format(with_format(session, "input", self.input), "output", self.output)
-        head = {"type": "realtime", "object": "realtime.session", "id": self.id or new_id("sess")}
+        head: dict[str, Any] = {"type": "realtime", "object": "realtime.session", "id": self.id or new_id("sess")}
+        if self.voices:
+            head[FIELD] = dict(self.voices)
         self.created = True
         return whole({"type": kind, "session": head | {k: v for k, v in session.items() if k not in head}})

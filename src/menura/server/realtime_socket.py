@@ -15,7 +15,9 @@ from menura.server.realtime_relay import RealtimeRelay
 from menura.server.realtime_words import INVALID, SERVER, RefusalError, error_event, refusal_of
 from menura.server.relay import INTERNAL
 from menura.server.relay_engine import RelayEngine
-from menura.server.relay_socket import RelayServices, RelaySocket
+from menura.server.relay_socket import NO_VOICE, RelayServices, RelaySocket
+from menura.server.relay_voices import Direction
+from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["RealtimeSocket"]
 
@@ -106,8 +108,14 @@ class RealtimeSocket(RelaySocket):
             options=settings.options,
             pool=self._services.pool,
         )
-        relay.on_engine = self._count_other
+        relay.on_engine, relay.find = self._count_other, self._find
         return relay
+
+    def _find(self, direction: Direction, name: str | None) -> tuple[Voice | None, VoiceParameters]:
+        """As at the beginning, so while it runs."""
+        services = self._services
+        voice = services.voices_for(name or NO_VOICE, NO_VOICE)[0] if direction == "up" else services.voice(name)
+        return voice, services.parameters_of(direction, voice)
 
     def _count_other(self, old: RelayEngine, new: RelayEngine) -> None:
         self._services.engines.forget(old)

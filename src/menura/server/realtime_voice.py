@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from menura.audio.block import Samples, silence
 from menura.audio.format import StreamFormat
 from menura.audio.pcm import decode, encode
@@ -30,7 +32,7 @@ class AnswerVoice:
     What voice and rate conversion delay is taken off: an answer begins where it begins and is as long as it was.
 
     Args:
-        voice: At the rate of ``wire``; None changes nothing.
+        voice: At any rate; None changes nothing.
         wire: What the provider sends.
         client: What the client gets.
         on_failure: Called when the voice fails for the first time; then the provider's own is heard.
@@ -45,7 +47,8 @@ class AnswerVoice:
     ) -> None:
         self._on_failure = on_failure
         self._voice, self._wire, self._client = voice, wire, client
-        self._resampler = Resampler(wire.rate, client.rate)
+        inner = voice.rate if voice else wire.rate
+        self._into, self._resampler = Resampler(wire.rate, inner), Resampler(inner, client.rate)
         self._place: Place | None = None
         self._rest = b""
         self._skip_voice = self._skip = 0
@@ -57,7 +60,7 @@ class AnswerVoice:
         if place != self._place:
             out = self.finish()
             self._place, self._skip = place, self._resampler.latency
-            self._skip_voice = self._voice.latency if self._voice else 0
+            self._skip_voice = self._into.latency + (self._voice.latency if self._voice else 0)
         audio = self._rest + audio
         whole = len(audio) - len(audio) % self._wire.frame_bytes
         self._rest = audio[whole:]
@@ -78,6 +81,7 @@ class AnswerVoice:
             self.finish()
 
     def _changed(self, x: Samples) -> Samples:
+        x = self._into.process(x)
         if self._voice is None:
             return x
         try:
@@ -90,11 +94,12 @@ class AnswerVoice:
         return y[n:]
 
     def _tail(self) -> Samples:
+        rest = self._into.flush()
         if self._voice is None:
-            return silence(0)
+            return rest
         speaker_hz = self._voice.stage.speaker_hz
         try:
-            tail = self._voice.finish()
+            tail = np.concatenate([self._voice.process(rest), self._voice.finish()])
         except Exception as error:
             self._fail(error)
             return silence(0)

@@ -23,6 +23,7 @@ from menura.errors import (
     MenuraError,
     ProtocolError,
     ProviderError,
+    ResponseTimeoutError,
     StateError,
 )
 from menura.live.session import VoiceSession
@@ -400,7 +401,9 @@ class WebSocketRelay:
 
     def _on_error(self, error: Exception) -> None:
         """What the client must know of it comes as an event, or as the relay's end."""
-        if isinstance(error, MenuraError):
+        if isinstance(error, ResponseTimeoutError):
+            self.say(type="error", error="The AI provider does not answer", code=error.code)
+        elif isinstance(error, MenuraError):
             self._error = error
 
     def interrupt(self, reason: str = "client") -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from menura.audio.format import StreamFormat
 from menura.client.connection import RealtimeConnectionManager
 from menura.errors import LimitError, StateError
+from menura.live.session import VoiceSession
 from menura.live.strand import Strand
 from menura.server.relay_uplink import Uplink
 from menura.vad.config import VADState
@@ -52,6 +53,11 @@ class UpLane:
     def pending_ms(self) -> float:
         """Audio that waits to be processed."""
         return 1000.0 * self._pending / self._form.rate
+
+    @property
+    def voice(self) -> VoiceSession | None:
+        """In which the provider hears the client."""
+        return self._uplink.voice
 
     @property
     def withheld_ms(self) -> float:

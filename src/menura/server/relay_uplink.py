@@ -156,6 +156,11 @@ class Uplink:
         self._voice = None if stage is None else VoiceSession(stage)
         self._joint = Joint(decode(self._last[-self._form.frame_bytes :], self._form), self._form.rate)
 
+    @property
+    def voice(self) -> VoiceSession | None:
+        """What changes the audio, if anything does."""
+        return self._voice
+
     def turn(self, parameters: VoiceParameters) -> None:
         """Turn the voice's settings; any thread."""
         voice = self._voice

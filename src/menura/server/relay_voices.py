@@ -51,20 +51,20 @@ class VoiceChoice:
         last, self._own[direction] = self._own[direction], own
         return last
 
-    def make(self, direction: Direction, voice: Voice) -> VoiceStage:
-        """A voice that runs. It takes its time.
+    def make(self, direction: Direction, voice: Voice, rate: int | None = None) -> VoiceStage:
+        """A voice that runs, at another rate than most if need be. It takes its time.
 
         Raises:
             ModelError: It cannot be built.
         """
         try:
-            return make_stage(voice, self._rate, parameters=self.turn(direction, {}))
+            return make_stage(voice, rate or self._rate, parameters=self.turn(direction, {}))
         except MenuraError:
             raise
         except Exception as error:
             raise ModelError(f"internal error {log_internal_error(_log, 'building a voice failed', error)}") from error
 
-    async def build(self, direction: Direction, voice: Voice | None) -> VoiceSession | None:
+    async def build(self, direction: Direction, voice: Voice | None, rate: int | None = None) -> VoiceSession | None:
         """A session of a voice, made beside the event loop.
 
         Raises:
@@ -72,5 +72,5 @@ class VoiceChoice:
         """
         if voice is None:
             return None
-        make = partial(self.make, direction, voice)
+        make = partial(self.make, direction, voice, rate)
         return VoiceSession(await asyncio.get_running_loop().run_in_executor(self.pool, make))
