@@ -194,3 +194,24 @@ def test_many_voices_share_threads_and_one_that_is_closed_ends() -> None:
                     await asyncio.gather(*tasks)
 
     asyncio.run(main())
+
+
+def test_what_is_queued_is_changed_before_it_ends() -> None:
+    x = speech(NAMES[0], RATE)[:RATE]
+
+    async def main() -> list[AudioStream]:
+        async with ChannelManager() as channels:
+            heard = channels.subscribe("out", max_queue=10_000)
+            changer = ChannelVoice(channels, "in", "out", parameters=PLAIN, max_queue=10_000)
+            for item in streams(x):
+                await channels.publish("in", item)
+            running = asyncio.create_task(changer.run())
+            await asyncio.sleep(0)
+            changer.finish()
+            await channels.publish("in", streams(x)[0])  # too late
+            async with asyncio.timeout(60.0):
+                got = [stream async for stream in heard]
+                await running
+            return got
+
+    assert np.abs(joined(asyncio.run(main())) - x).max() < 1e-4

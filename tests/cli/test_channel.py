@@ -56,6 +56,24 @@ def test_file_goes_through_a_voice_to_a_file(broker: Broker, tmp_path: Path) -> 
     assert re.search(rf"out.wav: {len(x) / rate:.1f} s$", said.strip())
 
 
+def test_running_convert_is_given_another_voice(broker: Broker) -> None:
+    converter = Command(broker, "convert", "mine", "other", "--voice", "robot", "--orders", "orders")
+    converter.listening()
+    player = Command(broker, "play", SPEECH, "mine", "--loop", "--pace", "4")
+    assert converter.stderr
+    for arguments, says in (
+        (["--voice", "nobody"], "Voice not found: nobody"),
+        (["--voice", "helium"], "the voice is Helium"),
+        (["--pitch", "-1"], "pitch_st -1, formant 1, mix 1"),
+    ):
+        Command(broker, "switch", "orders", *arguments).end()
+        assert says in converter.stderr.readline()
+    converter.send_signal(signal.SIGINT)
+    converter.end()
+    player.send_signal(signal.SIGTERM)
+    player.end()
+
+
 def test_recording_is_finished_by_an_interrupt(broker: Broker, tmp_path: Path) -> None:
     recorder = Command(broker, "record", "endless", tmp_path / "out.flac")
     recorder.listening()

@@ -1,10 +1,12 @@
 """A voice between two channels: what is said into one is heard from the other, changed."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, TypedDict, TypeVar, Unpack
+from typing import Any, Final, TypedDict, TypeVar, Unpack
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from menura.channels.manager import ChannelManager
 from menura.channels.options import Mismatch, Policy
 from menura.channels.stages import Gaps, StreamStage, StreamStageStats
 from menura.channels.stats import SubscriptionStats
-from menura.errors import FormatError
+from menura.errors import ChannelClosedError, FormatError
 from menura.live.making import make_stage
 from menura.live.session import SessionStats, VoiceSession
 from menura.live.strand import Strand
@@ -159,6 +161,7 @@ class ChannelVoice:
         self._stream = self._new_stream(None)
         self._past = StreamStageStats()
         self._in = self._out = self._refused = 0
+        self._rest: deque[Any] = deque()  # what was queued when it was told to finish
         policy, max_queue = settings.get("policy", Policy.DROP_OLDEST), settings.get("max_queue", 50)
         self._subscription = channels.subscribe(source, f"voice to {sink}", policy=policy, max_queue=max_queue)
 
@@ -186,6 +189,11 @@ class ChannelVoice:
             speaker_hz=stage.session.stats().speaker_hz,
         )  # fmt: skip
         await self._give(lambda: self._change(built, chosen, settings))
+
+    @property
+    def parameters(self) -> VoiceParameters:
+        """The settings as they are."""
+        return self._parameters
 
     def set(self, parameters: VoiceParameters) -> None:
         """Turn the settings. Any thread."""
@@ -250,6 +258,8 @@ class ChannelVoice:
         try:
             async for item in self._subscription:
                 await self._take(item)
+            while self._rest:
+                await self._take(self._rest.popleft())
             await self._give(lambda: self._named(self._stream.flush()))
             if self._end_sink:
                 await self._channels.close_channel(self._sink)
@@ -277,6 +287,13 @@ class ChannelVoice:
             for stream in await self._work(job):
                 self._out += 1
                 await self._channels.publish(self._sink, stream)
+
+    def finish(self) -> None:
+        """Take no more than is queued: a ``run`` ends after that."""
+        with suppress(ChannelClosedError):
+            while (item := self._subscription.get_nowait()) is not None:
+                self._rest.append(item)
+        self._subscription.close()
 
     def close(self) -> None:
         """Take no more; a ``run`` ends."""

@@ -2,8 +2,11 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from menura.channels.files import play_file
 from menura.channels.manager import ChannelManager
@@ -11,12 +14,15 @@ from menura.channels.patch import Patch
 from menura.channels.recording import RecorderStats, record
 from menura.channels.sources import microphone, play
 from menura.channels.streaming import Streams
+from menura.channels.voice import ChannelVoice
+from menura.channels.voice_orders import obey
 from menura.cli.interrupt import until_interrupted
 from menura.cli.quiet import quiet_libraries
-from menura.voices.build import VoiceStage, make_stage
+from menura.errors import ConfigError
+from menura.store.lookup import look_up
 from menura.voices.voice import Voice, VoiceParameters
 
-__all__ = ["change_voice", "listen", "play_to_channel", "record_channel", "speak_to_channel"]
+__all__ = ["ask_for", "change_voice", "listen", "play_to_channel", "record_channel", "speak_to_channel"]
 
 MAX_QUEUE = 256
 MAX_FILL_S = 0.2
@@ -24,16 +30,29 @@ PREBUFFER_MS = 200.0
 """A network and a busy machine may be as late as this."""
 
 
+def _until_told(run: Callable[[threading.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run something that ends by itself, or soon after its event is set by Ctrl-C."""
+    with until_interrupted() as ended:
+        try:
+            asyncio.run(run(ended))
+        finally:
+            ended.set()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def _run(url: str, wire: Callable[[Patch], None], says: str = "") -> None:
     """Run the parts until they end, or are told to: then what is queued runs through. Say so when they have begun."""
 
-    async def run() -> None:
+    async def run(ended: threading.Event) -> None:
         async with ChannelManager(url) as channels:
             patch = Patch(channels, policy="drop_oldest", max_queue=MAX_QUEUE)
             wire(patch)
             await patch.start()
             if says:
-                print(f"{says}; Ctrl-C ends", file=sys.stderr, flush=True)
+                _say(f"{says}; Ctrl-C ends")
             done = asyncio.create_task(patch.wait())
             told = asyncio.create_task(asyncio.to_thread(ended.wait))
             await asyncio.wait({done, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -43,11 +62,7 @@ def _run(url: str, wire: Callable[[Patch], None], says: str = "") -> None:
             await told
             await done
 
-    with until_interrupted() as ended:
-        try:
-            asyncio.run(run())
-        finally:
-            ended.set()
+    _until_told(run)
 
 
 def record_channel(url: str, name: str, target: Path) -> None:
@@ -107,18 +122,61 @@ def speak_to_channel(url: str, name: str, device: str | int | None = None, *, ra
     _run(url, lambda patch: patch.source(microphone(device, rate=rate), to=name), f"speaking to {name}")
 
 
-def change_voice(url: str, source: str, target: str, voice: Voice, parameters: VoiceParameters) -> None:
+def change_voice(
+    url: str, source: str, target: str, voice: Voice, parameters: VoiceParameters, orders: str | None = None
+) -> None:
     """Run a voice from one channel to another until the first is closed, or Ctrl-C; then the other is closed too.
+
+    Args:
+        orders: Channel on which other voices and settings are asked for: :func:`ask_for`.
 
     Raises:
         ModelError: The voice cannot be built.
         ConnectionLostError: The broker cannot be reached.
     """
 
-    def build(rate: int, channels: int) -> VoiceStage:
-        return make_stage(voice, rate, channels, parameters=parameters)
+    async def run(ended: threading.Event) -> None:
+        async with ChannelManager(url) as channels:
+            changer = ChannelVoice(
+                channels, source, target, voice, parameters=parameters, max_queue=MAX_QUEUE, max_fill_s=MAX_FILL_S
+            )
+            async with AsyncExitStack() as stack:
+                if orders is not None:
+                    asked = await stack.enter_async_context(channels.subscribe(orders, target, policy="block"))
+                    await asked.ready()
+                    following = asyncio.create_task(obey(asked, changer, look_up, _say))
+                    stack.callback(following.cancel)
+                await changer.ready()
+                work = asyncio.create_task(changer.run())
+                told = asyncio.create_task(asyncio.to_thread(ended.wait))
+                _say(f"listening to {source}; Ctrl-C ends")
+                await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
+                changer.finish()
+                ended.set()
+                await told
+                await work
 
-    def wire(patch: Patch) -> None:
-        patch.stage(source, build, to=target, gaps="fill", max_fill_s=MAX_FILL_S)
+    _until_told(run)
 
-    _run(url, wire, f"listening to {source}")
+
+def ask_for(url: str, orders: str, voice: str | None, settings: Mapping[str, float]) -> None:
+    """Ask a running :func:`change_voice` for another voice, or other settings.
+
+    Raises:
+        ConfigError: Nothing is asked for.
+        ConnectionLostError: The broker cannot be reached.
+    """
+    messages: list[dict[str, object]] = []
+    if voice is not None:
+        messages.append({"action": "selectVoice", "voiceId": voice})
+    if settings:
+        messages.append({"action": "setParameters", "parameters": dict(settings)})
+    if not messages:
+        raise ConfigError("nothing to change: name --voice, --pitch, --formant or --mix")
+
+    async def run() -> None:
+        async with ChannelManager(url) as channels:
+            for message in messages:
+                await channels.publish(orders, message)
+
+    asyncio.run(run())

@@ -75,6 +75,9 @@ def convert(
     pitch: Annotated[float, typer.Option(min=-24, max=24, help="Semitones on top of the voice.")] = 0.0,
     formant: Annotated[float, typer.Option(min=0.5, max=2, help="Factor on the formants: above 1, smaller.")] = 1.0,
     mix: Annotated[float, typer.Option(min=0, max=1, help="Share of the changed voice.")] = 1.0,
+    orders: Annotated[
+        str | None, typer.Option("--orders", metavar="CHANNEL", help="Where it listens to menura channel switch.")
+    ] = None,
 ) -> None:
     """Change the voice of one channel into another, until the first is closed or Ctrl-C."""
     from menura.cli.channel import change_voice
@@ -82,4 +85,20 @@ def convert(
 
     found, own = look_up(voice)
     parameters = own.changed({"pitch_st": own.pitch_st + pitch, "formant": own.formant * formant, "mix": own.mix * mix})
-    change_voice(url, source, target, found, parameters)
+    change_voice(url, source, target, found, parameters, orders)
+
+
+@channel.command("switch")
+def switch(
+    orders: Annotated[str, typer.Argument(metavar="CHANNEL", help="The --orders of a menura channel convert.")],
+    url: Url = BROKER,
+    voice: Annotated[str | None, typer.Option("--voice", "-v", metavar="ID", help="Another voice.")] = None,
+    pitch: Annotated[float | None, typer.Option(min=-24, max=24, help="Semitones on top of the voice.")] = None,
+    formant: Annotated[float | None, typer.Option(min=0.5, max=2, help="Factor on the formants.")] = None,
+    mix: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the changed voice.")] = None,
+) -> None:
+    """Give a running convert another voice, or other settings; it says so, or why not."""
+    from menura.cli.channel import ask_for
+
+    settings = {"pitch_st": pitch, "formant": formant, "mix": mix}
+    ask_for(url, orders, voice, {name: value for name, value in settings.items() if value is not None})
