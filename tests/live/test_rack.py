@@ -129,3 +129,14 @@ def test_treatment_can_be_at_every_rate(rate):
     y = rack.process(np.zeros((rate // 10, 1), np.float32))
     assert len(y) == rate // 10
     assert len(rack.finish(y[:0])) == latency > 0
+
+
+def test_asking_for_the_latency_takes_nothing_away_from_the_audio_thread():
+    """What was wanted is begun by the next block alone: another thread that asks meanwhile has no part in it."""
+    rack = Rack(RATE, 1)
+    rack.set(entries(("whisper", {})))
+    latency = rack.latency
+    assert latency == rack.latency > 0
+    assert len(rack._wanted) == 1
+    y, _ = run(rack=rack)
+    assert len(y) == len(X) + latency

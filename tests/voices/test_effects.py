@@ -65,6 +65,7 @@ def test_no_effect_and_disabled_ones_pass_everything_through() -> None:
         ([{"kind": "echo", "params": {"mix": True}}], "echo: mix must be a number"),
         ([{"kind": "echo", "params": {"mix": "loud"}}], "echo: mix must be a number"),
         ([{"kind": "echo", "params": {"mix": float("nan")}}], "echo: mix must be a number"),
+        ([{"kind": "echo", "params": {"mix": 10**400}}], "echo: mix must be a number from 0 to 1, not 10{39}$"),
         ([{"kind": "chorus", "params": {"voices": 2.5}}], "chorus: voices must be a whole number"),
         ([{"kind": "gain"}] * 9, "at most 8 effects"),
     ],

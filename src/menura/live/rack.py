@@ -53,7 +53,8 @@ class _Place:
     @property
     def target(self) -> Stage | None:
         """What is heard, or fading in."""
-        return self._stage if self._next is None else self._next.stage
+        following = self._next  # once: the audio thread may end it meanwhile
+        return self._stage if following is None else following.stage
 
     def settle(self) -> None:
         """Be at what was wanted last."""
@@ -125,9 +126,9 @@ class Rack:
     @property
     def latency(self) -> int:
         """Frames by which the output lags once all changes have ended."""
-        if self._wanted and self._fresh:
-            self._change(self._wanted.popleft())
-        return sum(place.target.latency for place in tuple(self._places) if place.target)
+        wanted = self._wanted.copy() if self._fresh else ()  # the next block begins with them
+        stages = [entry.stage for entry in wanted[0]] if wanted else [place.target for place in tuple(self._places)]
+        return sum(stage.latency for stage in stages if stage)
 
     def set(self, entries: Sequence[Entry]) -> None:
         """Have these stages, in this order, and no others."""

@@ -1,6 +1,5 @@
 """Effects that a user puts after a voice: a catalogue with ranges, and the chain they make."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
@@ -45,12 +44,12 @@ class EffectParam:
         Raises:
             ConfigError: It cannot.
         """
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or not self.min <= value <= self.max:  # type: ignore[operator]
-            raise ConfigError(f"{kind}: {self.name} must be a number from {self.min:g} to {self.max:g}, not {value!r}")
-        if self.step == 1.0 and self.unit == "" and value != int(value):  # type: ignore[call-overload]
+        if not isinstance(value, int | float) or isinstance(value, bool) or not self.min <= value <= self.max:
+            wanted = f"a number from {self.min:g} to {self.max:g}"
+            raise ConfigError(f"{kind}: {self.name} must be {wanted}, not {repr(value)[:40]}")
+        if self.step == 1.0 and self.unit == "" and value != int(value):
             raise ConfigError(f"{kind}: {self.name} must be a whole number, not {value!r}")
-        return float(value)  # type: ignore[arg-type]
+        return float(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +195,13 @@ def check_effects(effects: Iterable[Mapping[str, Any]]) -> tuple[Effect, ...]:
 def _checked(effect: Mapping[str, Any]) -> Effect:
     found = EFFECTS.get(effect["kind"])
     if found is None:
-        raise ConfigError(f"unknown effect {effect['kind']!r}; there are {', '.join(EFFECTS)}")
+        raise ConfigError(f"unknown effect {str(effect['kind'])[:40]!r}; there are {', '.join(EFFECTS)}")
     params = effect.get("params") or {}
     names = [param.name for param in found.params]
     if unknown := sorted(set(params) - set(names)):
-        raise ConfigError(f"{found.kind}: unknown parameter {unknown[0]!r}; there are {', '.join(names) or 'none'}")
+        raise ConfigError(
+            f"{found.kind}: unknown parameter {str(unknown[0])[:40]!r}; there are {', '.join(names) or 'none'}"
+        )
     values = {param.name: param.checked(found.kind, params.get(param.name, param.default)) for param in found.params}
     return Effect(found.kind, MappingProxyType(values), bool(effect.get("enabled", True)))
 

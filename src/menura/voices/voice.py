@@ -1,6 +1,5 @@
 """What a voice is: data."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
@@ -75,9 +74,8 @@ class VoiceParameters:
         for item in fields(self):
             value = getattr(self, item.name)
             low, high = PARAMETER_RANGES[item.name]
-            number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-            if not number or not low <= value <= high:
-                raise ConfigError(f"{item.name} must be a number from {low:g} to {high:g}, not {value!r}")
+            if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+                raise ConfigError(f"{item.name} must be a number from {low:g} to {high:g}, not {repr(value)[:40]}")
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """A copy with some values replaced.
