@@ -6,7 +6,7 @@ from pathlib import Path
 
 from menura.errors import ConfigError
 
-__all__ = ["data_folder", "database_url"]
+__all__ = ["data_folder", "database_url", "library_there"]
 
 
 def data_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -43,3 +43,13 @@ def database_url(folder: Path, environment: Mapping[str, str] = os.environ) -> s
     if kind == "sqlite" and "?" in rest:
         raise ConfigError("MENURA_DATABASE: an SQLite database is named by its path alone, without options")
     return f"sqlite://{rest}" if kind == "sqlite" else f"postgresql+psycopg://{rest}"
+
+
+def library_there(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether there is a library of voices: it is made when something is put into it.
+
+    Raises:
+        ConfigError: As :func:`database_url`.
+    """
+    kind, _, path = database_url(data_folder(environment), environment).partition(":///")
+    return kind != "sqlite" or Path(path).exists()

@@ -21,7 +21,11 @@ def test_one_file_is_converted(tmp_path: Path) -> None:
 
 def test_failure_of_the_program_is_one_clear_line_and_status_1() -> None:
     done = program("convert", SPEECH / "af_heart_u1.flac", "-o", "out.wav", "--voice", "nobody")
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "menura: Voice not found: nobody\n")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        1,
+        "",
+        "menura: Voice not found: nobody; menura voices lists them\n",
+    )
 
 
 def test_folder_keeps_its_shape(tmp_path: Path) -> None:

@@ -32,6 +32,28 @@ def test_listing_makes_nothing(menura, tmp_path):
     assert "robot" in menura("voices", "--search", "throat").stdout
 
 
+def test_a_category_that_is_none_is_told(menura):
+    assert "category must be one of realistic" in menura("voices", "--category", "silly").stderr
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_voice_is_found_by_its_name_and_one_that_is_nearly_named_so_is_offered(menura, tmp_path, there):
+    if there:
+        VoiceLibrary(tmp_path / "home").close()
+    write_audio(tmp_path / "in.wav", np.zeros((4800, 1), np.float32), 48_000)
+    done = menura("convert", tmp_path / "in.wav", "-o", tmp_path / "out.wav", "-v", "Natural WOMAN")
+    assert done.returncode == 0, done.stderr
+    done = menura("convert", tmp_path / "in.wav", "-o", tmp_path / "out.wav", "-v", "robbot")
+    assert done.stderr == "menura: Voice not found: robbot; did you mean robot?\n"
+
+
+def test_a_database_elsewhere_is_a_library_too(menura, tmp_path):
+    url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    with VoiceLibrary(tmp_path / "home", url) as library:
+        made = library.duplicate("robot", "Mine")
+    assert made.id in menura("voices", MENURA_DATABASE=url).stdout
+
+
 def test_a_model_becomes_a_voice(menura, tmp_path):
     home = tmp_path / "home"
     done = menura("voices", "import", FIXTURES / "v2_48k_f0.pth", "--name", "My Singer", "--pitch", "tracker")

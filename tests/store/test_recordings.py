@@ -1,3 +1,4 @@
+import gc
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from menura.audio.files import read_audio
 from menura.errors import FileError, LibraryError, LimitError
 from menura.store.database import Database
+from menura.store.library import VoiceLibrary
 from menura.store.recordings import Recordings
 
 RATE = 16_000
@@ -112,6 +114,7 @@ def test_a_killed_process_loses_less_than_a_second(tmp_path, recordings):
 import sys, numpy as np
 from pathlib import Path
 from menura.store.database import Database
+from menura.store.library import VoiceLibrary
 from menura.store.recordings import Recordings
 r = Recordings(Path({str(recordings.folder)!r}), Database({"sqlite:///" + str(tmp_path / "db.sqlite")!r}))
 opened = r.start(["input", "output"], 16000, voice_name="Robot")
@@ -131,3 +134,27 @@ sys.stdin.read()
     for side in ("input", "output"):
         assert len(read_audio(recordings.path(stored.id, side))[0]) * 1000 / RATE >= stored.duration_ms
     recordings.delete(stored.id)
+
+
+def test_what_a_killed_process_left_without_a_row_is_cleared_away(tmp_path):
+    with VoiceLibrary(tmp_path) as library:
+        recordings = Recordings.of(library)
+        kept = record(recordings).close()
+        left = recordings.folder / "recording-left"
+        left.mkdir()
+        (left / "input.part.wav").write_bytes(b"RIFF")
+        with VoiceLibrary(tmp_path):
+            assert left.exists(), "somebody else has the folder open: it may be his"
+    with VoiceLibrary(tmp_path) as library:
+        assert [path.name for path in Recordings.of(library).folder.iterdir()] == [kept.id]
+
+
+def test_a_recording_that_cannot_begin_leaves_nothing_open(recordings, database, monkeypatch):
+    def fail():
+        raise LibraryError("gone")
+
+    monkeypatch.setattr(database, "writing", fail)
+    with pytest.raises(LibraryError, match="gone"):
+        recordings.start(["input"], RATE, voice_name="Robot")
+    gc.collect()  # a file left open would warn
+    assert list(recordings.folder.iterdir()) == []

@@ -111,7 +111,7 @@ def delete_voice(voice: VoiceName) -> None:
 @voices.command("inspect")
 def inspect_file(file: Annotated[Path, typer.Argument(metavar="FILE", help="A model file, or a folder.")]) -> None:
     """Say what a model file is, without loading its weights."""
-    from menura.cli.voices import inspect_file
+    from menura.cli.models import inspect_file
 
     inspect_file(file)
 
@@ -123,7 +123,7 @@ app.add_typer(models, name="models")
 @models.command("list")
 def list_models() -> None:
     """Which there are, and which are here."""
-    from menura.cli.voices import list_models
+    from menura.cli.models import list_models
 
     list_models()
 
@@ -137,7 +137,7 @@ def pull_models(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
 ) -> None:
     """Fetch models, verified; what was cut off goes on."""
-    from menura.cli.voices import pull_models
+    from menura.cli.models import pull_models
 
     pull_models(names or [], mirror, quiet)
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -153,6 +154,18 @@ class FileStore:
             self.remove(sha256)
             gone += 1
         return gone
+
+    def clear_recordings(self, known: Iterable[str]) -> None:
+        """Delete the folders of recordings that nobody knows; only when :attr:`alone`."""
+        keep = set(known)
+        with suppress(OSError):
+            for path in [path for path in self.recordings.iterdir() if path.name not in keep]:
+                shutil.rmtree(path, ignore_errors=True)
+
+    @property
+    def recordings(self) -> Path:
+        """Where those of this database lie, a folder each."""
+        return self.folder / "recordings" / self.owner
 
     def share(self) -> None:
         """Let others in."""

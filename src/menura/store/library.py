@@ -15,10 +15,11 @@ from menura.errors import ConfigError, LibraryError, VersionError, VoiceNotFound
 from menura.places import data_folder, database_url
 from menura.store.database import Database
 from menura.store.files import FileStore, Incoming
-from menura.store.tables import FileRow, SettingRow, VoiceFileRow, VoiceRow
+from menura.store.stored_voice import NewFile, StoredFile, StoredVoice
+from menura.store.tables import FileRow, RecordingRow, SettingRow, VoiceFileRow, VoiceRow
 from menura.store.voice_data import StageData, VoiceData, fingerprint, plain, shown
 from menura.voices.builtin import builtin_voices
-from menura.voices.voice import Category, Voice, VoiceParameters
+from menura.voices.voice import Category
 
 __all__ = ["NewFile", "StoredFile", "StoredVoice", "VoiceLibrary"]
 
@@ -91,7 +92,9 @@ class VoiceLibrary:
                 session.delete(row)
             session.flush()
             known = list(session.scalars(select(FileRow.sha256)))
+            recordings = list(session.scalars(select(RecordingRow.id)))
         self.files.clear(known)
+        self.files.clear_recordings(recordings)
 
     @staticmethod
     def _seed(session: Session) -> None:

@@ -116,6 +116,12 @@ class OpenRecording:
         if "output" in self._files:
             self._files["output"].write(y[left_out:])
 
+    def abandon(self) -> None:
+        """Let go of its files, which are not to be kept."""
+        for file in self._files.values():
+            file.leave()
+        self._lock.close()
+
     def close(self) -> StoredRecording:
         """End it, and keep it; whatever was written is kept though the disk is full.
 
@@ -154,7 +160,7 @@ class Recordings:
     @classmethod
     def of(cls, library: VoiceLibrary) -> Self:
         """Those beside a library of voices."""
-        return cls(library.files.folder / "recordings" / library.files.owner, library._database)
+        return cls(library.files.recordings, library._database)
 
     def start(
         self, sides: Iterable[Side], rate: int, *, voice_name: str, owner: str = "", name: str = "", latency: int = 0
@@ -191,11 +197,14 @@ class Recordings:
             place.mkdir(parents=True)
         except OSError as error:
             raise FileError(f"cannot write to {self.folder}: {error.strerror}") from error
+        opened: OpenRecording | None = None
         try:
             opened = OpenRecording(self, stored, place, latency)
             with self._database.writing() as session:
                 session.add(row)
         except BaseException:
+            if opened is not None:
+                opened.abandon()
             shutil.rmtree(place, ignore_errors=True)
             raise
         return opened

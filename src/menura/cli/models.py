@@ -1,0 +1,74 @@
+"""``menura models`` and ``menura voices inspect``: models that voices share, and what a file is."""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from menura.cli.tables import show_table
+from menura.errors import ConfigError
+from menura.neural.files.inspect import inspect_model
+from menura.places import data_folder
+from menura.store.base_models import MIRROR, MODELS, pull
+
+__all__ = ["inspect_file", "list_models", "pull_models"]
+
+
+def inspect_file(path: Path) -> None:
+    """Say what a model file is, without loading its weights."""
+    facts = inspect_model(path)
+    table = Table(box=None, show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+
+    def row(name: str, value: Any) -> None:
+        if value not in ("", None, (), {}):
+            table.add_row(name, str(value))
+
+    row("kind", facts.kind)
+    row("problem", facts.problem)
+    row("size", f"{facts.size / 1e6:.1f} MB, {facts.parameters:,} numbers" if facts.parameters else facts.size)
+    row("types", ", ".join(facts.types))
+    if facts.config is not None:
+        for name, value in asdict(facts.config).items():
+            if name in ("version", "f0", "rate", "features", "speakers", "hidden", "layers", "projection"):
+                row(name, value)
+    row("info", facts.info)
+    row("embedder", facts.embedder)
+    for name, value in facts.about.items():
+        row(name, value)
+    show_table(table)
+
+
+def list_models() -> None:
+    """The models that voices share, and which are here."""
+    table = Table("name", "file", "size", "here", "what", box=None, header_style="bold")
+    for model in MODELS.values():
+        path = data_folder() / "models" / model.file
+        here = "yes" if path.exists() else "partly" if path.with_name(f"{model.file}.part").exists() else "no"
+        table.add_row(model.name, model.file, f"{model.size / 1e6:.0f} MB", here, model.what)
+    show_table(table)
+
+
+def pull_models(names: list[str], mirror: str | None, quiet: bool) -> None:
+    """Fetch models that voices share; all of them, if none is named."""
+    unknown = sorted(set(names) - set(MODELS))
+    if unknown:
+        raise ConfigError(f"there is no model {unknown[0]!r}; there are {', '.join(MODELS)}")
+    place = mirror or os.environ.get("MENURA_MODELS_URL") or MIRROR
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as shown:
+        for name in names or list(MODELS):
+            model = MODELS[name]
+            task = shown.add_task(model.file, total=model.size)
+            path = pull(model, data_folder() / "models", place, _teller(shown, task))
+            print(path)
+
+
+def _teller(shown: Progress, task: Any) -> Callable[[int, int], None]:
+    return lambda done, _size: shown.update(task, completed=done)
