@@ -13,7 +13,7 @@ from menura.neural.stream.stage import OfficialStage
 from menura.neural.tracker import TrackedPitch
 from menura.voices.build import make_stage
 from menura.voices.builtin import find_voice
-from menura.voices.rvc import _loaded, check_rvc, load_rvc
+from menura.voices.rvc import _loaded, base_model, check_rvc, load_rvc
 from menura.voices.voice import Category, StageSpec, Voice, VoiceParameters
 from tests.neural.rvc import FIXTURES
 from tests.utterances import speech
@@ -124,7 +124,7 @@ def test_what_is_missing_says_which_command_gets_it(tmp_path, monkeypatch):
         ({"pitch": "guess"}, MenuraError, "rmvpe, fcpe, swift, tracker"),
         ({"pitch": "fcpe"}, MenuraError, "fcpe_c_v001.pt"),
         ({"scheme": "theirs"}, MenuraError, "menura, official"),
-        ({"scheme": "official", "context_ms": 20_000.0}, MenuraError, "10.23 s"),
+        ({"scheme": "official", "context_ms": 20_000.0}, MenuraError, "10.18 s"),
         ({"wet": 1}, MenuraError, "unknown setting 'wet'"),
         ({"index_rate": 2}, MenuraError, "index_rate"),
         ({"provider": "abacus"}, MenuraError, "abacus"),
@@ -138,9 +138,11 @@ def test_what_cannot_be_is_told(params, error, says):
         make_stage(voice(**params), 48_000)
 
 
-def test_fcpe_without_its_file_is_refused_before_anything_is_loaded():
-    with pytest.raises(MenuraError, match=r"fcpe_c_v001\.pt"):
-        check_rvc(model="any.pth", pitch="fcpe")
+def test_fcpe_without_its_file_says_which_command_gets_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("MENURA_HOME", str(tmp_path))
+    with pytest.raises(MenuraError, match=r"fcpe_c_v001\.pt is missing, .*'menura models pull fcpe'"):
+        base_model("fcpe")
+    check_rvc(model="any.pth", pitch="fcpe")
     check_rvc(model="any.pth", pitch="fcpe", pitch_model="fcpe_c_v001.pt")
 
 

@@ -15,7 +15,7 @@ from menura.dsp.resample import Resampler
 from menura.dsp.stage import Stage
 from menura.engine.cleaning import best_denoiser
 from menura.engine.config import ProcessingMode
-from menura.engine.governor import Governor
+from menura.dsp.governor import Governor
 from menura.engine.metrics import AudioMetrics
 from menura.units import frames_to_ms
 

@@ -13,7 +13,7 @@ from menura.audio.format import check_channels, check_rate
 from menura.dsp.stage import Stage
 from menura.errors import ConfigError, FormatError
 
-__all__ = ["AudioCallback", "AudioCallbackConfig", "StageCallback", "as_array", "writable"]
+__all__ = ["AudioCallback", "AudioCallbackConfig", "StageCallback", "as_array", "checked_pair", "writable"]
 
 AudioCallback = Callable[[NDArray[np.float32], NDArray[np.float32]], Any]
 """Takes a block of samples and writes as many into the other array, in place."""
@@ -32,6 +32,8 @@ class AudioCallbackConfig:
         crossfade_samples: Frames of that fade at ``sample_rate``. It overlaps, so it costs as much latency and nothing
             of the sound. What works without a model makes no pieces.
         channels: Of every block.
+        background: Whether a model computes in a thread of its own, so that the callback only copies; it is late by one
+            of the model's blocks more then. None: where ``block_size`` is shorter than the model's.
 
     Raises:
         ConfigError: A value it cannot have; checked when a callback is made of it.
@@ -42,11 +44,14 @@ class AudioCallbackConfig:
     enable_crossfade: bool = True
     crossfade_samples: int = 64
     channels: int = 1
+    background: bool | None = None
 
     def check(self) -> None:
         """See that every value is one it can have."""
         check_rate(self.sample_rate)
         check_channels(self.channels)
+        if self.background is not None and not isinstance(self.background, bool):
+            raise ConfigError(f"background must be true, false or None, not {self.background!r}")
         for name, least in (("block_size", 1), ("crossfade_samples", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_BLOCK:
@@ -83,6 +88,20 @@ def as_array(samples: ArrayLike) -> NDArray[Any]:
         return np.asarray(samples)
     except ValueError as error:
         raise FormatError(f"samples have the shape [frames] or [frames, channels]: {error}") from error
+
+
+def checked_pair(input: ArrayLike, output: Any) -> tuple[NDArray[np.floating[Any]], NDArray[Any]]:  # noqa: A002
+    """Output and input of a callback as arrays, in this order.
+
+    Raises:
+        FormatError: They are none, have different shapes, or output is shorter.
+    """
+    target, x = writable(output), as_array(input)
+    if target.ndim != x.ndim or target.shape[1:] != x.shape[1:]:
+        raise FormatError(f"input and output have one shape, not {list(x.shape)} and {list(target.shape)}")
+    if len(target) < len(x):
+        raise FormatError(f"output has room for {len(target)} frames, input has {len(x)}")
+    return target, x
 
 
 class StageCallback:
@@ -123,11 +142,7 @@ class StageCallback:
 
     def __call__(self, input: ArrayLike, output: NDArray[np.float32]) -> None:  # noqa: A002 - as documented
         """Process a block."""
-        target, x = writable(output), as_array(input)
-        if target.ndim != x.ndim or target.shape[1:] != x.shape[1:]:
-            raise FormatError(f"input and output have one shape, not {list(x.shape)} and {list(target.shape)}")
-        if len(target) < len(x):
-            raise FormatError(f"output has room for {len(target)} frames, input has {len(x)}")
+        target, x = checked_pair(input, output)
         block = finite(as_block(x, self.channels))
         with self._lock:
             y = self.stage.process(block)
@@ -143,3 +158,6 @@ class StageCallback:
         """Forget all audio."""
         with self._lock:
             self.stage.reset()
+
+    def close(self) -> None:
+        """Let go of what it holds; a stage by itself holds nothing."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from menura.audio.block import Samples
 from menura.audio.files import AudioReader, AudioWriter
 from menura.errors import FileError
-from menura.voices.build import make_stage
+from menura.live.making import make_stage
 from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["convert", "stream_through"]
@@ -23,7 +23,7 @@ def stream_through(
 
     The same stage as a live session runs: what a session returns, ``latency`` frames earlier.
     """
-    stage = make_stage(voice, rate, channels, parameters=parameters)
+    stage = make_stage(voice, rate, channels, parameters=parameters, live=False)
     skip = stage.latency
     for block in blocks:
         y = stage.process(block)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from menura.clock import monotonic_s
 from menura.live.pool import waiting
 from menura.live.scheduler import ModelScheduler, Seat, batch_of
 from menura.neural.options import RuntimeOptions
@@ -56,9 +57,13 @@ atexit.register(close_schedulers)
 
 
 @contextmanager
-def shared_models() -> Iterator[None]:
-    """In it models are loaded once, however many ask at the same time, and run by the device's scheduler."""
-    token = RUNNING.set(Running(shared_runner, _once))
+def shared_models(*, live: bool = True) -> Iterator[None]:
+    """In it models are loaded once, however many ask at the same time, and run by the device's scheduler.
+
+    Args:
+        live: Voices must be in time: where they take too long, their context becomes shorter.
+    """
+    token = RUNNING.set(Running(shared_runner, _once, monotonic_s if live else None))
     try:
         yield
     finally:
@@ -72,11 +77,15 @@ def make_stage(
     *,
     parameters: VoiceParameters | None = None,
     speaker_hz: float = 0.0,
+    live: bool = True,
 ) -> VoiceStage:
     """As :func:`menura.voices.build.make_stage`, among other sessions.
+
+    Args:
+        live: It must be in time; False for what may take all the time that its best takes, a file say.
 
     Raises:
         ModelError: The voice's data make no chain.
     """
-    with shared_models():
+    with shared_models(live=live):
         return build.make_stage(voice, rate, channels, parameters=parameters, speaker_hz=speaker_hz)

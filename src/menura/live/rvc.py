@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from menura.audio.block import silence
+from menura.clock import monotonic_s
 from menura.errors import ConfigError, FormatError, StateError
+from menura.live.background import BackgroundCallback
 from menura.live.callback import AudioCallback, AudioCallbackConfig, StageCallback, as_array, writable
+from menura.live.gui_config import GUIConfig
 from menura.live.making import shared_models, shared_runner
-from menura.live.simple_rvc import SimpleRVC, SimpleStage, parameters_of
-from menura.neural.options import RuntimeOptions
+from menura.live.simple_rvc import SimpleRVC, SimpleStage
 from menura.neural.stream.model import RvcModel
-from menura.neural.stream.settings import RvcSettings
-from menura.neural.stream.shape import StreamShape
 from menura.neural.stream.stage import RvcStage
 from menura.units import frames_to_ms
-from menura.voices.rvc import PITCH_METHODS, load_rvc
+from menura.voices.rvc import load_planned
 
 __all__ = ["RVC", "GUIConfig"]
 
@@ -29,88 +29,10 @@ FRAME_MS = 10.0
 
 
 @dataclass(slots=True)
-class GUIConfig:
-    """Settings of an :class:`RVC`, under the names of its user interface.
-
-    Attributes:
-        pth_path: The voice, ``.pth``.
-        index_path: Its feature index, ``.index``; may be missing.
-        pitch: Semitones.
-        formant: Semitones.
-        index_rate: Share of the index's features, 0…1.
-        rms_mix_rate: 1 leaves the model's loudness, 0 takes the speaker's.
-        protect: Below 0.5 consonants are protected from the index.
-        threshold: RMS level below which the speaker is taken for silent, dBFS.
-        speaker_id: Of the voice's speakers.
-        f0method: ``rmvpe``; ``fcpe``, whose file is then ``rmvpe_path``; ``swift``, which has an extra of that name;
-            or ``tracker``, which needs no model.
-        block_time: New audio for each computation, s.
-        extra_time: What the model hears before it, s.
-        hubert_path: The content model; by default the one that ``menura models pull`` has got.
-        rmvpe_path: RMVPE's, as that; FCPE's, which has no default.
-        provider: Where networks run: ``cpu``, ``cuda``, …
-        n_cpu: Threads of a computation; 0 for as many as there are cores.
-    """
-
-    pth_path: str = ""
-    index_path: str = ""
-    pitch: float = 0.0
-    formant: float = 0.0
-    index_rate: float = 0.0
-    rms_mix_rate: float = 1.0
-    protect: float = 0.5
-    threshold: float = -60.0
-    speaker_id: int = 0
-    f0method: str = "rmvpe"
-    block_time: float = 0.25
-    extra_time: float = 1.0
-    hubert_path: str = ""
-    rmvpe_path: str = ""
-    provider: str = "cpu"
-    n_cpu: int = 0
-
-    def check(self) -> None:
-        """See that every value is one it can have.
-
-        Raises:
-            ConfigError: One is not; the text names it.
-        """
-        parameters_of(self.pitch, self.formant)
-        if self.f0method not in PITCH_METHODS:
-            raise ConfigError(f"f0method must be one of {', '.join(PITCH_METHODS)}, not {self.f0method!r}")
-        self.settings()
-        self.shape(1)
-        self.options()
-
-    def settings(self) -> RvcSettings:
-        """What may change while it runs."""
-        return RvcSettings(
-            key_st=self.pitch,
-            formant_st=self.formant,
-            index_rate=self.index_rate,
-            protect=self.protect,
-            rms_mix_rate=self.rms_mix_rate,
-            gate_db=self.threshold,
-            speaker=self.speaker_id,
-        )
-
-    def shape(self, fade: int) -> StreamShape:
-        """How a stream is cut, with so many frames of fade."""
-        for name in ("block_time", "extra_time"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 < value <= 30.0:
-                raise ConfigError(f"{name} must be above 0, at most 30 s, not {value!r}")
-        return StreamShape.of(1000.0 * self.block_time, 1000.0 * self.extra_time, fade=fade)
-
-    def options(self) -> RuntimeOptions:
-        """Where networks run."""
-        return RuntimeOptions(provider=self.provider, threads=self.n_cpu)  # type: ignore[arg-type]
-
-
-@dataclass(slots=True)
 class _Stream:
     config: AudioCallbackConfig
     callback: AudioCallback
+    own: bool = True
     chunks: int = 0
     frames: int = 0
 
@@ -122,6 +44,10 @@ class _Stream:
 
 class RVC:
     """A voice for callbacks of sound hardware, or chunk by chunk.
+
+    A model computes in blocks of ``block_time``. A callback whose blocks are shorter has that done in a thread of its
+    own, and only copies (:class:`~menura.live.background.BackgroundCallback`); ``AudioCallbackConfig.background`` says
+    otherwise.
 
     Where :attr:`model_loaded` and :attr:`hubert_loaded` are set by hand and nothing was loaded, pitch and formants
     change as :class:`~menura.live.simple_rvc.SimpleRVC` does it. All methods may be called from any thread.
@@ -170,15 +96,7 @@ class RVC:
             raise ConfigError("pth_path: name the voice to load")
         tell(0.0, "loading")
         with shared_models():
-            model = load_rvc(
-                config.pth_path,
-                config.index_path or None,
-                content=config.hubert_path or None,
-                pitch=config.f0method,
-                pitch_model=config.rmvpe_path or None,
-                options=config.options(),
-                progress=tell,
-            )
+            model = load_planned(config.plan(), config.options(), tell)
         model.synthesizer.speaker(config.speaker_id)
         with self._lock:
             self._model = model
@@ -258,17 +176,19 @@ class RVC:
 
     def _converting(self, model: RvcModel, config: AudioCallbackConfig) -> StageCallback:
         fade_ms = frames_to_ms(config.crossfade_samples, config.sample_rate) if config.enable_crossfade else 0.0
-        shape = self.config.shape(max(1, round(fade_ms / FRAME_MS)))
-        settings = self.config.settings()
+        plan = self.config.plan()
+        shape = plan.shape(max(1, round(fade_ms / FRAME_MS)))
         stage = RvcStage(
             model,
             config.sample_rate,
             config.channels,
             shape=shape,
-            settings=settings,
-            runner=shared_runner(self.config.options(), shape),
+            settings=self.config.settings(),
+            runner=shared_runner(plan.runtime, shape),
+            clock=monotonic_s if plan.adapt else None,
         )
-        return StageCallback(stage, config.channels)
+        background = config.block_size < stage.block if config.background is None else config.background
+        return BackgroundCallback(stage, config.channels) if background else StageCallback(stage, config.channels)
 
     def set_audio_callback(self, callback: AudioCallback) -> None:
         """Use this callback: one of :meth:`create_audio_callback`, or any function ``(input, output)``.
@@ -330,7 +250,9 @@ class RVC:
             if self._stream is not None:
                 raise StateError("Stream already running: call stop_stream() first")
             self._check_ready()
-            self._stream = _Stream(config, self._set_for(config) or self.create_audio_callback(config))
+            callback = self._set_for(config)
+            own = callback is None
+            self._stream = _Stream(config, callback or self.create_audio_callback(config), own)
 
     def _set_for(self, config: AudioCallbackConfig) -> AudioCallback | None:
         """What was set, unless it was made for audio of another kind."""
@@ -387,7 +309,13 @@ class RVC:
                 raise StateError("No stream running: there is nothing to stop")
             stream, self._stream = self._stream, None
             callback = stream.callback
-            return callback.flush() if isinstance(callback, StageCallback) else silence(0, stream.config.channels)
+            if not isinstance(callback, StageCallback):
+                return silence(0, stream.config.channels)
+            try:
+                return callback.flush()
+            finally:
+                if stream.own:
+                    callback.close()
 
     @property
     def stream_latency(self) -> int:
@@ -407,7 +335,22 @@ class RVC:
                 return None
             config = stream.config
             latency_ms = frames_to_ms(stream.latency, config.sample_rate)
-            return (
-                f"Streaming active - {config.sample_rate} Hz, blocks of {config.block_size} samples,"
-                f" {stream.chunks} chunks, {stream.frames} samples, latency {latency_ms:.1f} ms"
-            )
+            parts = [
+                f"Streaming active - {config.sample_rate} Hz, blocks of {config.block_size} samples",
+                f"{stream.chunks} chunks, {stream.frames} samples, latency {latency_ms:.1f} ms",
+            ]
+            return ", ".join([*parts, *_figures(stream.callback)])
+
+
+def _figures(callback: AudioCallback) -> list[str]:
+    """What is to be told of a model that runs."""
+    told = []
+    if isinstance(callback, StageCallback) and isinstance(callback.stage, RvcStage):
+        pace = callback.stage.pace()
+        if pace is not None:
+            times = f" (of {pace.longest_ms:.0f}), {pace.steps_down} steps down" if pace.steps_down else ""
+            told.append(f"load {pace.load:.0%}, context {pace.context_ms:.0f} ms{times}, {pace.late} late blocks")
+    if isinstance(callback, BackgroundCallback):
+        stats = callback.stats()
+        told.append(f"{stats.late} samples missed")
+    return told

@@ -86,5 +86,5 @@ def item_audio(
         return str(text)
     y = process_whole(Resampler(client.rate, wire.rate), x)
     if voice is not None:
-        y = process_whole(make_stage(voice, wire.rate, parameters=parameters), y)
+        y = process_whole(make_stage(voice, wire.rate, parameters=parameters, live=False), y)
     return binascii.b2a_base64(encode(y, wire), newline=False).decode("ascii")

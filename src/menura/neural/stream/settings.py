@@ -1,6 +1,7 @@
 """What a user may turn of an RVC voice while it speaks."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from numbers import Real
@@ -9,7 +10,7 @@ import numpy as np
 
 from menura.errors import ConfigError
 
-__all__ = ["RvcSettings", "Unvoiced"]
+__all__ = ["RANGES", "RvcSettings", "Unvoiced"]
 
 
 class Unvoiced(StrEnum):
@@ -22,7 +23,7 @@ class Unvoiced(StrEnum):
     INTERPOLATE = "interpolate"
 
 
-_RANGES: dict[str, tuple[float, float]] = {
+RANGES: Mapping[str, tuple[float, float]] = {
     "key_st": (-36.0, 36.0),
     "formant_st": (-12.0, 12.0),
     "index_rate": (0.0, 1.0),
@@ -66,7 +67,7 @@ class RvcSettings:
     target_hz: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
+        for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             number = type(value) is not bool and isinstance(value, Real) and math.isfinite(value)
             if not number or not low <= float(value) <= high:

@@ -9,13 +9,15 @@ import numpy as np
 
 from menura.audio.block import Samples, finite, remix, silence
 from menura.audio.format import check_channels, check_rate
+from menura.clock import Clock
 from menura.dsp.framer import Framer
 from menura.dsp.resample import Resampler
 from menura.neural.pitch import RmvpePitch
 from menura.neural.stream.blocks import RvcBlocks, Steps
 from menura.neural.stream.model import Floats, RvcModel, run
 from menura.neural.stream.official import OfficialShape, OfficialStream
-from menura.neural.stream.settings import RvcSettings
+from menura.neural.stream.pace import Pace, PaceStats
+from menura.neural.stream.settings import RANGES, RvcSettings
 from menura.neural.stream.shape import FRAME, RATE, StreamShape
 from menura.units import ratio_to_st
 
@@ -76,15 +78,18 @@ class RvcStage:
         settings: To begin with.
         seed: Of the voice's randomness.
         runner: Has the networks run: one after another here, by default.
+        clock: For the time that blocks take: where it is too long, the context becomes shorter until there is room
+            again, at the same latency. None: it stays as it is.
 
     Attributes:
+        block: Frames of a computation's new audio, at ``rate``.
         resting: It listens and says nothing: what it hears is context for what comes.
 
     Raises:
         ConfigError: A setting cannot be.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all by name
         self,
         model: RvcModel,
         rate: int,
@@ -94,11 +99,14 @@ class RvcStage:
         settings: RvcSettings | None = None,
         seed: int = 0,
         runner: Callable[[RvcModel, Steps], Floats] = run,
+        clock: Clock | None = None,
     ) -> None:
         shape = shape or StreamShape()
         blocks = RvcBlocks(model, shape, settings or RvcSettings(), seed)
         cut = _Cut(RATE, shape.block * FRAME, blocks.config.rate, shape.block * blocks.hop, shape.delay / FRAMES_HZ)
         self._begin(model, rate, channels, blocks, cut, runner)
+        if clock is not None:
+            self._pace = Pace(shape, clock, blocks.look_back)
 
     def _begin(
         self,
@@ -113,6 +121,7 @@ class RvcStage:
         self.channels = check_channels(channels)
         self._model, self._runner, self._blocks = model, runner, blocks
         self._own = self._settings = blocks.settings
+        self._pace: Pace | None = None
         model.synthesizer.speaker(self._settings.speaker)
         self._next: deque[RvcSettings] = deque(maxlen=1)
         self._into = Resampler(rate, cut.rate_in)
@@ -121,6 +130,7 @@ class RvcStage:
         lag_s = self._into.latency / cut.rate_in + cut.delay_s
         self.latency = self._wait + round(lag_s * rate) + self._back.latency
         self._framer = Framer(cut.block_in)
+        self.block = round(cut.block_in * rate / cut.rate_in)
         self.resting = False
         self._restart()
 
@@ -156,8 +166,8 @@ class RvcStage:
     def turn(self, pitch_st: float, formant: float) -> None:
         """What a user adds to the voice's own settings: semitones, and a factor on the formants."""
         own = self._own
-        key_st = min(max(own.key_st + pitch_st, -36.0), 36.0)
-        formant_st = min(max(own.formant_st + ratio_to_st(formant), -12.0), 12.0)
+        key_st = _within("key_st", own.key_st + pitch_st)
+        formant_st = _within("formant_st", own.formant_st + ratio_to_st(formant))
         self._next.append(replace(self.settings, key_st=key_st, formant_st=formant_st))
 
     @property
@@ -196,8 +206,17 @@ class RvcStage:
             self._settings = self._blocks.settings = self._next.popleft()
         if self.resting:
             return self._back.process(self._blocks.listen(block[:, 0])[:, None])
-        y = self._runner(self._model, self._blocks.steps(block[:, 0]))
+        y = self._compute(block[:, 0])
         return self._back.process(finite(y)[:, None])
+
+    def _compute(self, block: Floats) -> Floats:
+        if self._pace is None:
+            return self._runner(self._model, self._blocks.steps(block))
+        return self._pace.measured(lambda: self._runner(self._model, self._blocks.steps(block)))
+
+    def pace(self) -> PaceStats | None:
+        """How far back it looks, and why; None where that does not change. Any thread."""
+        return None if self._pace is None else self._pace.stats()
 
     def flush(self) -> Samples:
         """Return the ``latency`` frames still held; then be as new."""
@@ -212,6 +231,11 @@ class RvcStage:
         self._framer.rest()
         self._blocks.reset()
         self._restart()
+
+
+def _within(name: str, value: float) -> float:
+    low, high = RANGES[name]
+    return min(max(value, low), high)
 
 
 class OfficialStage(RvcStage):

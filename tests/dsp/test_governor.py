@@ -2,7 +2,7 @@
 
 import pytest
 
-from menura.engine.governor import Governor
+from menura.dsp.governor import Governor
 from menura.errors import ConfigError
 
 
