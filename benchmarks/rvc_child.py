@@ -58,7 +58,8 @@ def ours(task: dict[str, Any], parts: Parts) -> Process:
 
     model = RvcModel(content(), synthesizer(), pitch())
     return_memory()
-    names = {"encode": "encoder and flow", "latent": "encoder and flow", "decode": "decoder"}
+    names = {"front": "content", "transform": "content", "decode": "decoder"}
+    names |= dict.fromkeys(("encode", "latent"), "encoder and flow")
 
     def runner(model: RvcModel, steps: Generator[Request, Any, Any]) -> Any:
         answer = None

@@ -6,7 +6,7 @@ import pytest
 from menura.errors import FormatError, ModelError
 from menura.neural.content import ContentModel
 from menura.neural.files.hubert import read_hubert
-from menura.neural.nets.hubert import hubert, hubert_front, hubert_transformer
+from menura.neural.nets.hubert import hubert
 from menura.neural.runtime import open_session
 from tests.neural.rvc import FIXTURES, ONE_THREAD, arrays, assert_same, content, content_model
 
@@ -28,11 +28,37 @@ def test_features_are_the_same_from_fairseqs_file(version):
 @pytest.mark.parametrize("name", ["hubert_tiny", "hubert_tiny768"])
 def test_front_and_transformer_are_the_whole_when_run_one_after_the_other(name):
     held, checkpoint = arrays(name), content(name)
-    front = open_session(hubert_front(checkpoint.config, checkpoint.weights), ONE_THREAD)
-    rest = open_session(hubert_transformer(checkpoint.config, checkpoint.weights), ONE_THREAD)
-    (conv,) = front.run(wav=held["wav"][None])
-    assert_same(f"{name} front", conv[0].T, held["conv_features"])
-    assert_same(f"{name} whole", rest.run(conv=conv)[0][0], held["v2"])
+    whole = open_session(hubert(checkpoint.config, checkpoint.weights), ONE_THREAD)
+    model = content_model(name, "v2")
+    rows = model.front(held["wav"][None], *model.norm.over(held["wav"][None]))
+    assert_same(f"{name} front", rows[0], _projected(checkpoint, held["conv_features"].T))
+    assert_same(f"{name} rest", model.transform(rows)[0], held["v2"])
+    assert_same(f"{name} whole", whole.run(wav=held["wav"][None])[0][0], held["v2"])
+
+
+def _projected(checkpoint, conv):
+    """What the transformer is given, of the convolutions' output."""
+    w = {
+        name: np.asarray(checkpoint.weights[f"feature_projection.{name}"], float)
+        for name in ("layer_norm.weight", "layer_norm.bias", "projection.weight", "projection.bias")
+    }
+    x = conv.astype(float)
+    x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + checkpoint.config.eps)
+    x = x * w["layer_norm.weight"] + w["layer_norm.bias"]
+    return x @ w["projection.weight"].T + w["projection.bias"]
+
+
+def test_a_batch_of_rows_is_its_members_one_by_one_each_with_its_own_normalisation():
+    model, wav = content_model("hubert_tiny", "v1"), arrays("hubert_tiny")["wav"]
+    batch = np.stack([wav, wav[::-1] * 0.01, np.roll(wav, 4000)])
+    affine = model.norm.over(batch)
+    rows = model.front(batch, *affine)
+    together = model.transform(rows)
+    for index in range(3):
+        one = slice(index, index + 1)
+        alone = model.front(batch[one], affine[0][one], affine[1][one])
+        assert_same(f"rows of {index}", rows[index], alone[0])
+        assert_same(f"features of {index}", together[index], model.transform(alone)[0])
 
 
 def test_a_batch_is_its_members_one_by_one():

@@ -6,12 +6,14 @@ from numpy.typing import NDArray
 from menura.errors import FormatError
 from menura.neural.nets.config import HubertConfig
 from menura.neural.nets.graph import Weights
-from menura.neural.nets.hubert import hubert
+from menura.neural.nets.hubert import hubert_front, hubert_transformer
+from menura.neural.nets.moments import FirstNorm
 from menura.neural.options import RuntimeOptions
 from menura.neural.runtime import open_session
 
 __all__ = ["V1_LAYER", "ContentModel"]
 
+Floats = NDArray[np.float32]
 V1_LAYER = 9
 """Whose output, projected to 256, voices of RVC v1 take; v2 takes the last layer's."""
 
@@ -23,11 +25,13 @@ class ContentModel:
         config: Its sizes.
         weights: Its checkpoint; may be dropped afterwards.
         version: Of the voices it serves: ``v1`` or ``v2``.
-        int8: Compute in 8 bits where it saves time (:func:`menura.neural.nets.hubert.hubert`).
+        int8: Compute in 8 bits where it saves time (:func:`~menura.neural.nets.hubert.hubert_front`).
         options: Where and how it runs.
 
     Attributes:
         channels: Width of the features.
+        reach: Samples that a row of the front end is made of.
+        norm: What the front end is told of all that was heard; None where it asks for nothing.
 
     Raises:
         ModelError: A weight is missing or of another shape; it has no ``final_proj``, and v1 is asked for.
@@ -44,12 +48,38 @@ class ContentModel:
         self.config = config
         first = version == "v1"
         half = options is not None and options.float16
-        network = hubert(config, weights, layer=V1_LAYER if first else None, project=first, int8=int8, half=half)
+        layer = V1_LAYER if first else None
         self.channels = config.projection if first else config.hidden
-        self._session = open_session(network, options)
+        self.reach = config.reach
+        self.norm = FirstNorm.of(config, weights)
+        front = hubert_front(config, weights, int8=int8, half=half)
+        rest = hubert_transformer(config, weights, layer=layer, project=first, int8=int8, half=half)
+        self._front, self._rest = open_session(front, options), open_session(rest, options)
 
-    def features(self, wav: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Content of a window.
+    def front(self, wav: Floats, factor: Floats | None = None, shift: Floats | None = None) -> Floats:
+        """The front end's rows.
+
+        Args:
+            wav: ``[batch, samples]`` at 16 kHz.
+            factor, shift: The first convolution's normalisation, ``[batch, width]``; None where :attr:`norm` is.
+
+        Returns:
+            ``[batch, rows, width]``, every 20 ms, each of :attr:`reach` samples.
+
+        Raises:
+            FormatError: The audio is shorter than one row.
+        """
+        feeds = {"wav": self._checked(wav)}
+        if factor is not None and shift is not None:
+            feeds |= {"factor": factor, "shift": shift}
+        return self._front.run(**feeds)[0]
+
+    def transform(self, rows: Floats) -> Floats:
+        """Content of rows of the front end, ``[batch, rows, width]`` → ``[batch, rows, channels]``."""
+        return self._rest.run(rows=np.ascontiguousarray(rows))[0]
+
+    def features(self, wav: Floats) -> Floats:
+        """Content of a window by itself.
 
         Shape:
             wav: ``[batch, samples]`` at 16 kHz.
@@ -60,6 +90,10 @@ class ContentModel:
         Raises:
             FormatError: The window is shorter than one frame.
         """
+        wav = self._checked(wav)
+        return self.transform(self.front(wav, *(self.norm.over(wav) if self.norm else ())))
+
+    def _checked(self, wav: Floats) -> Floats:
         if wav.ndim != 2 or not self.config.frames(wav.shape[1]):
             raise FormatError(f"a content model takes [batch, samples] of at least 25 ms, not {wav.shape}")
-        return self._session.run(wav=np.ascontiguousarray(wav, np.float32))[0]
+        return np.ascontiguousarray(wav, np.float32)

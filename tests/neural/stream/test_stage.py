@@ -200,7 +200,8 @@ class Oracle:
     """A model whose content, pitch and prior are those of the whole audio: what differs then is the seams alone."""
 
     def __init__(self, model, x):
-        self.real, self.synthesizer, self.index, self.blocks = model, model.synthesizer, None, None
+        self.real, self.content, self.synthesizer = model, model.content, model.synthesizer
+        self.index = self.blocks = self.finder = None
         self.before = 300
         wav = np.concatenate([np.zeros(160 * self.before, np.float32), x, np.zeros(16_000, np.float32)])
         self.features = model.content.features(wav[None])[0]
@@ -210,9 +211,9 @@ class Oracle:
 
     def compute(self, request):
         end = self.blocks._end + self.before
-        if request.name == "content":
-            frames = request.arrays[0].shape[1] // 160
-            return self.features[None, (end - frames) // 2 : end // 2 - 1].copy()
+        if request.name == "transform":
+            rows = request.arrays[0].shape[1]
+            return self.features[None, end // 2 - 1 - rows : end // 2 - 1].copy()
         if request.name == "pitch":
             frames = request.arrays[0].shape[1] // 160
             return self.f0[None, end - frames : end + 1]
@@ -249,6 +250,37 @@ def test_seams_are_better_than_those_of_the_official_scheme_at_its_latency():
     assert ours.min() > theirs.min() + 6.0
     assert 10 ** (-ours / 10).mean() < 0.3 * 10 ** (-theirs / 10).mean()
     assert seams_db(oracle, x, StreamShape(left=12, right=10)).min() > 50.0
+
+
+@pytest.mark.parametrize("shape", [StreamShape(block=300, context=40), StreamShape(2, 40, left=0, right=0)])
+@pytest.mark.parametrize("formant_st", [-7.0, 0.0, 12.0])
+def test_formants_move_in_blocks_of_any_length(shape, formant_st):
+    model, settings = loaded("v2_40k_nof0"), RvcSettings(gate_db=-120.0, formant_st=formant_st)
+    y = RvcStage(model, 40_000, shape=shape, settings=settings).process(speech(40_000, "am_michael")[:150_000])
+    assert np.isfinite(y).all()
+    assert np.abs(y[-20_000:]).max() > 0.001
+
+
+@pytest.mark.parametrize("name", ["v2_48k_f0", "v2_40k_nof0"])
+@pytest.mark.parametrize("formant_st", [-6.0, 0.0, 3.0])
+@pytest.mark.parametrize("rms_mix_rate", [1.0, 0.25])
+def test_what_is_heard_is_the_same_though_less_is_decoded(name, formant_st, rms_mix_rate):
+    model, x = loaded(name), speech(16_000, "am_michael")[: 160 * 12 * 10, 0]
+    settings = RvcSettings(gate_db=-120.0, formant_st=formant_st, rms_mix_rate=rms_mix_rate)
+
+    class Whole:
+        content, synthesizer, finder, index = model.content, model.synthesizer, model.finder, None
+
+        def compute(self, request):
+            if request.name == "decode":
+                assert request.arrays[3].sum() > 0
+                request = replace(request, arrays=request.arrays[:3])
+            return model.compute(request)
+
+    y, z = (RvcBlocks(each, SMALL, settings) for each in (model, Whole()))
+    for at in range(0, len(x), 12 * 160):
+        part, whole = (run(each.model, each.steps(x[at : at + 12 * 160])) for each in (y, z))
+        np.testing.assert_allclose(part, whole, atol=1e-6)
 
 
 # --- parts

@@ -11,10 +11,14 @@ class TransparentContent:
     """Features are the samples themselves; like the real one it gives none for the last 20 ms."""
 
     channels = 2 * HOP
+    RATE, HOP, reach, norm = 16_000, 2 * HOP, 400, None
 
-    def features(self, wav):
-        frames = wav.reshape(len(wav), -1, 2 * HOP)
-        return frames[:, :-1].copy()
+    def front(self, wav, factor=None, shift=None):
+        rows = (wav.shape[1] - self.reach) // self.HOP + 1
+        return wav[:, : rows * self.HOP].reshape(len(wav), rows, self.HOP).copy()
+
+    def transform(self, rows):
+        return rows.copy()
 
 
 class TransparentSynthesizer:
@@ -25,7 +29,7 @@ class TransparentSynthesizer:
     def speaker(self, *ids):
         return np.zeros((len(ids), 1), np.float32)
 
-    def encode(self, phone, pitch=None):
+    def encode(self, phone, pitch=None, wanted=None):
         halves = phone.reshape(len(phone), -1, 2, 2, HOP)  # each frame stands twice: its first half, then its second
         mean = np.stack([halves[:, :, 0, 0], halves[:, :, 1, 1]], axis=2).reshape(len(phone), -1, HOP)
         return mean.transpose(0, 2, 1), np.zeros_like(mean.transpose(0, 2, 1))
@@ -33,7 +37,7 @@ class TransparentSynthesizer:
     def latent(self, mean, log_deviation, speaker, noise=None):
         return mean
 
-    def decode(self, z, speaker, excitation=None):
+    def decode(self, z, speaker, excitation=None, spare=None):
         return z.transpose(0, 2, 1).reshape(len(z), -1)
 
 
@@ -49,6 +53,5 @@ class Transparent:
         )
 
     def compute(self, request):
-        if request.name == "content":
-            return self.content.features(*request.arrays)
-        return getattr(self.synthesizer, request.name)(*request.arrays)
+        of = self.content if request.name in ("front", "transform") else self.synthesizer
+        return getattr(of, request.name)(*request.arrays)

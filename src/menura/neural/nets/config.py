@@ -138,6 +138,14 @@ class HubertConfig:
         """Input frames, at 16 kHz, for one output frame."""
         return prod(self.conv_stride)
 
+    @property
+    def reach(self) -> int:
+        """Input frames that one output frame is made of, before positions and attention."""
+        width = 1
+        for kernel, stride in zip(reversed(self.conv_kernel), reversed(self.conv_stride), strict=True):
+            width = (width - 1) * stride + kernel
+        return width
+
     def frames(self, samples: int) -> int:
         """Output frames for a window of ``samples`` at 16 kHz; 0 where it is too short."""
         for kernel, stride in zip(self.conv_kernel, self.conv_stride, strict=True):

@@ -1,4 +1,7 @@
-"""HuBERT and ContentVec as a graph: 16 kHz audio in, content features out.
+"""HuBERT and ContentVec as graphs: 16 kHz audio in, content features out.
+
+The encoder is cut where the front end's rows have the transformer's width: what comes before belongs to a moment of the
+audio and is computed once, what comes after looks at a whole window.
 
 Source:
     Hsu et al., "HuBERT", 2021; Baevski et al., "wav2vec 2.0", 2020. Names of weights as Hugging Face has them.
@@ -37,25 +40,34 @@ def hubert(
         ModelError: A weight is missing or of another shape, or there is no such layer.
     """
     g = Graph("hubert", weights, int8=int8, half=half)
-    wav = g.input("wav", ("batch", "samples"))
-    x = _transformer(g, config, _front(g, config, wav), layer)
-    return _finish(g, config, x, project)
+    x = _front(g, config, g.input("wav", ("batch", "samples")), None)
+    return _finish(g, config, _transformer(g, config, x, layer), project)
 
 
-def hubert_front(config: HubertConfig, weights: Weights) -> Network:
-    """The convolutional front end alone: ``wav`` ``[batch, samples]`` → ``conv`` ``[batch, frames, channels]``."""
-    g = Graph("hubert-front", weights)
-    x = _front(g, config, g.input("wav", ("batch", "samples")))
-    g.output("conv", x, ("batch", "frames", config.conv_dim[-1]))
+def hubert_front(config: HubertConfig, weights: Weights, *, int8: bool = False, half: bool = False) -> Network:
+    """The front end alone: each of its rows is made of ``config.reach`` samples, and of nothing else.
+
+    Shape:
+        ``wav`` ``[batch, samples]`` at 16 kHz → ``rows`` ``[batch, frames, config.hidden]``. Where ``config.conv_norm``
+        is ``group``, the first convolution's normalisation is given, ``factor`` and ``shift``
+        ``[batch, config.conv_dim[0]]`` (:class:`~menura.neural.nets.moments.FirstNorm`).
+    """
+    g = Graph("hubert-front", weights, int8=int8, half=half)
+    wav, affine = g.input("wav", ("batch", "samples")), None
+    if config.conv_norm == "group":
+        factor, shift = (g.input(name, ("batch", config.conv_dim[0])) for name in ("factor", "shift"))
+        affine = factor, shift
+    g.output("rows", _front(g, config, wav, affine), ("batch", "frames", config.hidden))
     return g.build()
 
 
 def hubert_transformer(
-    config: HubertConfig, weights: Weights, *, layer: int | None = None, project: bool = False
-) -> Network:
-    """What follows :func:`hubert_front`: ``conv`` → ``features``; arguments as for :func:`hubert`."""
-    g = Graph("hubert-transformer", weights)
-    x = _transformer(g, config, g.input("conv", ("batch", "frames", config.conv_dim[-1])), layer)
+    config: HubertConfig, weights: Weights, *, layer: int | None = None, project: bool = False, int8: bool = False,
+    half: bool = False,
+) -> Network:  # fmt: skip
+    """What follows :func:`hubert_front`: ``rows`` → ``features``; arguments as for :func:`hubert`."""
+    g = Graph("hubert-transformer", weights, int8=int8, half=half)
+    x = _transformer(g, config, g.input("rows", ("batch", "frames", config.hidden)), layer)
     return _finish(g, config, x, project)
 
 
@@ -69,8 +81,14 @@ def _finish(g: Graph, config: HubertConfig, x: str, project: bool) -> Network:
     return g.build()
 
 
-def _front(g: Graph, config: HubertConfig, wav: str) -> str:
-    """Strided convolutions from samples to rows."""
+def _front(g: Graph, config: HubertConfig, wav: str, affine: tuple[str, str] | None) -> str:
+    """From samples to rows: strided convolutions, and the transformer's width."""
+    x = _convolved(g, config, wav, affine)
+    x = _norm(g, config, x, "feature_projection.layer_norm", config.conv_dim[-1])
+    return linear(g, x, "feature_projection.projection", config.conv_dim[-1], config.hidden)
+
+
+def _convolved(g: Graph, config: HubertConfig, wav: str, affine: tuple[str, str] | None) -> str:
     x = g.op("Unsqueeze", wav, g.ints(1, 2))
     flat = False
     inputs = 1
@@ -86,14 +104,21 @@ def _front(g: Graph, config: HubertConfig, wav: str) -> str:
         if config.conv_norm == "layer":
             x, flat = _norm(g, config, x if flat else rows(g, x), f"{name}.layer_norm", width), True
         elif index == 0:
-            # as many groups as channels: each channel over the whole window
-            scale, bias = (g.weight(f"{name}.layer_norm.{part}", (width,)) for part in ("weight", "bias"))
-            x = g.op("InstanceNormalization", x, scale, bias, epsilon=config.eps)
+            x = _group_norm(g, config, x, f"{name}.layer_norm", affine)
         x = gelu(g, x)
         if flat and not g.int8:
             x, flat = planes(g, x), False
         inputs = width
     return x if flat else rows(g, x)
+
+
+def _group_norm(g: Graph, config: HubertConfig, x: str, name: str, affine: tuple[str, str] | None) -> str:
+    """As many groups as channels: each channel over the whole window, or as it is given."""
+    if affine is not None:
+        factor, shift = (g.op("Unsqueeze", part, g.ints(2, 3)) for part in affine)
+        return g.op("Add", g.op("Mul", x, factor), shift)
+    scale, bias = (g.weight(f"{name}.{part}", (config.conv_dim[0],)) for part in ("weight", "bias"))
+    return g.op("InstanceNormalization", x, scale, bias, epsilon=config.eps)
 
 
 def _norm(g: Graph, config: HubertConfig, x: str, name: str, width: int) -> str:
@@ -105,8 +130,6 @@ def _transformer(g: Graph, config: HubertConfig, x: str, layer: int | None) -> s
     count = config.layers if layer is None else layer
     if not 1 <= count <= config.layers:
         raise ModelError(f"this content model has {config.layers} layers: there is no layer {count}")
-    x = _norm(g, config, x, "feature_projection.layer_norm", config.conv_dim[-1])
-    x = linear(g, x, "feature_projection.projection", config.conv_dim[-1], config.hidden)
     x = add(g, x, _position(g, config, x))
     if not config.pre_norm:
         x = _norm(g, config, x, "encoder.layer_norm", config.hidden)

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from menura.audio.format import MAX_RATE, MIN_RATE
 from menura.dsp.fade import fade_in_curve
 from menura.dsp.resample import Resampler
 from menura.dsp.stage import process_whole
 from menura.neural.nets.source import stretch
+from menura.neural.stream.content_track import ContentTrack
 from menura.neural.stream.features import mix_index, protect, widen
-from menura.neural.stream.loudness import Gate, frame_rms, match_loudness
+from menura.neural.stream.loudness import WINDOW, Gate, frame_rms, match_loudness
 from menura.neural.stream.model import Request, RvcModel
 from menura.neural.stream.noise import KeyedNoise
-from menura.neural.stream.pitch_track import PitchTrack
+from menura.neural.stream.pitch_track import PitchTrack, pitch_window
 from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import FRAME, StreamShape
 from menura.neural.synthesizer import coarse_pitch
@@ -58,6 +60,7 @@ class RvcBlocks:
         """Forget all audio."""
         self._wave: Floats = np.zeros(self._longest.window * FRAME, np.float32)
         self._gate = Gate(FRAME)
+        self._said = ContentTrack(self.model.content, self._longest.window * FRAME)
         self._pitch = PitchTrack(self._longest.window)
         self._end = 0  # frames since the beginning
         self._phase = np.zeros(1)
@@ -107,6 +110,7 @@ class RvcBlocks:
 
     def _take(self, x: Floats) -> None:
         x = self._gate.process(x, self.settings.gate_db)
+        self._said.hear(x)
         self._wave = np.concatenate([self._wave[len(x) :], x])
         self._end += self.shape.block
         self._pitch.advance(self.shape.block)
@@ -115,13 +119,14 @@ class RvcBlocks:
         if not self.config.f0:
             return None
         shape = self.shape
-        frames = min(shape.pitch_context + shape.block, shape.window)
-        found = (yield Request("pitch", (self._wave[None, -frames * FRAME :],)))[0, :frames]
+        frames = pitch_window(shape, getattr(self.model.finder, "step", 1))
+        heard = self._wave[None, -frames * FRAME :]
+        found = (yield Request("pitch", (heard,)))[0, :frames] if heard.any() else np.zeros(frames)
         # what the block before let be heard, its fade included, stays as it was
         return self._pitch.update(found, settings, shape.block + shape.right, shape.block)[-shape.window :]
 
     def _content(self, settings: RvcSettings, f0: NDArray[np.float64] | None) -> Generator[Request, Any, Floats]:
-        features = (yield Request("content", (self._wave[None, -self.shape.window * FRAME :],)))[0]
+        features = yield from self._said.steps(self._wave, self.shape.window * FRAME)
         plain = widen(features, self.shape.window)
         index = self.model.index
         if index is None or not settings.index_rate:
@@ -137,10 +142,10 @@ class RvcBlocks:
         self, settings: RvcSettings, phone: Floats, f0: NDArray[np.float64] | None
     ) -> Generator[Request, Any, Floats]:
         pitch = None if f0 is None else coarse_pitch(f0)[None]
-        mean, log_deviation = yield Request("encode", (phone[None], pitch))
         flowed, speaker = self.shape.flowed, self.model.synthesizer.speaker(settings.speaker)
+        prior = yield Request("encode", (phone[None], pitch, np.array([flowed], np.int64)))
         noise = self._latent_noise.rows(self._end - flowed, flowed).T[None] * np.float32(settings.noise)
-        cut = (mean[:, :, -flowed:], log_deviation[:, :, -flowed:])
+        cut = (part[:, :, -flowed:] for part in prior)  # of a batch, one may have wanted more
         z: Floats = yield Request("latent", (*cut, speaker, np.ascontiguousarray(noise)))
         return z[:, :, -self.shape.decoded :]
 
@@ -151,14 +156,24 @@ class RvcBlocks:
         excitation = (
             None if f0 is None else stretch(self._excite(settings, f0, frames / shape.decoded), frames * self.hop)
         )
-        y = (yield Request("decode", (stretch(z, frames), speaker, excitation)))[0]
+        back = _resampler(frames, shape.decoded)
+        spare = self._spare(settings, frames / shape.decoded, back.latency / self.hop)
+        y = (yield Request("decode", (stretch(z, frames), speaker, excitation, spare)))[0]
         if frames != shape.decoded:
-            back = Resampler(1000 * frames, 1000 * shape.decoded)
             y = process_whole(back, y[:, None])[:, 0]
         heard: Floats = y[shape.left * self.hop : (shape.left + shape.block + shape.fade) * self.hop]
         if settings.rms_mix_rate == 1.0:
             return heard
         return self._match(heard, y, settings.rms_mix_rate)
+
+    def _spare(self, settings: RvcSettings, ratio: float, reach: float) -> NDArray[np.int64]:
+        """Frames of the decoder at both ends that are not heard, whose level is not asked for, and at which a resampler
+        does not look, which looks ``reach`` frames far.
+        """
+        shape = self.shape
+        first = shape.left if settings.rms_mix_rate == 1.0 else max(0, shape.left - WINDOW)
+        ends = np.array([first, shape.right])
+        return np.maximum(0, np.floor((ends - reach) * ratio)).astype(np.int64)[None]
 
     def _excite(self, settings: RvcSettings, f0: NDArray[np.float64], ratio: float) -> Floats:
         """Excitation of the decoder's frames; the phase is kept for where the next block's begin."""
@@ -187,3 +202,10 @@ class RvcBlocks:
         out[:fade] = self._overhang * gain[::-1] + out[:fade] * gain
         self._overhang = rest.copy()
         return out
+
+
+def _resampler(frames: int, wanted: int) -> Resampler:
+    """From so many frames to so many others: only the ratio counts, but a resampler takes rates that audio can have."""
+    least, most = -(-MIN_RATE // min(frames, wanted)), MAX_RATE // max(frames, wanted)
+    scale = min(max(1000, least), most)
+    return Resampler(scale * frames, scale * wanted)

@@ -18,10 +18,25 @@ Floats = NDArray[np.float32]
 
 
 class PitchFinder(Protocol):
-    """Finds pitch in windows of audio at 16 kHz."""
+    """Finds pitch in windows of audio at 16 kHz.
+
+    One that computes in whole steps of so many rows says so in an attribute ``step``.
+    """
 
     def pitch(self, wav: Floats) -> NDArray[np.float64]:
         """Hz, 0 where there is none, for ``[batch, samples]``: ``[batch, samples // 160 + 1]``."""
+
+
+_CALLS = {
+    "content": ("content", "features"),
+    "front": ("content", "front"),
+    "transform": ("content", "transform"),
+    "pitch": ("finder", "pitch"),
+    "encode": ("synthesizer", "encode"),
+    "latent": ("synthesizer", "latent"),
+    "decode": ("synthesizer", "decode"),
+}
+"""What computes a request: an attribute of the model, and its method."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +44,8 @@ class Request:
     """Something a network is to compute for a stream; requests of one name and one shape may be run as one batch.
 
     Attributes:
-        name: ``content``, ``pitch``, ``encode``, ``latent`` or ``decode``.
+        name: ``content`` (of a window), ``front`` and ``transform`` (of a stream), ``pitch``, ``encode``, ``latent`` or
+            ``decode``.
         arrays: Arguments; the first axis of each is the batch.
     """
 
@@ -62,6 +78,10 @@ class RvcModel:
             raise ModelError(
                 f"the voice takes {config.features} features a frame, the content model gives {self.content.channels}"
             )
+        if self.content.config.hop != self.content.HOP:
+            raise ModelError(
+                f"voices take content every 320 samples, this model gives it every {self.content.config.hop}"
+            )
         if config.f0 and self.finder is None:
             raise ModelError("the voice takes a pitch, and there is nothing to find it with")
         if self.index is not None and self.index.dimensions != config.features:
@@ -72,17 +92,8 @@ class RvcModel:
 
     def compute(self, request: Request) -> Any:
         """Run a network."""
-        arrays: tuple[Any, ...] = request.arrays
-        if request.name == "content":
-            return self.content.features(*arrays)
-        if request.name == "pitch":
-            assert self.finder is not None
-            return self.finder.pitch(*arrays)
-        if request.name == "encode":
-            return self.synthesizer.encode(*arrays)
-        if request.name == "latent":
-            return self.synthesizer.latent(*arrays)
-        return self.synthesizer.decode(*arrays)
+        part, method = _CALLS[request.name]
+        return getattr(getattr(self, part), method)(*request.arrays)
 
 
 def run(model: RvcModel, steps: Generator[Request, Any, Floats]) -> Floats:
