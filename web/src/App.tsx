@@ -43,8 +43,8 @@ export function App() {
           <NoticeBar />
           <main data-part={part}>
             <section className="panel" aria-label="Live voice">
+              <Transport />
               <div className="live">
-                <Transport />
                 <div className="meters">
                   <Meter side="input" label="You" />
                   <Meter side="output" label="Changed" />

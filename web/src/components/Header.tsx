@@ -25,7 +25,8 @@ function useConnectionText(): [string, string] {
 export function Header({ onHelp, plain }: { onHelp: () => void; plain: boolean }) {
   const connection = useLive((live) => live.connection);
   const theme = useSettings((settings) => settings.theme);
-  const [said, beside] = useConnectionText();
+  const [told, beside] = useConnectionText();
+  const said = plain ? "Needs a token" : told;
   return (
     <header className="top">
       <img className="mark" src={`${import.meta.env.BASE_URL}icon.svg`} alt="" width="36" height="36" />
@@ -34,7 +35,7 @@ export function Header({ onHelp, plain }: { onHelp: () => void; plain: boolean }
         <p className="tagline">Change your voice while you speak</p>
       </div>
       <p id="connection" className="connection" role="status" data-state={connection}>
-        <span>{said}</span> {beside && <span aria-hidden="true">{beside}</span>}
+        <span>{said}</span> {beside && !plain && <span aria-hidden="true">{beside}</span>}
       </p>
       {!plain && <Toolbar />}
       <div className="tools">

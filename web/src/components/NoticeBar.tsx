@@ -11,7 +11,7 @@ export function NoticeBar() {
         {notice?.text}
       </p>
       {notice?.retry && (
-        <button type="button" className="plain" onClick={() => controller.connection.retry()}>
+        <button type="button" className="plain retry" onClick={() => controller.connection.retry()}>
           {notice.retry}
         </button>
       )}

@@ -26,7 +26,8 @@ export function TokenPrompt() {
             autoComplete="off"
             autoCapitalize="off"
             spellCheck={false}
-            required
+            autoFocus
+          required
             pattern="\s*[\w.~\-]+\s*"
             title="Letters, digits and . ~ - _"
             aria-describedby="notice-text"

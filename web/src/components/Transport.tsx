@@ -30,7 +30,7 @@ export function Transport() {
         disabled={!voice || watching || (phase === "idle" && !connected)}
         onClick={() => controller.toggle()}
       >
-        {LABELS[phase]}
+        {phase === "starting" && !connected ? "Reconnecting…" : LABELS[phase]}
       </button>
       <div className="holds">
         {push_to_talk && (

@@ -82,7 +82,7 @@ it("waits as long as a busy server asks, without troubling anybody", () => {
   const connection = connected();
   connection.selectVoice("robot");
   latest().say({ type: "voices", voices: [] });
-  latest().say({ type: "error", error: "Too many", code: "rate_limited", retry_after_ms: 700 });
+  latest().say({ type: "error", error: "Too many", code: "rate_limited", action: "selectVoice", retry_after_ms: 700 });
   vi.advanceTimersByTime(650);
   expect(latest().actions()).toEqual(["getVoices", "selectVoice"]);
   vi.advanceTimersByTime(100);
@@ -96,7 +96,7 @@ it("goes on with the voice it had when another is refused", () => {
   connection.selectVoice("robot");
   latest().say({ type: "voiceSelected", voice: VOICE });
   connection.selectVoice("gone");
-  latest().say({ type: "error", error: "Voice not found: gone", code: "voice_not_found" });
+  latest().say({ type: "error", error: "Voice not found: gone", code: "voice_not_found", action: "selectVoice" });
   vi.advanceTimersByTime(5000);
   expect(latest().actions()).toEqual(["getVoices", "selectVoice", "selectVoice"]);
 });
@@ -125,7 +125,7 @@ it("answers a request with its reply, or with the error, also of a lost connecti
   const connection = connected();
   latest().say({ type: "voices", voices: [] });
   connection.request(1, "stopRecording", {});
-  latest().say({ type: "error", error: "Nothing is recorded", code: "not_active" });
+  latest().say({ type: "error", error: "Nothing is recorded", code: "not_active", action: "stopRecording" });
   connection.request(2, "setEffects", { effects: [] });
   latest().onclose?.();
   const answers = told.filter((one) => one.told === "answer");

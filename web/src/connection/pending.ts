@@ -1,6 +1,6 @@
 // What was asked and not yet answered. The server answers in order.
 
-import type { ActionName, ControlError, ServerMessage } from "./messages";
+import type { ActionName, ServerMessage } from "./messages";
 
 /** What answers an action that did not fail. */
 const REPLY: Record<ActionName, ServerMessage["type"]> = {
@@ -31,12 +31,6 @@ export interface Asked {
   request?: number;
 }
 
-/** Errors that come by themselves: audio that crossed with the end, devices that went away. Newer servers say so. */
-function unasked(error: ControlError, oldest: Asked | undefined): boolean {
-  if (error.code === "not_active") return !["stopRecording", "stop"].includes(oldest?.action ?? "");
-  return error.code === "device_unavailable" && oldest?.action !== "start";
-}
-
 export class Pending {
   private waiting: Asked[] = [];
 
@@ -52,16 +46,14 @@ export class Pending {
     return this.waiting.some((one) => one.action === action);
   }
 
-  /** Take out what a message answers, if it answers anything; and those before it, which got no answer. */
+  /**
+   * Take out what a message answers, if it answers anything; and those before it, which got no answer. An error that
+   * names no action comes by itself: audio that crossed with the end, devices that went away.
+   */
   answered(message: ServerMessage): { asked: Asked | undefined; skipped: Asked[] } {
-    if (message.type === "error" && message.action) {
-      const at = this.waiting.findIndex(({ action }) => action === message.action);
-      return this.taken(at);
-    }
-    if (message.type === "error") {
-      return { asked: unasked(message, this.oldest) ? undefined : this.waiting.shift(), skipped: [] };
-    }
-    return this.taken(this.waiting.findIndex((one) => REPLY[one.action] === message.type));
+    const answers = ({ action }: Asked) =>
+      message.type === "error" ? message.action === action : REPLY[action] === message.type;
+    return this.taken(this.waiting.findIndex(answers));
   }
 
   private taken(at: number): { asked: Asked | undefined; skipped: Asked[] } {

@@ -137,7 +137,7 @@ export class Controller {
   private move(phase: Phase): void {
     if (phase === "idle" || phase === "starting") this.figures.clear();
     if (phase === "idle") silence();
-    useLive.setState(phase === "idle" ? { phase, delay: null, gaps: 0 } : { phase });
+    useLive.setState(phase === "running" ? { phase } : { phase, delay: null, ...(phase === "idle" ? { gaps: 0 } : {}) });
   }
 
   private follow(now: Settings, before: Settings): void {
