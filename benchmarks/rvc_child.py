@@ -27,9 +27,8 @@ Parts = Counter[str]
 def ours(task: dict[str, Any], parts: Parts) -> Process:
     """A stage, its networks timed; pitch may run elsewhere than the others."""
     from menura.neural.content import ContentModel
-    from menura.neural.files.hubert import read_hubert
+    from menura.neural.files.later import hubert_later, rmvpe_later, voice_later
     from menura.neural.files.pitch import read_rmvpe
-    from menura.neural.files.voice import read_voice
     from menura.neural.options import RuntimeOptions
     from menura.neural.pitch import RmvpePitch
     from menura.neural.runtime import return_memory
@@ -45,16 +44,16 @@ def ours(task: dict[str, Any], parts: Parts) -> Process:
 
     # one after another, so that no checkpoint is held for longer than it takes
     def content() -> ContentModel:
-        read = read_hubert(folder / "hubert")
+        read = hubert_later(folder / "hubert")
         return ContentModel(read.config, read.weights, int8=task["int8"], options=options)
 
     def synthesizer() -> Synthesizer:
-        read = read_voice(folder / "voice.pth")
+        read = voice_later(folder / "voice.pth")
         return Synthesizer(read.config, read.weights, options)
 
     def pitch() -> RmvpePitch:
-        read = read_rmvpe(folder / "rmvpe.pt")
-        return RmvpePitch(read.config, read.weights, exact)
+        read = rmvpe_later(folder / "rmvpe.pt")
+        return RmvpePitch(read.config, read.weights, exact, again=lambda: read_rmvpe(folder / "rmvpe.pt").weights)
 
     model = RvcModel(content(), synthesizer(), pitch())
     return_memory()

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from menura.errors import FormatError
+from menura.neural.cache import Recipe
 from menura.neural.nets.config import HubertConfig
 from menura.neural.nets.graph import Weights
 from menura.neural.nets.hubert import hubert_front, hubert_transformer
@@ -52,8 +53,14 @@ class ContentModel:
         self.channels = config.projection if first else config.hidden
         self.reach = config.reach
         self.norm = FirstNorm.of(config, weights)
-        front = hubert_front(config, weights, int8=int8, half=half)
-        rest = hubert_transformer(config, weights, layer=layer, project=first, int8=int8, half=half)
+        front = Recipe.of(
+            "hubert-front", weights, lambda: hubert_front(config, weights, int8=int8, half=half), int8, half
+        )
+        rest = Recipe.of(
+            "hubert-transformer", weights,
+            lambda: hubert_transformer(config, weights, layer=layer, project=first, int8=int8, half=half),
+            version, int8, half,
+        )  # fmt: skip
         self._front, self._rest = open_session(front, options), open_session(rest, options)
 
     def front(self, wav: Floats, factor: Floats | None = None, shift: Floats | None = None) -> Floats:

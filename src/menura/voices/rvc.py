@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -10,10 +11,10 @@ from weakref import WeakValueDictionary
 from menura.clock import Clock
 from menura.errors import ConfigError, ModelError
 from menura.neural.content import ContentModel
-from menura.neural.files.hubert import read_hubert
 from menura.neural.files.index import read_index
-from menura.neural.files.pitch import read_fcpe, read_rmvpe
-from menura.neural.files.voice import read_voice
+from menura.neural.files.later import hubert_later, rmvpe_later, voice_later
+from menura.neural.files.pitch import read_fcpe
+from menura.neural.nets.graph import Weights
 from menura.neural.options import RuntimeOptions
 from menura.neural.pitch import FcpePitch, RmvpePitch
 from menura.neural.runtime import return_memory
@@ -166,12 +167,12 @@ def _mark(path: str | Path) -> tuple[str, int, int]:
 
 
 def _synthesizer(path: str | Path, options: RuntimeOptions) -> Synthesizer:
-    checkpoint = read_voice(path)
+    checkpoint = voice_later(path)
     return Synthesizer(checkpoint.config, checkpoint.weights, options)
 
 
 def _content(path: str | Path, version: str, plan: RvcPlan) -> ContentModel:
-    read = read_hubert(path)
+    read = hubert_later(path)
     return ContentModel(read.config, read.weights, version=version, int8=plan.int8, options=plan.runtime)
 
 
@@ -187,11 +188,16 @@ def _finder(pitch: str, path: str | Path | None, options: RuntimeOptions) -> Pit
         if pitch == "fcpe":
             fcpe = read_fcpe(place)
             return FcpePitch(fcpe.config, fcpe.weights, options)
-        checkpoint = read_rmvpe(place)
-        return RmvpePitch(checkpoint.config, checkpoint.weights, options)
+        checkpoint = rmvpe_later(place)
+        again = partial(_rmvpe_weights, place)
+        return RmvpePitch(checkpoint.config, checkpoint.weights, options, again=again)
 
     finder: PitchFinder = _once((pitch, _mark(place), options), load)
     return finder
+
+
+def _rmvpe_weights(place: str | Path) -> Weights:
+    return rmvpe_later(place).weights
 
 
 def make_rvc(rate: int, channels: int = 1, **options: Any) -> RvcStage:

@@ -54,6 +54,8 @@ class RvcBlocks:
         source = model.synthesizer.source
         self._latent_noise = KeyedNoise(2 * seed, self.config.inter)
         self._source_noise = KeyedNoise(2 * seed + 1, self.hop * (source.harmonics if source else 1))
+        if prepare := getattr(model.finder, "prepare", None):
+            prepare(self._pitch_frames)
         self.reset()
 
     def reset(self) -> None:
@@ -115,11 +117,15 @@ class RvcBlocks:
         self._end += self.shape.block
         self._pitch.advance(self.shape.block)
 
+    @property
+    def _pitch_frames(self) -> int:
+        return pitch_window(self.shape, getattr(self.model.finder, "step", 1))
+
     def _find_pitch(self, settings: RvcSettings) -> Generator[Request, Any, NDArray[np.float64] | None]:
         if not self.config.f0:
             return None
         shape = self.shape
-        frames = pitch_window(shape, getattr(self.model.finder, "step", 1))
+        frames = self._pitch_frames
         heard = self._wave[None, -frames * FRAME :]
         found = (yield Request("pitch", (heard,)))[0, :frames] if heard.any() else np.zeros(frames)
         # what the block before let be heard, its fade included, stays as it was

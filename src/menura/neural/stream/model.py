@@ -20,7 +20,8 @@ Floats = NDArray[np.float32]
 class PitchFinder(Protocol):
     """Finds pitch in windows of audio at 16 kHz.
 
-    One that computes in whole steps of so many rows says so in an attribute ``step``.
+    One that computes in whole steps of so many rows says so in an attribute ``step``, and has a method ``prepare`` that
+    is told how many frames of audio windows will have.
     """
 
     def pitch(self, wav: Floats) -> NDArray[np.float64]:

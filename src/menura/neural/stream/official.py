@@ -153,6 +153,8 @@ class OfficialStream:
         self, model: RvcModel, shape: OfficialShape, settings: RvcSettings, *, rmvpe: bool = True, seed: int = 0
     ) -> None:
         self.model, self.shape, self.settings, self._rmvpe, self._seed = model, shape, settings, rmvpe, seed
+        if prepare := getattr(model.finder, "prepare", None):
+            prepare(self._pitch_length(FRAME * shape.block // shape.hop) // FRAME)
         self.reset()
 
     def reset(self) -> None:
@@ -284,16 +286,18 @@ class OfficialStream:
         latent = self._random.standard_normal((1, config.inter, first), np.float32) * scale
         return latent, self._random.standard_normal((1, count * config.hop), np.float32) * scale
 
+    def _pitch_length(self, block_16k: int) -> int:
+        """Samples in which pitch is looked for."""
+        length = block_16k + 800
+        return RMVPE_STEP * ((length - 1) // RMVPE_STEP + 1) - FRAME if self._rmvpe else length
+
     def _find_pitch(
         self, block_16k: int, frames: int, ratio: float
     ) -> Generator[Request, Any, tuple[NDArray[np.int64] | None, Floats | None]]:
         model, settings = self.model, self.settings
         if not model.synthesizer.config.f0:
             return None, None
-        length = block_16k + 800
-        if self._rmvpe:
-            length = RMVPE_STEP * ((length - 1) // RMVPE_STEP + 1) - FRAME
-        found = as_pitch((yield Request("pitch", (self._wave_16k[None, -length:],)))[0])
+        found = as_pitch((yield Request("pitch", (self._wave_16k[None, -self._pitch_length(block_16k) :],)))[0])
         self._track.hear(found[-block_16k // FRAME :])
         found = found * st_to_ratio(self._track.shift_st(settings))
         if settings.unvoiced is Unvoiced.INTERPOLATE and (found > 0).any():
