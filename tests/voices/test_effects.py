@@ -39,6 +39,17 @@ def test_effect_at_its_ends_is_finite_and_bounded(kind: str, params: dict[str, f
         assert np.abs(y).max() <= 1.0
 
 
+@pytest.mark.parametrize("kind", EFFECTS)
+def test_effect_is_the_same_as_a_stage_of_a_voice(kind: str) -> None:
+    """What a page sends as an effect it may store in a voice as it is."""
+    turned = {param.name: param.max - 2 * param.step for param in EFFECTS[kind].params}
+    params = {name: int(value) if value == int(value) else value for name, value in turned.items()}  # as JSON has them
+    x = speechlike(8000, 16_000)
+    (effect,) = check_effects([{"kind": kind, "params": params}])
+    heard = run(EFFECTS[kind].make(16_000, 1, **effect.params), x)
+    np.testing.assert_array_equal(run(KINDS[kind](16_000, 1, **params), x), heard)
+
+
 def test_all_effects_in_a_chain_are_the_same_however_the_input_is_cut() -> None:
     kinds = list(EFFECTS)
     for chosen in (kinds[:8], kinds[6:]):

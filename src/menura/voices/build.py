@@ -32,9 +32,22 @@ WARM_MS = 250.0
 """What a voice that is no model is run through before it is heard."""
 
 
-def _equalizer(rate: int, channels: int, *, bands: list[Mapping[str, Any]]) -> Equalizer:
+def _equalizer(rate: int, channels: int, *, bands: list[Mapping[str, Any]] | None = None, **tone: float) -> Equalizer:
+    """With bands as a voice has them, or with bass, middle and treble as the effect has them."""
+    if bands is None:
+        return Equalizer(rate, channels, bands=_tone(**tone))
+    if tone:
+        raise ConfigError(f"{', '.join(tone)}: not together with bands")
     made = [Band(**{**band, "kind": BandKind(band["kind"])}) for band in bands]
     return Equalizer(rate, channels, bands=made)
+
+
+def _tone(*, bass_db: float = 0.0, mid_db: float = 0.0, treble_db: float = 0.0) -> list[Band]:
+    return [
+        Band(BandKind.LOW_SHELF, 200.0, bass_db),
+        Band(BandKind.PEAK, 1000.0, mid_db, 0.8),
+        Band(BandKind.HIGH_SHELF, 4000.0, treble_db),
+    ]
 
 
 def _shift(rate: int, channels: int, *, fmin_hz: float = 75.0, **settings: float) -> PitchShift:

@@ -7,7 +7,6 @@ from typing import Any
 
 from menura.dsp.chain import Chain
 from menura.dsp.dynamics import Limiter
-from menura.dsp.filter import Band, BandKind, Equalizer
 from menura.dsp.stage import Stage
 from menura.errors import ConfigError
 from menura.voices.build import KINDS
@@ -89,15 +88,6 @@ class Effect:
         return {"kind": self.kind, "params": dict(self.params), "enabled": self.enabled}
 
 
-def _tone(rate: int, channels: int, *, bass_db: float, mid_db: float, treble_db: float) -> Stage:
-    bands = [
-        Band(BandKind.LOW_SHELF, 200.0, bass_db),
-        Band(BandKind.PEAK, 1000.0, mid_db, 0.8),
-        Band(BandKind.HIGH_SHELF, 4000.0, treble_db),
-    ]
-    return Equalizer(rate, channels, bands=bands)
-
-
 def _chorus(rate: int, channels: int, *, voices: float, **params: float) -> Stage:
     return KINDS["chorus"](rate, channels, voices=int(voices), **params)
 
@@ -109,7 +99,7 @@ _KINDS = (
         _P("bass_db", "Bass", "dB", -18.0, 18.0, 0.0, 0.5),
         _P("mid_db", "Middle", "dB", -18.0, 18.0, 0.0, 0.5),
         _P("treble_db", "Treble", "dB", -18.0, 18.0, 0.0, 0.5),
-    ), _tone),
+    ), KINDS["equalizer"]),
     EffectKind("compressor", "Compressor", "Brings loud and quiet closer together", (
         _P("threshold_db", "Threshold", "dB", -60.0, 0.0, -20.0, 1.0),
         _P("ratio", "Ratio", "", 1.0, 20.0, 3.0, 0.1),

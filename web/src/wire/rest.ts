@@ -79,6 +79,19 @@ export interface EffectParam {
   step: number;
 }
 
+/** All of them, by name. */
+export interface EffectPresetList {
+  presets: EffectPreset[];
+}
+
+/** A chain of effects under a name. */
+export interface EffectPreset {
+  id: string;
+  name: string;
+  effects: PresetEffect[];
+  created_at: string;
+}
+
 /** What may follow a voice. */
 export interface Effects {
   effects: EffectKind[];
@@ -136,6 +149,19 @@ export interface Name {
   name: string;
 }
 
+/** A chain and its name. */
+export interface NewEffectPreset {
+  name: string;
+  effects: NewPresetEffect[];
+}
+
+/** An effect; what is missing of its parameters is their default. */
+export interface NewPresetEffect {
+  kind: string;
+  params?: Record<string, number | string>;
+  enabled?: boolean;
+}
+
 /** Whose it is, and what it allows. */
 export interface NewToken {
   name: string;
@@ -161,6 +187,13 @@ export interface OpenSession {
   voice: string | null;
   processing: boolean;
   latency_ms: number | null;
+}
+
+/** An effect with all its parameters, as `setEffects` takes it. */
+export interface PresetEffect {
+  kind: string;
+  params: Record<string, number | string>;
+  enabled: boolean;
 }
 
 /** Whether it can serve; what is missing, if not. */
@@ -197,14 +230,45 @@ export interface Sessions {
 }
 
 /** Settings; what was never set has its default. */
-export interface Settings {
+export interface SettingsInput {
   voice?: string | null;
-  theme?: string;
+  theme?: "system" | "light" | "dark";
   status_interval_ms?: number;
   sample_rate?: number;
   noise_suppression?: boolean;
   auto_gain?: boolean;
   echo_cancellation?: boolean;
+  recordings_max_bytes?: number;
+  recordings_max_s?: number;
+  page?: Record<string, unknown>;
+}
+
+/** Settings; what was never set has its default. */
+export interface Settings {
+  voice: string | null;
+  theme: "system" | "light" | "dark";
+  status_interval_ms: number;
+  sample_rate: number;
+  noise_suppression: boolean;
+  auto_gain: boolean;
+  echo_cancellation: boolean;
+  recordings_max_bytes: number;
+  recordings_max_s: number;
+  page: Record<string, unknown>;
+}
+
+/** What is to change; the rest stays. */
+export interface SettingsChange {
+  voice?: string | null;
+  theme?: "system" | "light" | "dark";
+  status_interval_ms?: number;
+  sample_rate?: number;
+  noise_suppression?: boolean;
+  auto_gain?: boolean;
+  echo_cancellation?: boolean;
+  recordings_max_bytes?: number;
+  recordings_max_s?: number;
+  page?: Record<string, unknown>;
 }
 
 /** What went in, or what came out. */

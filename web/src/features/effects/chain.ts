@@ -54,18 +54,8 @@ export const specs = (chain: readonly Link[]): EffectSpec[] =>
 
 /** The stages of a voice with these effects built in; one that is switched off is left out. */
 export function stagesWith(voice: Pick<Voice, "stages">, chain: readonly Link[]): Stage[] {
-  return [...voice.stages, ...chain.filter((link) => link.enabled).map(stage)];
-}
-
-/** The equalizer of the catalogue has three bands, that of a voice any. */
-function stage({ kind, params }: Link): Stage {
-  if (kind !== "equalizer") return { kind, params };
-  const bands = [
-    { kind: "low_shelf", freq_hz: 200, gain_db: params.bass_db },
-    { kind: "peak", freq_hz: 1000, gain_db: params.mid_db, q: 0.8 },
-    { kind: "high_shelf", freq_hz: 4000, gain_db: params.treble_db },
-  ];
-  return { kind, params: { bands } };
+  const built = chain.filter((link) => link.enabled).map(({ kind, params }) => ({ kind, params }));
+  return [...voice.stages, ...built];
 }
 
 type Preset = { name: string; effects: { kind: string; params?: Record<string, number> }[] };
