@@ -25,6 +25,7 @@ FLAGS = [
     "-fno-math-errno",
     "-Wall",
 ]
+THREADS = [] if sys.platform == "win32" else ["-pthread"]
 SUFFIX = {"win32": "dll", "darwin": "dylib"}.get(sys.platform, "so")
 
 
@@ -45,7 +46,7 @@ def compile_library(root: Path) -> Path:
     target = root / "src" / "menura" / "dsp" / f"_native.{SUFFIX}"
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     sources = sorted(str(path) for path in (root / "native").glob("*.c"))
-    subprocess.run([*compiler(), *FLAGS, "-o", str(part), *sources, "-lm"], check=True)
+    subprocess.run([*compiler(), *FLAGS, "-o", str(part), *sources, "-lm", *THREADS], check=True)
     part.replace(target)
     return target
 
