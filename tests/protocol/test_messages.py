@@ -42,7 +42,16 @@ SENT = {
     "connected": replies.Connected(),
     "voices": replies.Voices(voices=[ROBOT]),
     "libraryVoices": replies.Voices(
-        voices=[ROBOT.model_copy(update={"builtin": True, "favourite": False, "preview": True})]
+        voices=[
+            ROBOT.model_copy(
+                update={
+                    "builtin": True,
+                    "favourite": False,
+                    "preview": True,
+                    "parameters": replies.VoiceSettings(pitch_st=-4.0, formant=0.9, mix=1.0),
+                }
+            )
+        ]
     ),
     "voicesChanged": replies.VoicesChanged(),
     "voiceSelected": replies.VoiceSelected(voice=ROBOT.summary),

@@ -24,6 +24,7 @@ ROUTES: tuple[tuple[Role, tuple[str, ...], str], ...] = (
     (Role.LISTEN, READING, "/api/voices/{}"),
     (Role.LISTEN, READING, "/api/voices/{}/preview"),
     (Role.LISTEN, READING, "/api/effects"),
+    (Role.LISTEN, READING, "/api/effect-presets"),
     (Role.LISTEN, READING, "/api/base-models"),
     (Role.LISTEN, READING, "/api/settings"),
     (Role.USE, READING, "/api/devices"),
@@ -45,7 +46,9 @@ ROUTES: tuple[tuple[Role, tuple[str, ...], str], ...] = (
     (Role.MANAGE, READING, "/api/sessions"),
     (Role.MANAGE, ("DELETE",), "/api/sessions/{}"),
     (Role.MANAGE, ("PATCH", "DELETE"), "/api/recordings/{}"),
-    (Role.MANAGE, ("PUT",), "/api/settings"),
+    (Role.MANAGE, ("PUT", "PATCH"), "/api/settings"),
+    (Role.MANAGE, ("POST",), "/api/effect-presets"),
+    (Role.MANAGE, ("DELETE",), "/api/effect-presets/{}"),
     (Role.MANAGE, (*READING, "POST"), "/api/tokens"),
     (Role.MANAGE, ("DELETE",), "/api/tokens/{}"),
 )

@@ -26,6 +26,8 @@ __all__ = ["NewFile", "StoredFile", "StoredVoice", "VoiceLibrary"]
 MAX_MODEL_BYTES = 4 * 1024**3
 MAX_VOICES = 10_000
 MAX_ID = 64
+SETTINGS = "page"
+"""What people set for everybody, under names of their own."""
 _OWNER, _CHANGES = "library.id", "library.changes"
 """Settings: what the files of this database are kept under; how often its voices were changed."""
 
@@ -59,6 +61,11 @@ class VoiceLibrary:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def database(self) -> Database:
+        """Where it is kept, and what belongs to it."""
+        return self._database
 
     def close(self) -> None:
         """Leave it. Twice is fine."""
@@ -362,6 +369,20 @@ class VoiceLibrary:
                 session.add(SettingRow(key=key, value=value, updated_at=_now()))
             else:
                 row.value, row.updated_at = value, _now()
+
+    def change_setting(self, key: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change names of an object that is kept under a key, and no others, whoever changes those meanwhile.
+
+        Returns:
+            All of it.
+        """
+        with self._database.writing() as session:
+            row = session.get(SettingRow, key)
+            if row is None:
+                row = SettingRow(key=key, value={})
+                session.add(row)
+            row.value, row.updated_at = dict(row.value) | dict(changes), _now()
+            return dict(row.value)
 
 
 def _now() -> datetime:

@@ -17,7 +17,7 @@ from menura.audio.block import Samples
 from menura.audio.wav import RIFF_MAX, WavWriter
 from menura.errors import FileError, LibraryError, LimitError, MenuraError
 from menura.store.database import Database
-from menura.store.library import VoiceLibrary
+from menura.store.library import SETTINGS, VoiceLibrary
 from menura.store.locks import locked
 from menura.store.tables import RecordingRow
 from menura.store.voice_data import plain, shown
@@ -159,8 +159,14 @@ class Recordings:
 
     @classmethod
     def of(cls, library: VoiceLibrary) -> Self:
-        """Those beside a library of voices."""
-        return cls(library.files.recordings, library._database)
+        """Those beside a library of voices, with the limits that its settings have.
+
+        Raises:
+            LibraryError: The database fails.
+        """
+        limits = library.setting(SETTINGS, {})
+        max_bytes, max_s = limits.get("recordings_max_bytes", MAX_BYTES), limits.get("recordings_max_s", MAX_S)
+        return cls(library.files.recordings, library.database, max_bytes=max_bytes, max_s=max_s)
 
     def start(
         self, sides: Iterable[Side], rate: int, *, voice_name: str, owner: str = "", name: str = "", latency: int = 0

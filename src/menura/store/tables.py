@@ -7,7 +7,17 @@ from sqlalchemy import JSON, BigInteger, Boolean, DateTime, ForeignKey, Integer,
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-__all__ = ["Base", "FileRow", "Moment", "RecordingRow", "SettingRow", "TokenRow", "VoiceFileRow", "VoiceRow"]
+__all__ = [
+    "Base",
+    "EffectPresetRow",
+    "FileRow",
+    "Moment",
+    "RecordingRow",
+    "SettingRow",
+    "TokenRow",
+    "VoiceFileRow",
+    "VoiceRow",
+]
 
 
 class Moment(TypeDecorator[datetime]):
@@ -106,6 +116,17 @@ class RecordingRow(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(Moment, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class EffectPresetRow(Base):
+    """A chain of effects that a user keeps."""
+
+    __tablename__ = "effect_presets"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80), unique=True)
+    effects: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(Moment)
 
 
 class TokenRow(Base):

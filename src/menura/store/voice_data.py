@@ -11,10 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from menura.errors import ConfigError, MenuraError, ModelError
 from menura.store.files import jsonable
-from menura.voices.build import KINDS, make_stage
 from menura.voices.voice import Category, StageSpec, Voice, VoiceParameters
 
-__all__ = ["StageData", "VoiceData", "fingerprint", "plain", "shown"]
+__all__ = ["StageData", "VoiceData", "fingerprint", "plain", "shown", "within"]
 
 MAX_STAGES = 24
 MAX_JSON = 64 * 1024
@@ -44,14 +43,26 @@ def _printable(text: str) -> str:
     return plain(text)
 
 
-def _small(params: dict[str, Any]) -> dict[str, Any]:
+def within(value: dict[str, Any], max_bytes: int) -> dict[str, Any]:
+    """An object that JSON can say in so many bytes.
+
+    Raises:
+        ValueError: It cannot.
+
+    >>> within({"a": [1, 2]}, 16)
+    {'a': [1, 2]}
+    """
     try:
-        size = len(json.dumps(params, allow_nan=False, ensure_ascii=False).encode())
+        size = len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
     except (TypeError, ValueError, RecursionError):
         raise ValueError("is nothing that JSON can say, or nested too deep") from None
-    if size > MAX_JSON:
-        raise ValueError(f"is longer than {MAX_JSON} bytes")
-    return params
+    if size > max_bytes:
+        raise ValueError(f"is longer than {max_bytes} bytes")
+    return value
+
+
+def _small(params: dict[str, Any]) -> dict[str, Any]:
+    return within(params, MAX_JSON)
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_printable)]
@@ -127,6 +138,8 @@ class VoiceData(BaseModel):
         Raises:
             ConfigError, ModelError: It cannot; the text says which stage or parameter.
         """
+        from menura.voices.build import KINDS, make_stage  # with all of signal processing, which readers need not
+
         VoiceParameters().changed(self.parameters)
         if sum(stage.kind == MODEL for stage in self.stages) > 1:
             raise ModelError("a voice has one model at most")

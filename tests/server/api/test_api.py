@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from menura.errors import LimitError
 from menura.server.app import create_app
 from menura.store.library import VoiceLibrary
 from menura.voices.builtin import builtin_voices
@@ -182,6 +183,54 @@ def test_settings_are_checked_and_kept(api: TestClient) -> None:
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
 
 
+def test_settings_are_changed_one_by_one_and_by_several_at_once(api: TestClient) -> None:
+    assert api.patch("/api/settings", json={"theme": "dark"}).json()["sample_rate"] == 48_000
+    assert api.patch("/api/settings", json={"sample_rate": 44_100}).json()["theme"] == "dark"
+    page = {"layout": {"columns": 2}, "hidden": ["mixer"]}
+    assert api.patch("/api/settings", json={"page": page}).json()["page"] == page
+    kept = api.get("/api/settings").json()
+    assert (kept["theme"], kept["sample_rate"], kept["page"]) == ("dark", 44_100, page)
+    assert api.put("/api/settings", json=kept).json() == kept
+    for wrong in ({"page": {"a": "x" * 16_384}}, {"page": []}, {"pages": {}}, {"recordings_max_s": 0}):
+        assert api.patch("/api/settings", json=wrong).status_code == 422
+    assert api.get("/api/settings").json() == kept
+    nested = '{"page": {"a": ' + "[" * 100_000 + "]" * 100_000 + "}}"
+    assert api.patch("/api/settings", content=nested, headers={"Content-Type": "application/json"}).status_code == 422
+
+
+def test_recordings_are_limited_as_the_settings_say(api: TestClient) -> None:
+    catalogue = api.app.state.catalogue  # type: ignore[attr-defined]
+    assert api.patch("/api/settings", json={"recordings_max_s": 2, "recordings_max_bytes": 0}).status_code == 200
+    recordings = catalogue.recordings()
+    assert (recordings.max_s, recordings.max_bytes) == (2, 0)
+    with pytest.raises(LimitError, match="as much as they may"):
+        recordings.start(("input",), 48_000, voice_name="Robot")
+
+
+def test_presets_of_effects_are_kept_told_and_deleted(api: TestClient, home: Path) -> None:
+    path = "/api/effect-presets"
+    assert api.get(path).json() == {"presets": []}
+    assert api.delete(f"{path}/none").status_code == 404
+    assert not home.exists()
+    made = api.post(path, json={"name": "My hall", "effects": [{"kind": "reverb", "params": {"room": 0.9}}]})
+    assert made.status_code == 201, made.text
+    [effect] = made.json()["effects"]
+    assert (effect["kind"], effect["params"]["room"], effect["enabled"]) == ("reverb", 0.9, True)
+    assert effect["params"]["wet"] == 0.25
+    assert api.post(path, json={"name": "My hall", "effects": [{"kind": "echo"}]}).status_code == 409
+    for wrong in (
+        {"kind": "teleport"},
+        {"kind": "reverb", "params": {"room": 9}},
+        {"kind": "reverb", "params": {"x": 1}},
+    ):
+        refused = api.post(path, json={"name": "Wrong", "effects": [wrong]})
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_config")
+    assert api.post(path, json={"name": "None", "effects": []}).status_code == 422
+    assert api.get(path).json() == {"presets": [made.json()]}
+    one = f"{path}/{made.json()['id']}"
+    assert [api.delete(one).status_code for _ in range(2)] == [204, 404]
+
+
 def test_errors_have_one_shape(api: TestClient) -> None:
     assert api.get("/api/nothing").json()["code"] == "not_found"
     assert api.put("/api/voices").json()["code"] == "method_not_allowed"
@@ -246,6 +295,59 @@ def test_token_counts_from_its_making_to_its_removal(tmp_path: Path) -> None:
         assert client.get("api/tokens", headers=ann).status_code == 403
         assert client.delete(f"api/tokens/{made['id']}", headers=manage).status_code == 204
         assert client.get(address_end, headers=ann).status_code == 401
+
+
+def told(api: TestClient) -> dict[str, float]:
+    """All figures, by name and labels."""
+    lines = [line for line in api.get("/metrics").text.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_what_is_sent_converted_recorded_and_opened_is_counted(api: TestClient) -> None:
+    before = told(api)
+    assert before['menura_uploads_total{kind="model",outcome="kept"}'] == 0.0
+    assert before['menura_sessions{kind="control"}'] == 0.0
+    data = (FIXTURES / "v2_48k_f0.pth").read_bytes()
+    api.post("/api/models?filename=singer.pth", content=data)
+    api.post("/api/models?filename=singer.pth", content=b"no model")
+    api.post("/api/voices/import", content=b"no voice")
+    sound = (SPEECH / "am_michael_u1.flac").read_bytes()
+    for content in (sound, b"no sound"):
+        finished(api, api.post("/api/conversions?voice=robot&filename=me.flac", content=content).json()["id"])
+    api.get("/api/voices/robot/preview")
+    with api.websocket_connect("/ws/realtime-control") as socket:
+
+        def ask(action: str, **fields: object) -> str:
+            socket.send_json({"action": action, **fields})
+            return str(socket.receive_json()["type"])
+
+        socket.receive_json()
+        assert ask("selectVoice", voiceId="robot") == "voiceSelected"
+        assert ask("start", audio={"source": "client"}) == "status"
+        during = told(api)
+        assert ask("startRecording") == "recordingStarted"
+        socket.send_bytes(bytes(9600))
+        assert len(socket.receive_bytes()) == 9600
+        assert ask("stopRecording") == "recordingStopped"
+    assert during['menura_sessions{kind="control"}'] == during['menura_sessions_processing{kind="control"}'] == 1.0
+    after = told(api)
+    grown = {name: value - before[name] for name, value in after.items() if name in before and value != before[name]}
+    assert grown == grown | {
+        'menura_uploads_total{kind="model",outcome="kept"}': 1.0,
+        'menura_uploads_total{kind="model",outcome="refused"}': 1.0,
+        'menura_uploads_total{kind="voice",outcome="refused"}': 1.0,
+        'menura_uploads_total{kind="audio",outcome="kept"}': 2.0,
+        'menura_upload_bytes_total{kind="model"}': len(data) + 8.0,
+        'menura_conversions_total{outcome="done"}': 1.0,
+        'menura_conversions_total{outcome="failed"}': 1.0,
+        'menura_conversions_held{state="done"}': 1.0,
+        'menura_previews_rendered_total{outcome="done"}': 1.0,
+        'menura_recordings_total{outcome="done"}': 1.0,
+        "menura_recorded_seconds_total": 0.1,
+        'menura_sessions_opened_total{kind="control"}': 1.0,
+    }
+    new = {name.partition("{")[0] for name in after.keys() - before.keys()}
+    assert new <= {"menura_http_requests_total", "menura_http_requests_created"}, "no label was made of what was asked"
 
 
 def test_requests_are_counted_by_route_and_not_by_what_is_asked(api: TestClient) -> None:

@@ -9,6 +9,7 @@ from menura.log import get_logger, log_internal_error
 from menura.server.access import Gate
 from menura.server.api.conversions import Conversions, conversion_routes
 from menura.server.api.description import add_description
+from menura.server.api.effect_presets import effect_preset_routes
 from menura.server.api.errors import add_errors
 from menura.server.api.models import Uploads, model_routes
 from menura.server.api.recordings import recording_routes
@@ -61,6 +62,7 @@ class Rest:
             model_routes(catalogue, self.uploads, figures),
             conversion_routes(catalogue, self.conversions, figures),
             settings_routes(catalogue),
+            effect_preset_routes(catalogue),
             session_routes(lambda: self.limiter),
             recording_routes(catalogue),
             token_routes(catalogue, self.tokens),
