@@ -37,6 +37,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the page's policy allows no data: addresses
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    license: { fileName: "licenses.md" }, // of what is bundled: their terms want to go along
   },
   worker: { format: "es" },
   server: {
