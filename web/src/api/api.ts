@@ -1,19 +1,23 @@
+import type { EffectSpec } from "../wire/control";
 import type {
   AccessToken,
   BaseModels,
   Conversion,
   EffectKind,
+  EffectPreset,
+  EffectPresetList,
   MadeToken,
   Model,
   NewVoice,
   OpenSession,
   Recording,
   Role,
+  Settings,
+  SettingsChange,
   Side,
   Voice,
   VoiceChange,
 } from "../wire/rest";
-import type { ServerSettings } from "./settings";
 import { ApiError, aborted, errorOf, unreachable } from "./errors";
 import { type Upload, upload } from "./upload";
 
@@ -61,6 +65,10 @@ export class Api {
   // effects, recordings, conversions
 
   effects = () => this.json<{ effects: EffectKind[] }>("GET", "/api/effects");
+  effectPresets = () => this.json<EffectPresetList>("GET", "/api/effect-presets");
+  keepEffects = (name: string, effects: EffectSpec[]) =>
+    this.json<EffectPreset>("POST", "/api/effect-presets", { body: { name, effects } });
+  deleteEffectPreset = (id: string) => this.nothing("DELETE", one("effect-presets", id));
   recordings = () => this.json<{ recordings: Recording[] }>("GET", "/api/recordings");
   renameRecording = (id: string, name: string) =>
     this.json<Recording>("PATCH", one("recordings", id), { body: { name } });
@@ -74,8 +82,8 @@ export class Api {
 
   // the server
 
-  settings = () => this.json<ServerSettings>("GET", "/api/settings");
-  saveSettings = (settings: ServerSettings) => this.json<ServerSettings>("PUT", "/api/settings", { body: settings });
+  settings = () => this.json<Settings>("GET", "/api/settings");
+  changeSettings = (changes: SettingsChange) => this.json<Settings>("PATCH", "/api/settings", { body: changes });
   sessions = () => this.json<{ sessions: OpenSession[] }>("GET", "/api/sessions");
   endSession = (id: string) => this.nothing("DELETE", one("sessions", id));
   tokens = () => this.json<{ tokens: AccessToken[] }>("GET", "/api/tokens");

@@ -1,7 +1,7 @@
 // The server's settings, which everybody has who chose nothing else.
 
-import type { ServerSettings } from "../api/settings";
 import type { VoiceInfo } from "../connection/messages";
+import type { Settings as ServerSettings } from "../wire/rest";
 import { adopt, hasChosen, type Settings } from "./settings";
 import { chosenFrom } from "./voice-choice";
 

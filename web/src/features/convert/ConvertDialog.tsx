@@ -7,7 +7,7 @@ import { useHost } from "../host";
 import { download } from "../save";
 import { size } from "../write";
 
-const LOOK_MS = 300;
+const LOOK_MS = 120;
 
 const rest = (ms: number, signal: AbortSignal) =>
   new Promise<void>((resolve) => {

@@ -1,10 +1,11 @@
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { explain } from "../../api/errors";
-import type { EffectKind } from "../../wire/rest";
+import type { EffectKind, EffectPreset } from "../../wire/rest";
 import { useHost } from "../host";
 import { latest } from "../latest";
 import { added, changed, type Link, MAX_EFFECTS, moved, PRESETS, removed, restored, specs } from "./chain";
 import { EffectCard } from "./EffectCard";
+import { Presets } from "./Presets";
 import { SaveVoice } from "./SaveVoice";
 
 const STORE = "menura.effects";
@@ -25,12 +26,16 @@ function keep(chain: readonly Link[]): void {
   }
 }
 
+/** A preset among all: one's own has an id, menura's a name. */
+const keyOf = (preset: { id?: string; name: string }) => preset.id ?? `menura ${preset.name}`;
+
 /** The effects after the voice: what is changed here is heard at once. */
 export function Effects() {
   const { api, connected, wantEffects, notify } = useHost();
   const [catalogue, setCatalogue] = useState<EffectKind[]>([]);
   const [chain, setChain] = useState<Link[]>([]);
-  const [saving, setSaving] = useState(false);
+  const [own, setOwn] = useState<EffectPreset[]>([]);
+  const [dialog, setDialog] = useState<"voice" | "presets" | null>(null);
   const [said, setSaid] = useState("");
   const dragged = useRef<number | null>(null);
   const tell = useRef({ wantEffects, notify });
@@ -57,6 +62,11 @@ export function Effects() {
     );
   }, [api, connected, catalogue.length, send]);
 
+  const loadPresets = useCallback(async () => setOwn((await api.effectPresets()).presets), [api]);
+  useEffect(() => {
+    if (connected) loadPresets().catch(() => undefined); // an older server has none
+  }, [connected, loadPresets]);
+
   function put(next: Link[]): void {
     setChain(next);
     keep(next);
@@ -79,18 +89,31 @@ export function Effects() {
         <select
           aria-label="Presets of effects"
           value=""
-          disabled={!presets.length}
+          disabled={!catalogue.length}
           onChange={({ target }) => {
-            const preset = PRESETS.find(({ name }) => name === target.value);
+            const preset = [...presets, ...own].find((one) => keyOf(one) === target.value);
             if (preset) put(restored(preset.effects, catalogue));
           }}
         >
           <option value="" disabled>
             Presets
           </option>
-          {presets.map(({ name }) => (
-            <option key={name}>{name}</option>
-          ))}
+          {own.length > 0 && (
+            <optgroup label="Mine">
+              {own.map((preset) => (
+                <option key={preset.id} value={keyOf(preset)}>
+                  {preset.name}
+                </option>
+              ))}
+            </optgroup>
+          )}
+          <optgroup label="menura's">
+            {presets.map((preset) => (
+              <option key={preset.name} value={keyOf(preset)}>
+                {preset.name}
+              </option>
+            ))}
+          </optgroup>
         </select>
         <select
           aria-label="Add an effect"
@@ -138,9 +161,14 @@ export function Effects() {
         })}
       </ol>
       <footer className="effects-foot">
-        <button type="button" className="plain" onClick={() => setSaving(true)} disabled={!connected}>
+        <button type="button" className="plain" onClick={() => setDialog("voice")} disabled={!connected}>
           Save as my voice…
         </button>
+        {(chain.length > 0 || own.length > 0) && (
+          <button type="button" className="plain" onClick={() => setDialog("presets")} disabled={!connected}>
+            My presets…
+          </button>
+        )}
         {chain.length > 0 && (
           <button type="button" className="plain" onClick={() => put([])}>
             Remove all
@@ -150,7 +178,10 @@ export function Effects() {
       <p className="unseen" role="status">
         {said}
       </p>
-      {saving && <SaveVoice chain={chain} onClose={() => setSaving(false)} onSaved={() => put([])} />}
+      {dialog === "voice" && <SaveVoice chain={chain} onClose={() => setDialog(null)} onSaved={() => put([])} />}
+      {dialog === "presets" && (
+        <Presets chain={chain} presets={own} onChanged={loadPresets} onClose={() => setDialog(null)} />
+      )}
     </section>
   );
 }
