@@ -31,7 +31,7 @@ export function Header({ onHelp, plain }: { onHelp: () => void; plain: boolean }
     <header className="top">
       <img className="mark" src={`${import.meta.env.BASE_URL}icon.svg`} alt="" width="36" height="36" />
       <div className="brand">
-        <p>menura</p>
+        <h1>menura</h1>
         <p className="tagline">Change your voice while you speak</p>
       </div>
       <p id="connection" className="connection" role="status" data-state={connection}>

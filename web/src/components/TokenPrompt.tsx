@@ -13,7 +13,7 @@ export function TokenPrompt() {
           controller.enter(token.trim());
         }}
       >
-        <h1>One more step</h1>
+        <h2>One more step</h2>
         <p id="notice-text" role="alert">
           {wrong ? "This token is not right, or no longer. " : ""}
           This server asks for its token: open the address that menura serve printed, or enter the token here.

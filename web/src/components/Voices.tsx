@@ -25,9 +25,9 @@ export function Voices() {
   return (
     <section className="voices" aria-labelledby="voices-title">
       <div className="voices-top">
-        <h1 id="voices-title" tabIndex={-1} data-home="">
+        <h2 id="voices-title" tabIndex={-1} data-home="">
           Pick a voice
-        </h1>
+        </h2>
         <input
           type="search"
           placeholder="Search"
