@@ -105,7 +105,21 @@ def test_a_model_becomes_a_voice(menura, tmp_path):
         (("voices", "delete", "nobody"), "Voice not found: nobody"),
         (("voices", "export", "robot", "/tmp/robot.zip"), ".menura"),
         (("voices", "inspect", FIXTURES / "README.md"), "README.md"),
-        (("models", "pull", "everything"), "content, rmvpe"),
+        (("voices", "import", FIXTURES / "v2_48k_f0.pth", "--quality", "good"), "best, balanced, fast, lightest"),
+        (("voices", "import", FIXTURES / "v2_48k_f0.pth", "--pitch", "harvest"), "'tracker' needs no model"),
+        (("voices", "import", FIXTURES / "v2_48k_f0.pth", "--set", "wet=1"), "there are key_st"),
+        (("voices", "import", FIXTURES / "v2_48k_f0.pth", "--set", "context_ms=ten"), "context_ms must be a number"),
+        (("voices", "import", FIXTURES / "v2_48k_f0.pth", "--set", "content=@content"), "@content"),
+        (("voices", "import", FIXTURES / "v2_48k_f0.pth", "--pitch-model", FIXTURES / "fcpe_tiny.pt"), "'fcpe'"),
+        (
+            (
+                "voices", "import", FIXTURES / "v2_48k_f0.pth", "--pitch", "fcpe",
+                "--pitch-model", FIXTURES / "v1_40k_f0.pth",
+            ),
+            "no pitch model",
+        ),
+        (("models", "add", FIXTURES / "fcpe_tiny.pt"), "fcpe_c_v001.pt (fcpe)"),
+        (("models", "pull", "everything"), "content, rmvpe, fcpe"),
         (("models", "pull", "rmvpe", "-q", "--mirror", "http://127.0.0.1:1"), "cannot fetch"),
         (("convert", "x.wav", "-o", "y.wav", "-v", "nobody"), "Voice not found: nobody"),
     ],
@@ -168,3 +182,24 @@ def test_models_are_listed_and_a_false_one_is_not_kept(menura, tmp_path):
     finally:
         mirror.shutdown()
         mirror.server_close()
+
+
+def test_a_voice_has_the_options_and_the_pitch_model_it_was_imported_with(menura, tmp_path):
+    done = menura(
+        "voices", "import", FIXTURES / "v2_48k_f0.pth", "--quality", "lightest", "--pitch", "fcpe",
+        "--pitch-model", FIXTURES / "fcpe_tiny.pt", "--set", "adapt=off", "--set", "context_ms=600",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1] == "before it can speak: menura models pull content"
+    with VoiceLibrary(tmp_path / "home") as library:
+        stored = library.get(done.stdout.split()[0])
+    (stage,) = stored.data.stages
+    assert stage.params == {
+        "model": "@model", "key_st": 0.0, "pitch": "fcpe", "pitch_model": "@pitch_model", "quality": "lightest",
+        "adapt": False, "context_ms": 600.0,
+    }  # fmt: skip
+    assert stored.files["pitch_model"].details == {"kind": "fcpe"}
+    assert menura("voices", "export", stored.id, tmp_path / "v.menura").returncode == 0
+    assert menura("voices", "import", tmp_path / "v.menura").returncode == 0
+    done = menura("voices", "import", FIXTURES / "v2_48k_f0.pth", "--pitch", "fcpe")
+    assert done.stdout.splitlines()[1] == "before it can speak: menura models pull content fcpe"

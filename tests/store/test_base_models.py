@@ -3,12 +3,14 @@
 import hashlib
 import os
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from menura.errors import ConfigError, DownloadError, FileError, MenuraError
 from menura.store.base_models import MODELS, BaseModel, pull
+from menura.store.given_models import keep
 
 DATA = os.urandom(1_500_000)
 MODEL = BaseModel("content", "a model.pt", len(DATA), hashlib.sha256(DATA).hexdigest(), "test")
@@ -197,5 +199,53 @@ def test_no_mirror_is_told(tmp_path):
 
 
 def test_the_known_models_are_pinned():
-    assert set(MODELS) == {"content", "rmvpe"}
-    assert all(len(model.sha256) == 64 and model.size > 1e8 for model in MODELS.values())
+    assert set(MODELS) == {"content", "rmvpe", "fcpe"}
+    assert all(len(model.sha256) == 64 and model.size > 4e7 for model in MODELS.values())
+
+
+# --- where the project's own mirror lacks it
+
+
+@pytest.fixture
+def fcpe(monkeypatch):
+    """The same with another content, so that it need not be fetched."""
+    model = BaseModel("fcpe", MODELS["fcpe"].file, len(DATA), MODEL.sha256, "test", MODELS["fcpe"].elsewhere)
+    monkeypatch.setattr("menura.store.given_models.MODELS", {"fcpe": model, "content": MODEL})
+    return model
+
+
+def test_a_mirror_that_has_it_is_as_good_as_for_the_others(mirror, tmp_path, fcpe):
+    assert pull(fcpe, tmp_path, mirror.url).read_bytes() == DATA
+    assert mirror.asked == [("/models/fcpe_c_v001.pt", None)]
+
+
+def test_a_mirror_that_lacks_it_says_where_else_it_is(mirror, tmp_path, fcpe):
+    mirror.status = 404
+    with pytest.raises(DownloadError, match=r"404 .*; the package torchfcpe has it: .*'menura models add torchfcpe-"):
+        pull(fcpe, tmp_path, mirror.url)
+
+
+def test_a_wheel_gives_the_model_in_it(tmp_path, fcpe):
+    wheel, models = tmp_path / "torchfcpe-0.0.4-py3-none-any.whl", tmp_path / "models"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("torchfcpe/models.py", "raise SystemExit('executed')")
+        packed.writestr(f"other/{fcpe.file}", bytes(len(DATA)))  # of its name and size, and another
+        packed.writestr(f"torchfcpe/assets/{fcpe.file}", DATA)
+    assert keep(wheel, models) == models / fcpe.file
+    assert (models / fcpe.file).read_bytes() == DATA
+    assert [path.name for path in models.iterdir()] == [fcpe.file]
+
+
+def test_a_model_is_known_by_what_is_in_it(tmp_path, fcpe):
+    (tmp_path / "downloaded.bin").write_bytes(DATA)
+    assert keep(tmp_path / "downloaded.bin", tmp_path / "models").name == fcpe.file
+
+
+@pytest.mark.parametrize("data", [DATA[:-1] + b"x", b"PK", b""], ids=["changed", "zip", "empty"])
+def test_what_is_none_of_them_is_not_kept(tmp_path, fcpe, data):
+    (tmp_path / fcpe.file).write_bytes(data)
+    with pytest.raises(MenuraError, match="is none of the models"):
+        keep(tmp_path / fcpe.file, tmp_path / "models")
+    assert not any((tmp_path / "models").glob("*"))
+    with pytest.raises(FileError):
+        keep(tmp_path / "nowhere.pt", tmp_path / "models")

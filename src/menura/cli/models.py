@@ -15,8 +15,9 @@ from menura.errors import ConfigError
 from menura.neural.files.inspect import inspect_model
 from menura.places import data_folder
 from menura.store.base_models import MIRROR, MODELS, pull
+from menura.store.given_models import keep
 
-__all__ = ["inspect_file", "list_models", "pull_models"]
+__all__ = ["add_model", "inspect_file", "list_models", "pull_models"]
 
 
 def inspect_file(path: Path) -> None:
@@ -56,18 +57,23 @@ def list_models() -> None:
 
 
 def pull_models(names: list[str], mirror: str | None, quiet: bool) -> None:
-    """Fetch models that voices share; all of them, if none is named."""
+    """Fetch models that voices share; those that all of them need, if none is named."""
     unknown = sorted(set(names) - set(MODELS))
     if unknown:
         raise ConfigError(f"there is no model {unknown[0]!r}; there are {', '.join(MODELS)}")
     place = mirror or os.environ.get("MENURA_MODELS_URL") or MIRROR
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as shown:
-        for name in names or list(MODELS):
+        for name in names or [model.name for model in MODELS.values() if not model.elsewhere]:
             model = MODELS[name]
             task = shown.add_task(model.file, total=model.size)
             path = pull(model, data_folder() / "models", place, _teller(shown, task))
             print(path)
+
+
+def add_model(file: Path) -> None:
+    """Keep a model that voices share, from a file that is here."""
+    print(keep(file, data_folder() / "models"))
 
 
 def _teller(shown: Progress, task: Any) -> Callable[[int, int], None]:

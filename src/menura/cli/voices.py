@@ -1,8 +1,10 @@
 """``menura voices``: what there is, and from where."""
 
 import os
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -14,7 +16,7 @@ from menura.voices.voice import Category
 if TYPE_CHECKING:
     from menura.store.library import StoredVoice, VoiceLibrary
 
-__all__ = ["delete_voice", "export_to_file", "import_file", "list_voices", "rename_voice"]
+__all__ = ["delete_voice", "export_to_file", "import_file", "list_voices", "parse_options", "rename_voice"]
 
 SUFFIX = ".menura"
 
@@ -47,8 +49,17 @@ def _voices(search: str, category: str | None) -> list[tuple[str, str, str, str]
     ]
 
 
-def import_file(path: Path, index: Path | None, name: str | None, key_st: float, pitch: str) -> None:
-    """Add a model or a ``.menura`` file to the library, and say how to use it."""
+def import_file(
+    path: Path, index: Path | None, pitch_model: Path | None, name: str | None, options: Mapping[str, Any]
+) -> None:
+    """Add a model or a ``.menura`` file to the library, and say how to use it.
+
+    Args:
+        path: Which.
+        index, pitch_model: Of a model.
+        name: What to call it.
+        options: Of a model's stage.
+    """
     from menura.store.base_models import models_here, needed_models
     from menura.store.library import VoiceLibrary
     from menura.store.models import import_model
@@ -57,12 +68,31 @@ def import_file(path: Path, index: Path | None, name: str | None, key_st: float,
         if path.suffix.lower() == SUFFIX:
             stored = _import_bundle(library, path, name)
         else:
-            stored = import_model(library, path, index, name=name, settings={"key_st": key_st, "pitch": pitch})
+            stored = import_model(library, path, index, pitch_model=pitch_model, name=name, settings=options)
     print(f"{stored.id}  {stored.data.name}")
     here = models_here()
     missing = [name for name in needed_models(stored) if name not in here]
     if missing:
         print(f"before it can speak: menura models pull {' '.join(missing)}")
+    if needed_models(stored) and find_spec("onnxruntime") is None:
+        print("before it can speak: pip install 'menura[neural]'")
+
+
+def parse_options(texts: Sequence[str]) -> dict[str, Any]:
+    """``NAME=VALUE`` of a model's stage.
+
+    Raises:
+        ConfigError: There is no such option, or it cannot have the value.
+    """
+    from menura.voices.rvc_options import OPTIONS
+
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or name not in OPTIONS:
+            raise ConfigError(f"--set takes NAME=VALUE, not {text!r}; there are {', '.join(OPTIONS)}")
+        found[name] = OPTIONS[name].parse(value)
+    return found
 
 
 def _import_bundle(library: "VoiceLibrary", path: Path, name: str | None) -> "StoredVoice":

@@ -189,7 +189,7 @@ class BackgroundCallback(StageCallback):
         worker.passed = worker.wanted
 
     def _early_s(self, frames: int) -> float:
-        """By how much this call comes before the audio of those before it has passed: a device's never, but for jitter."""
+        """By how much this call comes before the audio of those before has passed: a device's only by its jitter."""
         now_s = self._clock()
         spent_s = 0.0 if self._called_s is None else now_s - self._called_s
         self._called_s = now_s

@@ -19,7 +19,7 @@ from menura.store.files import sync_folder
 from menura.store.library import StoredVoice
 from menura.voices.rvc import BASE_MODELS
 
-__all__ = ["MIRROR", "MODELS", "BaseModel", "models_here", "needed_models", "pull"]
+__all__ = ["MIRROR", "MODELS", "BaseModel", "alone", "models_here", "needed_models", "pull"]
 
 MIRROR = "https://huggingface.co/lj1995/VoiceConversionWebUI/resolve/main"
 """Where RVC's project keeps its own; ``MENURA_MODELS_URL`` names another place with the same files."""
@@ -38,6 +38,7 @@ class BaseModel:
         size: Bytes.
         sha256: Of what is in it.
         what: In a line.
+        elsewhere: Where else it is had, where the project's own mirror lacks it: then it is fetched only by its name.
     """
 
     name: str
@@ -45,6 +46,7 @@ class BaseModel:
     size: int
     sha256: str
     what: str
+    elsewhere: str = ""
 
 
 MODELS: Mapping[str, BaseModel] = {
@@ -64,6 +66,15 @@ MODELS: Mapping[str, BaseModel] = {
             "6d62215f4306e3ca278246188607209f09af3dc77ed4232efdd069798c4ec193",
             "at which pitch (RMVPE)",
         ),
+        BaseModel(
+            "fcpe",
+            BASE_MODELS["fcpe"],
+            43_363_260,
+            "b9aeaeb673436eeda50ceafd632aa681aa63417e52eae4207503d180c9b10015",
+            "at which pitch, sooner (FCPE), for voices that ask for it",
+            "the package torchfcpe has it: 'pip download --no-deps torchfcpe==0.0.4', then"
+            " 'menura models add torchfcpe-0.0.4-py3-none-any.whl'",
+        ),
     )
 }
 
@@ -82,8 +93,9 @@ def needed_models(stored: StoredVoice) -> list[str]:
             needed.append("content")
             model = stored.files.get("model")
             sings = model is None or model.details.get("pitch", True)
-            if stage.params.get("pitch", "rmvpe") == "rmvpe" and sings:
-                needed.append("rmvpe")
+            pitch = stage.params.get("pitch") or "rmvpe"
+            if sings and pitch in MODELS and not stage.params.get("pitch_model"):
+                needed.append(pitch)
     return needed
 
 
@@ -117,7 +129,7 @@ def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progres
         if target.exists() and target.stat().st_size == model.size and _hash(target).hexdigest() == model.sha256:
             tell(model.size, model.size)
             return target
-        with _alone(folder):
+        with alone(folder):
             _fetch(model, part, f"{mirror.rstrip('/')}/{quote(model.file)}", tell)
             _verify(model, part)
             part.replace(target)
@@ -137,7 +149,7 @@ def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progres
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Two that write one file would spoil it. Where there are no such locks, the hash finds it out."""
     try:
         import fcntl
@@ -171,6 +183,8 @@ def _fetch(model: BaseModel, part: Path, url: str, tell: Progress) -> None:
     except urllib.error.HTTPError as error:
         error.close()
         hint = "; MENURA_MODELS_URL names another mirror" if error.code in (401, 403, 404, 410) else ""
+        if hint and model.elsewhere:
+            hint = f"; {model.elsewhere}"
         raise DownloadError(
             f"cannot fetch {model.file}: the mirror answers {error.code} {error.reason}{hint}"
         ) from None

@@ -5,8 +5,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from menura.errors import ModelError
+from menura.errors import ModelError, UnsupportedModelError
 from menura.neural.files.index import read_index
+from menura.neural.files.inspect import inspect_model
+from menura.neural.files.kinds import ModelKind
 from menura.neural.files.voice import read_voice
 from menura.store.files import opened
 from menura.store.library import NewFile, StoredVoice, VoiceLibrary
@@ -14,12 +16,15 @@ from menura.store.voice_data import ROLE, VoiceData
 
 __all__ = ["agree", "describe", "import_model"]
 
+_PITCH_KINDS = {ModelKind.RMVPE: "rmvpe", ModelKind.FCPE: "fcpe"}
+
 
 def import_model(
     library: VoiceLibrary,
     model: Path,
     index: Path | None = None,
     *,
+    pitch_model: Path | None = None,
     name: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> StoredVoice:
@@ -29,6 +34,7 @@ def import_model(
         library: Where to.
         model: ``.pth``.
         index: Its ``.index``; None without.
+        pitch_model: Its own RMVPE or FCPE; None for the one that voices share.
         name: What people call it; by default the file's name.
         settings: Further parameters of its stage: ``key_st``, ``index_rate``, ``pitch``, …
 
@@ -43,6 +49,9 @@ def import_model(
         params["index"] = f"{ROLE}index"
         params.setdefault("index_rate", 0.5)
         sources["index"] = index
+    if pitch_model is not None:
+        params["pitch_model"] = f"{ROLE}pitch_model"
+        sources["pitch_model"] = pitch_model
     with ExitStack() as stack:
         files = {}
         for role, path in sources.items():
@@ -51,6 +60,8 @@ def import_model(
                 incoming.write_all(source)
             files[role] = NewFile(incoming, path.name, describe(role, incoming.flush(), path.name))
         agree(files)
+        if pitch_model is not None:
+            _pitch_agrees(files["pitch_model"].details["kind"], params.setdefault("pitch", "rmvpe"), pitch_model.name)
         description = files["model"].details.get("info", "")
         data = VoiceData.parse(
             {
@@ -62,20 +73,27 @@ def import_model(
         return library.create(data, files)
 
 
+def _pitch_agrees(kind: str, pitch: object, name: str) -> None:
+    if kind != pitch:
+        raise ModelError(f"{name} finds pitch by {kind}, and the voice asks for {pitch}: say pitch {kind!r}")
+
+
 def describe(role: str, path: Path, name: str) -> dict[str, Any]:
     """Read the file of a voice that was just written, so that what is checked is what is kept.
 
     Args:
-        role: ``model`` and ``index`` are read; of others nothing is known.
+        role: ``model``, ``index`` and ``pitch_model`` are read; of others nothing is known.
         path: Where it is.
         name: What errors call it.
 
     Raises:
         ModelError and those below it: It is no such file.
     """
-    if role not in ("model", "index"):
+    if role not in ("model", "index", "pitch_model"):
         return {}
     try:
+        if role == "pitch_model":
+            return {"kind": _pitch_kind(path, name)}
         if role == "index":
             index = read_index(path)
             return {"dimensions": index.dimensions, "vectors": index.size}
@@ -92,6 +110,13 @@ def describe(role: str, path: Path, name: str) -> dict[str, Any]:
         "embedder": checkpoint.embedder,
         "info": checkpoint.info[:500],
     }
+
+
+def _pitch_kind(path: Path, name: str) -> str:
+    facts = inspect_model(path)
+    if facts.kind not in _PITCH_KINDS or facts.problem:
+        raise UnsupportedModelError(f"{name} is no pitch model that menura runs: {facts.problem or facts.kind}")
+    return _PITCH_KINDS[facts.kind]
 
 
 def agree(files: Mapping[str, NewFile]) -> None:

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from numbers import Real
@@ -116,6 +117,24 @@ class RvcOption:
             upper = f" to {high:g}" if math.isfinite(high) else ""
             raise ConfigError(f"{name} must be {what} from {low:g}{upper}, not {value!r}")
 
+    def parse(self, text: str) -> Any:
+        """A value as people write it.
+
+        Raises:
+            ConfigError: It cannot be.
+
+        >>> OPTIONS["context_ms"].parse("600"), OPTIONS["adapt"].parse("off")
+        (600.0, False)
+        """
+        value: Any = text
+        if self.kind is Kind.SWITCH:
+            value = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}.get(text, text)
+        elif self.kind in (Kind.NUMBER, Kind.WHOLE):
+            with suppress(ValueError):
+                value = float(text) if self.kind is Kind.NUMBER else int(text)
+        self.check(value)
+        return value
+
 
 def _setting(name: str, gui: str, unit: str, what: str, **more: Any) -> RvcOption:
     """One of those that may change while the voice speaks, with the range and the default that it has there."""
@@ -164,7 +183,7 @@ _ALL = (
         20.0, 30_000.0, "ms", gui="block_time", gui_unit="s", gui_range=(0.02, 30.0),
     ),
     _choice("scheme", SCHEMES, "menura", "how blocks are computed and joined"),
-    _choice("pitch", PITCH_METHODS, "rmvpe", "how pitch is found: `swift` is an extra, `tracker` needs no model and is misled sooner", "f0method"),
+    _choice("pitch", PITCH_METHODS, "rmvpe", "how pitch is found; `tracker` needs no model", "f0method"),
     _file("pitch_model", "rmvpe_path", "the file of rmvpe or fcpe, where it is not the pulled one"),
     _choice("provider", tuple(Provider), "cpu", "where networks run", "provider"),
     _whole("threads", 64, "of a computation on a processor; 0: as many as it has cores, 8 at most", "n_cpu"),

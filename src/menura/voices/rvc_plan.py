@@ -14,7 +14,7 @@ from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import StreamShape
 from menura.neural.stream.stage import OFFICIAL_HZ
 from menura.places import data_folder
-from menura.voices.rvc_options import OPTIONS, QUALITIES, Kind
+from menura.voices.rvc_options import OPTIONS, QUALITIES
 
 __all__ = ["RvcPlan", "check_options", "network_cache", "plan_options", "settings_of"]
 
@@ -95,12 +95,10 @@ def _machines(environment: Mapping[str, str]) -> dict[str, Any]:
         if not text:
             continue
         option = OPTIONS[name]
-        value = int(text) if option.kind is Kind.WHOLE and text.isascii() and text.isdigit() else text
         try:
-            option.check(value)
+            found[name] = option.parse(text)
         except ConfigError as error:
             raise ConfigError(f"{variable}: {error}") from None
-        found[name] = value
     return found
 
 

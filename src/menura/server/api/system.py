@@ -147,6 +147,7 @@ def system_routes(catalogue: Catalogue, page: Path) -> APIRouter:
                     command=f"menura models pull {model.name}",
                 )
                 for model in MODELS.values()
+                if not model.elsewhere or model.name in here  # else only a voice that asks for it needs it
             ]
         )
 
