@@ -19,6 +19,7 @@ import { PageHost } from "./features/PageHost";
 import { RecordBar } from "./features/recordings/RecordBar";
 import { useHotkeys } from "./hooks/useHotkeys";
 import { useTheme } from "./hooks/useTheme";
+import { useWakeLock } from "./hooks/useWakeLock";
 import { Scopes } from "./scopes/Scopes";
 import { useLive } from "./state/live";
 
@@ -29,6 +30,7 @@ export function App() {
   const refused = useLive((live) => live.refused);
   useTheme();
   useHotkeys();
+  useWakeLock();
   const header = <Header onHelp={() => setKeys(true)} plain={refused} />;
   return (
     <div className="page" data-state={phase}>

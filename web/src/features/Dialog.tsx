@@ -11,7 +11,8 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
     const dialog = element.current;
     const before = document.activeElement;
     if (dialog && !dialog.open) dialog.showModal();
-    dialog?.querySelector<HTMLElement>("[data-first], h2")?.focus();
+    const first = dialog?.querySelector<HTMLElement>("[data-first]") ?? dialog?.querySelector("h2");
+    first?.focus();
     return () => {
       const home = before?.isConnected ? before : document.querySelector("[data-home]"); // what opened it may be gone
       if (home instanceof HTMLElement) home.focus();

@@ -1,21 +1,8 @@
 import { lazy, Suspense, useState } from "react";
-import { create } from "zustand";
 import { Icon, type IconName } from "../components/Icon";
+import { type DialogName, useDialogs } from "./dialogs";
 import { DropZone } from "./importing/DropZone";
 import { sorted } from "./importing/sort";
-
-type Opened = { what: "import" | "convert" | "recordings" | "settings"; files: File[] };
-
-/** The dialog that is open. */
-export const useDialogs = create<{
-  opened: Opened | null;
-  open: (what: Opened["what"], files?: File[]) => void;
-  close: () => void;
-}>((set) => ({
-  opened: null,
-  open: (what, files = []) => set({ opened: { what, files } }),
-  close: () => set({ opened: null }),
-}));
 
 // each is loaded when it is first opened
 const ImportDialog = lazy(async () => ({ default: (await import("./importing/ImportDialog")).ImportDialog }));
@@ -25,7 +12,7 @@ const RecordingsDialog = lazy(async () => ({
 }));
 const SettingsDialog = lazy(async () => ({ default: (await import("./settings/SettingsDialog")).SettingsDialog }));
 
-const TOOLS: readonly [Opened["what"] & IconName, string][] = [
+const TOOLS: readonly [DialogName & IconName, string][] = [
   ["import", "Import"],
   ["convert", "Convert a file"],
   ["recordings", "Recordings"],

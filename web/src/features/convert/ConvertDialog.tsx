@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import type { Api } from "../../api/api";
 import { ApiError, explain } from "../../api/errors";
+import { ownParameters } from "../../state/voice-choice";
 import type { Conversion } from "../../wire/rest";
 import { Dialog, Failure, Progress } from "../Dialog";
 import { useHost } from "../host";
@@ -52,6 +53,7 @@ export function ConvertDialog({ file: given, onClose }: ConvertDialogProps) {
   const [told, setTold] = useState<{ label: string; share?: number } | null>(null);
   const [done, setDone] = useState<Conversion | null>(null);
   const [failure, setFailure] = useState("");
+  const turned = voice === chosen ? parameters : ownParameters(voices.find(({ id }) => id === voice));
   const cancel = useRef(new AbortController());
   const kept = useRef("");
 
@@ -69,7 +71,7 @@ export function ConvertDialog({ file: given, onClose }: ConvertDialogProps) {
     const { signal } = cancel.current;
     try {
       const progress = (share: number) => setTold({ label: "Sending", share });
-      const begun = await api.convert(source, voice, parameters, { progress, signal });
+      const begun = await api.convert(source, voice, { ...turned }, { progress, signal });
       const end = await finished(
         api,
         begun,
@@ -126,7 +128,11 @@ export function ConvertDialog({ file: given, onClose }: ConvertDialogProps) {
             ))}
           </select>
         </label>
-        <p className="quiet">With pitch, formant and mix as they are set now.</p>
+        <p className="quiet">
+          {voice === chosen
+            ? "With pitch, formant and mix as they are set now."
+            : "With pitch, formant and mix as the voice has them."}
+        </p>
         {told && <Progress {...told} />}
         <Failure text={failure} />
         {done && (

@@ -1,6 +1,7 @@
 import { useEffect, useState } from "react";
 import { explain } from "../../api/errors";
 import type { Recording, StartRecording } from "../../wire/control";
+import { useDialogs } from "../dialogs";
 import { useHost } from "../host";
 import { duration } from "../write";
 
@@ -14,16 +15,22 @@ export function RecordBar() {
   const [since, setSince] = useState(0);
   const [now, setNow] = useState(0);
   const [busy, setBusy] = useState(false);
+  const [kept, setKept] = useState(false);
+  const open = useDialogs((state) => state.open);
 
   useEffect(
     () =>
       listen((message) => {
         if (message.type === "recordingStarted") {
           setRecording(message.recording);
+          setKept(false);
           setSince(performance.now());
           setNow(performance.now());
         }
-        if (message.type === "recordingStopped") setRecording(null);
+        if (message.type === "recordingStopped") {
+          setRecording(null);
+          setKept(true);
+        }
       }),
     [listen],
   );
@@ -70,6 +77,14 @@ export function RecordBar() {
           <option value="output">Changed voice</option>
         </select>
       )}
+      {kept && (
+        <button type="button" className="plain" onClick={() => open("recordings")}>
+          Listen
+        </button>
+      )}
+      <p className="unseen" role="status">
+        {recording ? "Recording" : kept ? "The recording is kept" : ""}
+      </p>
     </div>
   );
 }

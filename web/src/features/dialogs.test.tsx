@@ -1,0 +1,129 @@
+import { cleanup, fireEvent, render, screen, waitFor } from "@testing-library/react";
+import type { ReactNode } from "react";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Api } from "../api/api";
+import { ApiError } from "../api/errors";
+import { Dialog } from "./Dialog";
+import { Presets } from "./effects/Presets";
+import { type Host, HostContext } from "./host";
+import { Everybody } from "./settings/Everybody";
+import { EditVoice } from "./voices/EditVoice";
+
+afterEach(() => {
+  cleanup();
+  document.body.replaceChildren();
+});
+
+const nothing = () => undefined;
+
+/** A feature with what it uses of the page. */
+function shown(feature: ReactNode, api: Partial<Record<keyof Api, unknown>>, more: Partial<Host> = {}) {
+  const host = { api: api as unknown as Api, voices: [], refreshVoices: async () => undefined, ...more } as Host;
+  render(<HostContext value={host}>{feature}</HostContext>);
+}
+
+const field = (name: string | RegExp) => screen.getByLabelText<HTMLInputElement>(name);
+const press = (name: string) => fireEvent.click(screen.getByRole("button", { name }));
+
+describe("a dialog", () => {
+  it("takes the focus to its heading, or to what wants it first, and gives it back", () => {
+    document.body.innerHTML = "<button>opens</button>";
+    const opener = document.querySelector("button") as HTMLElement;
+    opener.focus();
+    const { unmount } = render(
+      <Dialog title="Plain" onClose={nothing}>
+        <p>text</p>
+      </Dialog>,
+    );
+    expect(document.activeElement?.textContent).toBe("Plain");
+    unmount();
+    expect(document.activeElement).toBe(opener);
+    render(
+      <Dialog title="Form" onClose={nothing}>
+        <input data-first="" />
+      </Dialog>,
+    );
+    expect(document.activeElement?.tagName).toBe("INPUT");
+  });
+});
+
+describe("presets of effects", () => {
+  const chain = [{ key: 1, kind: "reverb", params: { wet: 0.3 }, enabled: true }];
+  const spec = [{ kind: "reverb", params: { wet: 0.3 }, enabled: true }];
+  const hall = { id: "p1", name: "Hall", effects: spec, created_at: "" };
+
+  it("are kept under a name; the one that had it goes", async () => {
+    const keepEffects = vi.fn(async () => hall);
+    const deleteEffectPreset = vi.fn(async () => undefined);
+    const changed = vi.fn(async () => undefined);
+    const closed = vi.fn();
+    shown(<Presets chain={chain} presets={[hall]} onChanged={changed} onClose={closed} />, {
+      keepEffects,
+      deleteEffectPreset,
+    });
+    fireEvent.change(field(/Name/), { target: { value: " Hall " } });
+    press("Replace");
+    await waitFor(() => expect(closed).toHaveBeenCalled());
+    expect(deleteEffectPreset).toHaveBeenCalledWith("p1");
+    expect(keepEffects).toHaveBeenCalledWith("Hall", spec);
+    expect(changed).toHaveBeenCalled();
+  });
+
+  it("say why they cannot be kept", async () => {
+    const keepEffects = () => Promise.reject(new ApiError("There are enough", "conflict", 409));
+    shown(<Presets chain={chain} presets={[]} onChanged={async () => undefined} onClose={nothing} />, { keepEffects });
+    fireEvent.change(field(/Name/), { target: { value: "Hall" } });
+    press("Keep");
+    expect((await screen.findByRole("alert")).textContent).toBe("There are enough");
+  });
+});
+
+describe("the settings for everybody", () => {
+  const settings = {
+    voice: null,
+    theme: "system",
+    status_interval_ms: 200,
+    sample_rate: 48_000,
+    noise_suppression: false,
+    auto_gain: false,
+    echo_cancellation: false,
+    recordings_max_bytes: 2e9,
+    recordings_max_s: 7200,
+    page: {},
+  };
+
+  it("are changed one by one", async () => {
+    const changeSettings = vi.fn(async (changes: object) => ({ ...settings, ...changes }));
+    shown(<Everybody />, { settings: async () => settings, changeSettings });
+    const save = await screen.findByRole<HTMLButtonElement>("button", { name: "Save for everybody" });
+    expect(save.disabled).toBe(true);
+    fireEvent.change(field("Theme"), { target: { value: "dark" } });
+    fireEvent.change(field(/One recording/), { target: { value: "0.5" } });
+    fireEvent.click(save);
+    await waitFor(() => expect(changeSettings).toHaveBeenCalledWith({ theme: "dark", recordings_max_s: 1800 }));
+    await waitFor(() => expect(save.disabled).toBe(true));
+  });
+});
+
+describe("a voice of one's own", () => {
+  const voice = { id: "v", name: "Old", category: "custom", description: "as it was" };
+
+  it("gets another name, and keeps its description", async () => {
+    const changeVoice = vi.fn(async () => undefined);
+    const closed = vi.fn();
+    shown(<EditVoice voice={voice} remove={false} onClose={closed} />, { changeVoice });
+    fireEvent.change(field("Name"), { target: { value: "New " } });
+    press("Save");
+    await waitFor(() => expect(closed).toHaveBeenCalled());
+    expect(changeVoice).toHaveBeenCalledWith("v", { name: "New", description: "as it was" });
+  });
+
+  it("stays when it cannot be deleted, with the reason", async () => {
+    const deleteVoice = () => Promise.reject(new ApiError("It is in use", "conflict", 409));
+    const closed = vi.fn();
+    shown(<EditVoice voice={voice} remove onClose={closed} />, { deleteVoice });
+    press("Delete for good");
+    expect((await screen.findByRole("alert")).textContent).toBe("It is in use");
+    expect(closed).not.toHaveBeenCalled();
+  });
+});
