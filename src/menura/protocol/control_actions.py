@@ -146,7 +146,8 @@ class InputChanges(WireMessage):
         gain_db: Before all else.
         noise_suppression: Steady noise is taken away.
         auto_gain: Quiet speech is lifted.
-        echo_cancellation: What the loudspeaker says is taken away; acts only where the server's own devices play.
+        echo_cancellation: Only false: a browser cancels echo itself, and what the server's devices play is the
+            speaker's own voice.
     """
 
     muted: bool | None = None

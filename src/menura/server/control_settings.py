@@ -71,10 +71,14 @@ class ControlSettings:
         """Note how the input is to be treated, and treat that of a running session so.
 
         Raises:
-            ConfigError: Echo is not cancelled here.
+            ConfigError: Echo is not cancelled here: measured with AEC3, the changed voice as reference takes more of
+                the speaker away than the echo adds.
         """
         if changes.echo_cancellation:
-            raise ConfigError("echo_cancellation: the server does not cancel echo: let the browser do it")
+            raise ConfigError(
+                "echo_cancellation: what the server plays is the speaker's own voice, changed, which no canceller tells"
+                " from the speaker: use headphones, or the browser's devices and its canceller"
+            )
         given = {name: getattr(changes, name) for name in changes.model_fields_set}
         self.input = self.input.model_copy(update={name: value for name, value in given.items() if value is not None})
         if session:
