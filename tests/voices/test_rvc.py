@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from menura.errors import ConfigError, MenuraError, ModelError, UnsupportedModelError
+from menura.live.convert import stream_through
+from menura.live.making import make_stage as live_stage
 from menura.live.session import VoiceSession
 from menura.neural.pitch import FcpePitch
 from menura.neural.stream.stage import OfficialStage
@@ -277,3 +279,28 @@ def test_the_tracker_follows_a_glide():
     assert not found[1].any()
     with pytest.raises(ConfigError):
         TrackedPitch(fmin_hz=1.0)
+
+
+def test_a_live_voice_adapts_and_tells_how_it_keeps_up_and_a_file_does_not():
+    session = VoiceSession(live_stage(voice(), 48_000))
+    pace = session.pace()
+    assert (pace.context_ms, pace.longest_ms, pace.steps_down) == (400.0, 400.0, 0)
+    assert live_stage(voice(), 48_000, live=False).pace() is None
+    assert live_stage(voice(adapt=False), 48_000).pace() is None
+    assert live_stage(voice(scheme="official"), 48_000).pace() is None
+    assert live_stage(find_voice("robot"), 48_000).pace() is None
+    assert make_stage(voice(), 48_000).pace() is None
+
+
+def test_files_share_weights_and_scheduler_with_what_is_live():
+    """One copy of the weights in a process, and one computation at a time on a device."""
+    gc.collect()
+    live = live_stage(voice(), 48_000)
+    (model,) = live._models
+    scheduler = model._runner._scheduler
+    before, computed = len(_loaded), scheduler.stats().computed
+    x = speech(48_000, "am_michael")[:24_000]
+    parts = list(stream_through(iter([x]), voice(), 48_000, 1))
+    assert sum(map(len, parts)) == len(x)
+    assert len(_loaded) == before
+    assert scheduler.stats().computed > computed

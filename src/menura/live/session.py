@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from menura.live.recorder import Recorder
 from menura.units import frames_to_ms, ms_to_frames
 from menura.voices.build import VoiceStage
 from menura.voices.voice import VoiceParameters
+
+if TYPE_CHECKING:
+    from menura.neural.stream.pace import PaceStats
 
 __all__ = ["SessionStats", "VoiceSession"]
 
@@ -197,6 +201,10 @@ class VoiceSession:
         self._input.reset()
         self._output.reset()
         return self._effects.finish(np.concatenate(tail))
+
+    def pace(self) -> "PaceStats | None":
+        """How a voice that is a model keeps up; None for others."""
+        return self.stage.pace()
 
     def stats(self) -> SessionStats:
         """Figures now."""

@@ -27,8 +27,21 @@ def status_of(lane: Lane | None, more: dict[str, float]) -> Status:
         latency_ms=round(lane.latency_ms, 3),
         processing_time_ms=round(stats.processing_time_ms, 3),
     )
-    details = lane.details() | {"speaker_hz": stats.speaker_hz} | more
+    details = lane.details() | {"speaker_hz": stats.speaker_hz} | _pace(lane) | more
     return Status(status=figures, details={name: round(float(value), 3) for name, value in details.items()})
+
+
+def _pace(lane: Lane) -> dict[str, float]:
+    """How a voice that is a model keeps up; nothing for others."""
+    pace = lane.session.pace()
+    if pace is None:
+        return {}
+    return {
+        "context_ms": pace.context_ms,
+        "context_steps_down": pace.steps_down,
+        "late_blocks": pace.late,
+        "model_load": pace.load,
+    }
 
 
 class StatusPush:

@@ -1,7 +1,7 @@
 """From a voice as data to a Stage that runs."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from menura.dsp.sweep import Sweep
 from menura.errors import ConfigError, MenuraError, ModelError
 from menura.units import ms_to_frames
 from menura.voices.voice import StageSpec, Voice, VoiceParameters
+
+if TYPE_CHECKING:
+    from menura.neural.stream.pace import PaceStats
 
 __all__ = ["KINDS", "VoiceStage", "make_stage"]
 
@@ -121,6 +124,9 @@ class Turnable(Protocol):
     def seed_speaker(self, hz: float) -> None:
         """Tell it."""
 
+    def pace(self) -> "PaceStats | None":
+        """How far back it looks, by the time there is; None where that does not change."""
+
     def leave(self) -> None:
         """Nobody listens any more."""
 
@@ -198,6 +204,10 @@ class VoiceStage:
         """Tell the median pitch of who speaks."""
         for tracker in self._trackers:
             tracker.seed_speaker(speaker_hz)
+
+    def pace(self) -> "PaceStats | None":
+        """How its model keeps up; None where there is none, or it does not adapt. Any thread."""
+        return next((found for model in self._models if (found := model.pace()) is not None), None)
 
     def leave(self) -> None:
         """Nobody listens any more: a model that is waited for fails at once. Any thread."""

@@ -1,6 +1,7 @@
 """Two voices of one input, as one."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from menura.dsp.glide import Glide
 from menura.errors import ConfigError
 from menura.voices.build import VoiceStage
 from menura.voices.voice import VoiceParameters
+
+if TYPE_CHECKING:
+    from menura.neural.stream.pace import PaceStats
 
 __all__ = ["VoiceMix"]
 
@@ -76,6 +80,11 @@ class VoiceMix(VoiceStage):
         """Tell the median pitch of who speaks."""
         for stage in self.stages:
             stage.seed_speaker(speaker_hz)
+
+    def pace(self) -> "PaceStats | None":
+        """Of the one that looks back least far."""
+        found = [pace for stage in self.stages if (pace := stage.pace()) is not None]
+        return min(found, key=lambda pace: pace.context_ms, default=None)
 
     def leave(self) -> None:
         """Nobody listens any more: a model that is waited for fails at once. Any thread."""
