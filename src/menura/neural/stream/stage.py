@@ -89,6 +89,8 @@ class RvcStage:
         ConfigError: A setting cannot be.
     """
 
+    _pace: Pace | None = None
+
     def __init__(  # noqa: PLR0913 - all by name
         self,
         model: RvcModel,
@@ -121,7 +123,6 @@ class RvcStage:
         self.channels = check_channels(channels)
         self._model, self._runner, self._blocks = model, runner, blocks
         self._own = self._settings = blocks.settings
-        self._pace: Pace | None = None
         model.synthesizer.speaker(self._settings.speaker)
         self._next: deque[RvcSettings] = deque(maxlen=1)
         self._into = Resampler(rate, cut.rate_in)
