@@ -9,15 +9,15 @@ WEB := $(shell find web -path web/node_modules -prune -o -type f -print)
 PAGE := src/menura/server/page/index.html
 NODE := web/node_modules/.ready
 
-.PHONY: help run test check bench setup page system clean
+.PHONY: help run test check bench tools setup page system clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-run: setup page ## set up, then the server with its page
-	$(BIN)/menura serve
+run: tools setup page ## set up, then the server with its page (ARGS="--port 8001")
+	@$(BIN)/menura serve $(ARGS)
 
-test: setup page system check ## set up, then every test, browser and audio devices included
+test: tools setup page system check ## set up, then every test, browser and audio devices included
 	npm --prefix web run --silent test
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not devices and not browser"
 	$(BIN)/python -m pytest -m "devices or browser" tests
@@ -32,9 +32,13 @@ check: setup $(NODE) ## formatting, types, layers: the fences, in seconds
 bench: setup ## every benchmark beside its peers (half an hour; ARGS="--quick shifter" for a part)
 	scripts/bench.sh $(ARGS)
 
+tools:
+	@scripts/check-tools.sh $(PYTHON)
+
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: requirements.lock requirements-peers.lock pyproject.toml $(NATIVE)
+	@echo "Setting up in $(VENV): a few minutes, once"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-peers.lock
@@ -47,7 +51,7 @@ $(PAGE): $(NODE) $(WEB)
 	npm --prefix web run --silent build
 
 $(NODE): web/package.json web/package-lock.json
-	@command -v npm >/dev/null || { echo "The page needs Node.js 20.19 or newer to be built: https://nodejs.org" >&2; exit 1; }
+	@scripts/check-tools.sh $(PYTHON)
 	npm --prefix web ci
 	touch $@
 

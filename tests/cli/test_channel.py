@@ -92,3 +92,4 @@ def test_what_cannot_be_is_one_line(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "--url" in done.stderr

@@ -1,12 +1,14 @@
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from menura import builtin_voices, read_audio
+from menura import builtin_voices, read_audio, write_audio
 from menura.audio.files import AudioReader
 from tests.commands import fails, menura, program
 
@@ -60,12 +62,45 @@ def test_one_bad_file_among_several_is_told_and_the_rest_done(tmp_path: Path) ->
         (SPEECH / "af_heart_u1.flac", "out.xyz", "robot", "cannot write this format; choose one of"),
         (SPEECH / "af_heart_u1.flac", "/proc/none/out.wav", "robot", "/proc/none"),
         (SPEECH / "af_heart_u1.flac", "/dev/null/out.wav", "robot", "/dev/null"),
+        (SPEECH / "af_heart_u1.flac", "out.wav", "a\nb", "menura: Voice not found: a?b;"),
     ],
 )
 def test_failure_is_one_clear_line(tmp_path: Path, source: object, target: str, voice: str, says: str) -> None:
     path = target if target.startswith("/") else tmp_path / target
     assert says in fails("convert", source, "-o", path, "--voice", voice)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["../../etc", "a/b", "..", "w v"])
+def test_a_format_that_is_none_is_refused(form: str, tmp_path: Path) -> None:
+    said = fails("convert", SPEECH / "af_heart_u1.flac", "-o", tmp_path / "o.wav", "-v", "robot", "--format", form)
+    assert "--format is an ending" in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux alone has a device that is always full")
+@pytest.mark.parametrize("arguments", [["voices"], ["devices", "--json"]])
+def test_output_that_cannot_be_written_is_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "menura", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (1, "menura: No space left on device\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_conversion_that_is_ended_leaves_no_half_a_file(number: signal.Signals, tmp_path: Path) -> None:
+    speech, rate = read_audio(SPEECH / "af_heart_u1.flac")
+    write_audio(tmp_path / "long.wav", np.tile(speech, (400, 1)), rate)
+    out = tmp_path / "out"
+    out.mkdir()
+    command = [sys.executable, "-m", "menura", "convert", tmp_path / "long.wav", "-o", out / "o.wav", "-v", "robot"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        while not any(path.stat().st_size > 10_000 for path in out.iterdir()):
+            assert running.poll() is None
+        running.send_signal(number)
+        _, said = running.communicate(timeout=60)
+    assert (running.returncode, said) == (128 + number, "")
+    assert list(out.iterdir()) == []
 
 
 def test_option_out_of_range_is_refused(tmp_path: Path) -> None:
@@ -89,6 +124,17 @@ def test_port_in_use_is_one_clear_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         assert "choose another with --port" in fails("serve", "--port", taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--host", "nowhere.invalid"), "choose another with --host"),
+        (("--log-level", "loud"), "--log-level is one of critical, error, warning, info, debug"),
+    ],
+)
+def test_what_a_server_cannot_be_is_one_clear_line(arguments: tuple[str, str], says: str) -> None:
+    assert says in fails("serve", "--port", 0, *arguments)
 
 
 def test_import_is_light() -> None:

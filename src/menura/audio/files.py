@@ -259,8 +259,10 @@ class AudioWriter:
         try:
             make = _SoundFileSink if form.library == "soundfile" else _AvSink
             self._sink: _SoundFileSink | _AvSink = make(str(self._part.path), form, rate, channels)
-        except Exception as error:
+        except BaseException as error:
             self._part.remove()
+            if not isinstance(error, Exception):  # it is interrupted
+                raise
             raise FileError(f"{self.path}: cannot be written ({_short(str(error), self._part.path)})") from error
 
     def write(self, x: Samples) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from menura.channels.voice import ChannelVoice
 from menura.channels.voice_orders import obey
 from menura.cli.interrupt import until_interrupted
 from menura.cli.quiet import quiet_libraries
-from menura.errors import ConfigError
+from menura.errors import ConfigError, ConnectionLostError
 from menura.store.lookup import look_up
 from menura.voices.voice import Voice, VoiceParameters
 
@@ -32,11 +32,19 @@ PREBUFFER_MS = 200.0
 
 def _until_told(run: Callable[[threading.Event], Coroutine[Any, Any, None]]) -> None:
     """Run something that ends by itself, or soon after its event is set by Ctrl-C."""
-    with until_interrupted() as ended:
+    with until_interrupted() as ended, _broker():
         try:
             asyncio.run(run(ended))
         finally:
             ended.set()
+
+
+@contextmanager
+def _broker() -> Iterator[None]:
+    try:
+        yield
+    except ConnectionLostError as error:
+        raise ConnectionLostError(f"{error}: is nats-server running there? --url names another") from error
 
 
 def _say(text: str) -> None:
@@ -179,4 +187,5 @@ def ask_for(url: str, orders: str, voice: str | None, settings: Mapping[str, flo
             for message in messages:
                 await channels.publish(orders, message)
 
-    asyncio.run(run())
+    with _broker():
+        asyncio.run(run())

@@ -49,15 +49,15 @@ def plan(inputs: Sequence[Path], output: Path, form: str = "") -> list[tuple[Pat
         FileError: An input is missing or a folder holds no audio, or ``output`` is a file where a folder is needed.
         ConfigError: Two inputs would become one output.
     """
+    form = form.removeprefix(".")
+    if form and not form.isalnum():
+        raise ConfigError(f"--format is an ending, as wav or mp3, not {form[:20]!r}")
     into_folder = len(inputs) > 1 or any(path.is_dir() for path in inputs) or output.is_dir()
     if not into_folder:
-        return [(inputs[0], output.with_suffix(f".{form.lstrip('.')}") if form else output)]
+        return [(inputs[0], output.with_suffix(f".{form}") if form else output)]
     if output.exists() and not output.is_dir():
         raise FileError(f"{output}: is a file; several inputs need a folder")
-    pairs = [
-        (path, output / (name.with_suffix(f".{form.lstrip('.')}") if form else name))
-        for path, name in _files(inputs, output)
-    ]
+    pairs = [(path, output / (name.with_suffix(f".{form}") if form else name)) for path, name in _files(inputs, output)]
     if not pairs:
         raise FileError(f"{inputs[0]}: holds no audio files")
     seen: dict[Path, Path] = {}

@@ -1,12 +1,34 @@
 """Ending a command that runs until it is told to."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["until_interrupted"]
+__all__ = ["ended_politely", "until_interrupted"]
+
+_KILLS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextmanager
+def ended_politely() -> Iterator[None]:
+    """Whoever is told to end cleans up first: files that are half written, devices. Not what is told to ignore it."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    mine = [number for number in _KILLS if signal.getsignal(number) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        mine = []  # Python lets no other change signals
+    for number in mine:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from menura.store.lookup import all_voices
 
 __all__ = ["AccessFlags", "run_server"]
 
+LOG_LEVELS = ("critical", "error", "warning", "info", "debug", "trace")
 MAX_TOKEN_FILE = 16 * 1024
 """Bytes that are read of it: more is no token."""
 
@@ -38,7 +39,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(1024)  # from here on a client may connect, and is served as soon as the server runs
     except OSError as error:
         listener.close()
-        hint = "choose another with --port" if port else "choose another with --host"
+        named = isinstance(error, socket.gaierror) or not port
+        hint = f"choose another with {'--host' if named else '--port'}"
         raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); {hint}") from error
     return listener
 
@@ -143,6 +145,8 @@ def run_server(
     Raises:
         ConfigError: The address cannot be used, or the relay, the token or a host's name cannot be as told.
     """
+    if log_level not in LOG_LEVELS:
+        raise ConfigError(f"--log-level is one of {', '.join(LOG_LEVELS)}, not {log_level[:20]!r}")
     quiet_libraries()
     voices = all_voices()
     settings = relay_settings(relay or RelayFlags(), voices=voices)

@@ -49,7 +49,8 @@ def _unknown(wanted: str, there: Mapping[str, str]) -> VoiceNotFoundError:
     known = {word.casefold(): voice_id for voice_id, name in there.items() for word in (name, voice_id)}
     near = dict.fromkeys(known[word] for word in get_close_matches(wanted.casefold(), known, n=3))
     hint = f"; did you mean {' or '.join(near)}?" if near else "; menura voices lists them"
-    return VoiceNotFoundError(f"Voice not found: {wanted[:64]}{hint}")
+    said = "".join(letter if letter.isprintable() else "?" for letter in wanted[:64])
+    return VoiceNotFoundError(f"Voice not found: {said}{hint}")
 
 
 def choose(library: "VoiceLibrary", wanted: str) -> "StoredVoice":
