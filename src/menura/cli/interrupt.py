@@ -14,9 +14,11 @@ _KILLS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sig
 
 @contextmanager
 def ended_politely() -> Iterator[None]:
-    """Whoever is told to end cleans up first: files that are half written, devices. Not what is told to ignore it."""
+    """Who is told to end cleans up first, half-written files and devices, and ends by that signal as others see it."""
+    told: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
+        told.append(number)
         sys.exit(128 + number)
 
     mine = [number for number in _KILLS if signal.getsignal(number) is signal.SIG_DFL]
@@ -29,6 +31,8 @@ def ended_politely() -> Iterator[None]:
     finally:
         for number in mine:
             signal.signal(number, signal.SIG_DFL)
+        if told:
+            signal.raise_signal(told[0])
 
 
 @contextmanager
