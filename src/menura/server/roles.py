@@ -24,6 +24,7 @@ ROUTES: tuple[tuple[Role, tuple[str, ...], str], ...] = (
     (Role.LISTEN, READING, "/api/voices/{}"),
     (Role.LISTEN, READING, "/api/voices/{}/preview"),
     (Role.LISTEN, READING, "/api/effects"),
+    (Role.LISTEN, READING, "/api/rvc-options"),
     (Role.LISTEN, READING, "/api/effect-presets"),
     (Role.LISTEN, READING, "/api/base-models"),
     (Role.LISTEN, READING, "/api/settings"),

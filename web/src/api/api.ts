@@ -12,6 +12,7 @@ import type {
   OpenSession,
   Recording,
   Role,
+  RvcOptions,
   Settings,
   SettingsChange,
   Side,
@@ -65,6 +66,7 @@ export class Api {
   // effects, recordings, conversions
 
   effects = () => this.json<{ effects: EffectKind[] }>("GET", "/api/effects");
+  rvcOptions = () => this.json<RvcOptions>("GET", "/api/rvc-options");
   effectPresets = () => this.json<EffectPresetList>("GET", "/api/effect-presets");
   keepEffects = (name: string, effects: EffectSpec[]) =>
     this.json<EffectPreset>("POST", "/api/effect-presets", { body: { name, effects } });

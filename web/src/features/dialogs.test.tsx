@@ -7,6 +7,7 @@ import { Dialog } from "./Dialog";
 import { Presets } from "./effects/Presets";
 import { type Host, HostContext } from "./host";
 import { Everybody } from "./settings/Everybody";
+import { DeleteVoice } from "./voices/DeleteVoice";
 import { EditVoice } from "./voices/EditVoice";
 
 afterEach(() => {
@@ -108,20 +109,56 @@ describe("the settings for everybody", () => {
 describe("a voice of one's own", () => {
   const voice = { id: "v", name: "Old", category: "custom", description: "as it was" };
 
+  const saves = async () => {
+    await waitFor(() => expect(screen.getByRole<HTMLButtonElement>("button", { name: "Save" }).disabled).toBe(false));
+    press("Save");
+  };
+
   it("gets another name, and keeps its description", async () => {
     const changeVoice = vi.fn(async () => undefined);
     const closed = vi.fn();
-    shown(<EditVoice voice={voice} remove={false} onClose={closed} />, { changeVoice });
+    const whole = { ...voice, version: 3, stages: [{ kind: "gain", params: {} }] };
+    shown(<EditVoice voice={voice} onClose={closed} />, { changeVoice, voice: async () => whole });
     fireEvent.change(field("Name"), { target: { value: "New " } });
-    press("Save");
+    await saves();
     await waitFor(() => expect(closed).toHaveBeenCalled());
-    expect(changeVoice).toHaveBeenCalledWith("v", { name: "New", description: "as it was" });
+    expect(changeVoice).toHaveBeenCalledWith("v", { name: "New", description: "as it was" }, 3);
+  });
+
+  it("that is an RVC model is set up, and heard so at once where it is chosen", async () => {
+    const option = { what: "", unit: "", min: 0, max: 0.5, choices: [], live: true };
+    const options = [
+      { ...option, name: "protect", type: "number", default: 0.33 },
+      { ...option, name: "pitch", type: "choice", default: "rmvpe", choices: ["rmvpe", "swift"], live: false },
+    ];
+    const stages = [{ kind: "rvc", params: { model: "@model", protect: 0.2 } }];
+    const changeVoice = vi.fn(async () => undefined);
+    const request = vi.fn(async () => ({ type: "voicesChanged" }) as const);
+    const api = {
+      changeVoice,
+      voice: async () => ({ ...voice, version: 1, stages }),
+      rvcOptions: async () => ({ options }),
+    };
+    shown(<EditVoice voice={voice} onClose={nothing} />, api, { voice: "v", request });
+    const protect = await screen.findByLabelText<HTMLInputElement>("Protect");
+    expect(protect.value).toBe("0.2");
+    fireEvent.change(protect, { target: { value: "0.5" } });
+    fireEvent.change(field("Pitch"), { target: { value: "swift" } });
+    await saves();
+    await waitFor(() => expect(changeVoice).toHaveBeenCalled());
+    await waitFor(() => expect(request).toHaveBeenCalledWith({ action: "selectVoice", voiceId: "v" }));
+    const params = { model: "@model", protect: 0.5, pitch: "swift" };
+    expect(changeVoice).toHaveBeenCalledWith(
+      "v",
+      { name: "Old", description: "as it was", stages: [{ kind: "rvc", params }] },
+      1,
+    );
   });
 
   it("stays when it cannot be deleted, with the reason", async () => {
     const deleteVoice = () => Promise.reject(new ApiError("It is in use", "conflict", 409));
     const closed = vi.fn();
-    shown(<EditVoice voice={voice} remove onClose={closed} />, { deleteVoice });
+    shown(<DeleteVoice voice={voice} onClose={closed} />, { deleteVoice });
     press("Delete for good");
     expect((await screen.findByRole("alert")).textContent).toBe("It is in use");
     expect(closed).not.toHaveBeenCalled();

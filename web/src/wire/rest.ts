@@ -224,6 +224,24 @@ export interface Recording {
 /** Each may do what those before it may. */
 export type Role = "listen" | "use" | "manage";
 
+/** An option of a stage `rvc`; without a default where `quality` says it, without limits where it has none. */
+export interface RvcOption {
+  name: string;
+  what: string;
+  type: "number" | "whole" | "choice" | "switch";
+  default: boolean | number | string | null;
+  min: number | null;
+  max: number | null;
+  unit: string;
+  choices: string[];
+  live: boolean;
+}
+
+/** What a voice's stage `rvc` may say beside its files. */
+export interface RvcOptions {
+  options: RvcOption[];
+}
+
 /** All open sockets. */
 export interface Sessions {
   sessions: OpenSession[];

@@ -13,6 +13,7 @@ from menura.server.api.effect_presets import effect_preset_routes
 from menura.server.api.errors import add_errors
 from menura.server.api.models import Uploads, model_routes
 from menura.server.api.recordings import recording_routes
+from menura.server.api.rvc_options import rvc_option_routes
 from menura.server.api.sessions import session_routes
 from menura.server.api.settings import settings_routes
 from menura.server.api.system import system_routes
@@ -63,6 +64,7 @@ class Rest:
             conversion_routes(catalogue, self.conversions, figures),
             settings_routes(catalogue),
             effect_preset_routes(catalogue),
+            rvc_option_routes(),
             session_routes(lambda: self.limiter),
             recording_routes(catalogue),
             token_routes(catalogue, self.tokens),

@@ -1,47 +1,69 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
+import { explain } from "../../api/errors";
 import type { VoiceInfo } from "../../wire/control";
+import type { RvcOption, Voice } from "../../wire/rest";
 import { Dialog, Failure } from "../Dialog";
 import { useHost } from "../host";
 import { NameFields, type Naming, trimmed } from "../NameFields";
 import { useJob } from "../useJob";
+import { RvcFields, type RvcParams } from "./RvcFields";
 
-type EditVoiceProps = { voice: VoiceInfo; remove: boolean; onClose: () => void };
+type EditVoiceProps = { voice: VoiceInfo; onClose: () => void };
 
-/** Another name and description for a voice of one's own, or its end. */
-export function EditVoice({ voice, remove, onClose }: EditVoiceProps) {
-  const { api, refreshVoices } = useHost();
+const rvcOf = (voice: Voice | null) => voice?.stages.find(({ kind }) => kind === "rvc");
+
+/** Another name and description for a voice of one's own; of an RVC model all that may be set. */
+export function EditVoice({ voice, onClose }: EditVoiceProps) {
+  const { api, voice: chosen, request, refreshVoices } = useHost();
   const [naming, setNaming] = useState<Naming>(voice);
+  const [whole, setWhole] = useState<Voice | null>(null);
+  const [options, setOptions] = useState<readonly RvcOption[]>([]);
+  const [params, setParams] = useState<RvcParams>({});
+  const [unread, setUnread] = useState("");
   const { busy, failure, run } = useJob();
+  useEffect(() => {
+    const load = async () => {
+      const found = await api.voice(voice.id);
+      if (rvcOf(found)) setOptions((await api.rvcOptions()).options);
+      setWhole(found);
+    };
+    load().catch((error) => setUnread(explain(error)));
+  }, [api, voice.id]);
 
   async function change(): Promise<void> {
-    if (remove) await api.deleteVoice(voice.id);
-    else await api.changeVoice(voice.id, trimmed(naming));
+    const turned = Object.keys(params).length > 0;
+    const stages = whole?.stages.map((stage) =>
+      stage.kind === "rvc" ? { ...stage, params: { ...stage.params, ...params } } : stage,
+    );
+    await api.changeVoice(voice.id, { ...trimmed(naming), ...(turned && stages ? { stages } : {}) }, whole?.version);
     await refreshVoices();
+    if (turned && voice.id === chosen) await request({ action: "selectVoice", voiceId: voice.id }); // as it is now
     onClose();
   }
 
+  const rvc = rvcOf(whole);
   return (
-    <Dialog title={remove ? `Delete ${voice.name}?` : `Edit ${voice.name}`} onClose={onClose}>
+    <Dialog title={`Edit ${voice.name}`} onClose={onClose}>
       <form
         className="stack"
+        noValidate // what is folded could not be pointed at: the server says what cannot be
         onSubmit={(event) => {
           event.preventDefault();
           void run(change);
         }}
       >
-        {remove ? (
-          <p>The voice and its model are deleted for good. Export it first if you may want it back.</p>
-        ) : (
-          <NameFields naming={naming} onChange={setNaming} disabled={busy} />
+        <NameFields naming={naming} onChange={setNaming} disabled={busy} />
+        {rvc && options.length > 0 && (
+          <RvcFields
+            options={options}
+            params={{ ...rvc.params, ...params }}
+            onChange={(name, value) => setParams({ ...params, [name]: value })}
+          />
         )}
-        <Failure text={failure} />
+        <Failure text={failure || unread} />
         <div className="actions">
-          <button
-            type="submit"
-            className={remove ? "plain danger" : "primary"}
-            disabled={busy || !naming.name.trim()}
-          >
-            {remove ? "Delete for good" : "Save"}
+          <button type="submit" className="primary" disabled={busy || !whole || !naming.name.trim()}>
+            {busy ? "Saving…" : "Save"}
           </button>
         </div>
       </form>

@@ -5,6 +5,7 @@ import { explain } from "../../api/errors";
 import type { VoiceInfo } from "../../wire/control";
 import { useHost } from "../host";
 import { download } from "../save";
+import { DeleteVoice } from "./DeleteVoice";
 import { EditVoice } from "./EditVoice";
 
 type Item = { label: string; run: () => void; danger?: boolean };
@@ -35,7 +36,7 @@ export function VoiceMenu({ voice }: { voice: VoiceInfo }) {
     { label: "Export", run: () => act(download(api, api.exportPath(voice.id), `${voice.name}.menura`)) },
   ];
   if (voice.builtin === false) {
-    items.unshift({ label: "Rename and describe…", run: () => setDialog("edit") });
+    items.unshift({ label: "Rename and set up…", run: () => setDialog("edit") });
     items.push({ label: "Delete…", run: () => setDialog("delete"), danger: true });
   }
 
@@ -87,7 +88,11 @@ export function VoiceMenu({ voice }: { voice: VoiceInfo }) {
       )}
       {dialog &&
         createPortal(
-          <EditVoice voice={voice} remove={dialog === "delete"} onClose={() => setDialog(null)} />,
+          dialog === "edit" ? (
+            <EditVoice voice={voice} onClose={() => setDialog(null)} />
+          ) : (
+            <DeleteVoice voice={voice} onClose={() => setDialog(null)} />
+          ),
           document.body, // the styles of a card are not the dialog's
         )}
     </div>
