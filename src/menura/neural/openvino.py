@@ -46,7 +46,8 @@ class OpenVinoSession:
             self._model = self._compiled(core, wanted, options, settings)
         except RuntimeError as error:
             raise ModelError(f"{self.name}: OpenVINO refuses it: {error}") from error
-        self.inputs = tuple(port.any_name for port in self._model.inputs)
+        # a port has the names of all that it is equal to; its node has the network's own
+        self.inputs = tuple(port.get_node().get_friendly_name() for port in self._model.inputs)
         self.outputs = tuple(port.any_name for port in self._model.outputs)
         # a request serves one call at a time: idle ones wait here; taking and giving back are atomic
         self._idle: list[Any] = [self._model.create_infer_request()]

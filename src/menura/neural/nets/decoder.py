@@ -115,7 +115,8 @@ class _Span:
 
     def narrow(self, g: Graph, x: str, samples: int) -> tuple[str, "_Span"]:
         """Cut all that lies farther than ``samples`` from what is wanted."""
-        far = g.op("Sub", g.op("Mul", self.spare, g.ints(self.rate)), g.ints(samples))
+        spare = self.spare if self.rate == 1 else g.op("Mul", self.spare, g.ints(self.rate))
+        far = g.op("Sub", spare, g.ints(samples))
         gone = g.op("Max", far, g.ints(0))
         return _cut(g, x, g.op("Sub", gone, self.gone)), _Span(self.spare, gone, self.rate)
 
