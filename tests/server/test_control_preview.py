@@ -1,10 +1,7 @@
 import json
-import os
 import threading
 import urllib.request
-from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,18 +13,8 @@ from menura.server import previews
 from menura.server.app import create_app
 from menura.voices.builtin import find_voice
 from tests.neural.rvc import FIXTURES
-from tests.serving import TIMEOUT_S, Client, running_server
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def library_server(home: Path) -> Iterator[str]:
-    with running_server(environment={**os.environ, "MENURA_HOME": str(home)}) as address:
-        yield address
+from tests.server.conftest import Served
+from tests.serving import TIMEOUT_S, Client
 
 
 def post(address: str, data: bytes) -> Any:
@@ -151,11 +138,11 @@ def test_a_client_that_leaves_during_a_preview_takes_nothing_with_it(server: str
         assert heard(client)
 
 
-def test_a_voice_whose_models_are_missing_says_how_to_get_them(library_server: str) -> None:
-    with Client(library_server) as client:
+def test_a_voice_whose_models_are_missing_says_how_to_get_them(served: Served) -> None:
+    with Client(served.address) as client:
         assert client.ask("getVoices")["type"] == "voices"
-        sent = post(f"{library_server}api/models?filename=x.pth", (FIXTURES / "v2_48k_f0.pth").read_bytes())
-        made = post(f"{library_server}api/models/{sent['id']}/voice", json.dumps({"name": "Singer"}).encode())
+        sent = post(f"{served.address}api/models?filename=x.pth", (FIXTURES / "v2_48k_f0.pth").read_bytes())
+        made = post(f"{served.address}api/models/{sent['id']}/voice", json.dumps({"name": "Singer"}).encode())
         assert client.reply() == {"type": "voicesChanged"}
         reply = client.ask("previewVoice", voiceId=made["id"])
         assert (reply["error"], reply["code"]) == ("Model loading failed", "model_loading_failed")

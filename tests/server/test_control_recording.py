@@ -1,9 +1,4 @@
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
-import pytest
 
 from menura.audio.files import read_audio
 from menura.audio.format import AudioFormat, StreamFormat
@@ -11,25 +6,15 @@ from menura.audio.pcm import encode
 from menura.store.library import VoiceLibrary
 from menura.store.recordings import Recordings
 from tests.listen import lag_frames
-from tests.serving import Client, running_server
+from tests.server.conftest import Served
+from tests.serving import Client
 
 SPEECH, RATE = read_audio("tests/fixtures/speech/am_michael_u1.flac")
 PCM = encode(SPEECH, StreamFormat(AudioFormat.PCM16, RATE))
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def recording_server(home: Path) -> Iterator[str]:
-    with running_server(environment={**os.environ, "MENURA_HOME": str(home)}) as address:
-        yield address
-
-
-def test_a_session_is_recorded_with_both_sides_aligned(recording_server: str, home: Path) -> None:
-    with Client(recording_server) as client:
+def test_a_session_is_recorded_with_both_sides_aligned(served: Served) -> None:
+    with Client(served.address) as client:
         assert client.ask("startRecording")["code"] == "not_active"
         client.ask("setParameters", parameters={"mix": 0.0})
         client.begin("natural-man", RATE)
@@ -49,7 +34,7 @@ def test_a_session_is_recorded_with_both_sides_aligned(recording_server: str, ho
         client.socket.send(PCM[:960])
         assert client.ask("stop")["type"] == "recordingStopped"
         assert client.reply()["status"]["processing"] is False
-    with VoiceLibrary(home) as library:
+    with VoiceLibrary(served.home) as library:
         recordings = Recordings.of(library)
         x, _ = read_audio(recordings.path(stopped["recording"]["id"], "input"))
         y, _ = read_audio(recordings.path(stopped["recording"]["id"], "output"))
@@ -57,13 +42,13 @@ def test_a_session_is_recorded_with_both_sides_aligned(recording_server: str, ho
     assert lag_frames(x, y) == 0
 
 
-def test_a_client_that_leaves_ends_its_recording(recording_server: str, home: Path) -> None:
-    with Client(recording_server) as client:
+def test_a_client_that_leaves_ends_its_recording(served: Served) -> None:
+    with Client(served.address) as client:
         client.begin("radio", RATE)
         started = client.ask("startRecording")
         client.socket.send(PCM[:48_000])
         client.hear(48_000)
-    with VoiceLibrary(home) as library:
+    with VoiceLibrary(served.home) as library:
         recordings = Recordings.of(library)
         for _ in range(2000):
             stored = recordings.get(started["recording"]["id"])

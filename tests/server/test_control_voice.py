@@ -1,12 +1,10 @@
 """What a voice sounds with: its own parameters, or those that the client has turned."""
 
 import asyncio
-import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
+import httpx2 as httpx
 import pytest
 
 from menura.live.session import VoiceSession
@@ -18,23 +16,19 @@ from menura.voices.build import make_stage
 from menura.voices.builtin import find_voice
 from menura.voices.mix import VoiceMix
 from menura.voices.voice import VoiceParameters
-from tests.serving import Client, running_server
+from tests.server.conftest import Served
+from tests.serving import Client
 
 RATE = 16_000
+SAVED = {"name": "Low", "stages": [{"kind": "shift", "params": {}}]}
 LOW = {"pitch_st": -4.0, "formant": 0.9}
-
-
-def saved(folder: Path, parameters: dict[str, float]) -> str:
-    """Id of a voice in the library of a folder."""
-    data: dict[str, Any] = {"name": "Low", "stages": [{"kind": "shift", "params": {}}], "parameters": parameters}
-    with VoiceLibrary(folder) as library:
-        return library.create(data).id
 
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ControlVoice]:
     monkeypatch.setenv("MENURA_HOME", str(tmp_path))
-    voice_id = saved(tmp_path, LOW)
+    with VoiceLibrary(tmp_path) as library:
+        voice_id = library.create(SAVED | {"parameters": LOW}).id
     with ThreadPoolExecutor(1) as pool:
         catalogue = Catalogue()
         yield voice_id, ControlVoice(catalogue, pool)
@@ -85,17 +79,10 @@ def test_each_voice_of_a_mix_begins_with_its_own_parameters_and_both_are_turned(
     asyncio.run(run())
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    folder = tmp_path_factory.mktemp("home")
-    voice_id = saved(folder, LOW)
-    with running_server(environment={**os.environ, "MENURA_HOME": str(folder)}) as address:
-        yield voice_id, address
-
-
-def test_the_client_is_told_a_saved_voices_parameters_when_it_chooses_it(library: tuple[str, str]) -> None:
-    voice_id, address = library
-    with Client(address) as client:
+def test_the_client_is_told_a_saved_voices_parameters_when_it_chooses_it(served: Served) -> None:
+    made = httpx.post(f"{served.address}api/voices", json=SAVED | {"parameters": LOW})
+    voice_id = made.json()["id"]
+    with Client(served.address) as client:
         voices = {voice["id"]: voice for voice in client.ask("getVoices")["voices"]}
         assert voices[voice_id]["parameters"] == {**LOW, "mix": 1.0}
         assert voices["robot"]["parameters"] == {"pitch_st": 0.0, "formant": 1.0, "mix": 1.0}

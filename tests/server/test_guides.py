@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from menura.store.library import VoiceLibrary
 from menura.store.recordings import Recordings
 from menura.voices.builtin import builtin_voices
 from tests.neural.rvc import FIXTURES
-from tests.serving import Client, running_server
+from tests.server.conftest import Served
+from tests.serving import Client
 from tests.utterances import SPEECH
 
 CONTROL, REST = Path("docs/control.md").read_text(), Path("docs/api.md").read_text()
@@ -40,22 +40,11 @@ def post(address: str, data: bytes) -> Any:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def address(home: Path) -> Iterator[str]:
-    with running_server("--no-relay", environment={**os.environ, "MENURA_HOME": str(home)}) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def mine(address: str) -> str:
+def mine(served: Served) -> str:
     """Id of a voice that was saved with parameters."""
     stages = [{"kind": "shift", "params": {"pitch_st": -4}}]
     voice = {"name": "Mine", "stages": stages, "parameters": {"pitch_st": -4, "mix": 0.8}}
-    return str(post(f"{address}api/voices", json.dumps(voice).encode())["id"])
+    return str(post(f"{served.address}api/voices", json.dumps(voice).encode())["id"])
 
 
 def fits(printed: Any, said: Any, name: str = "") -> bool:
@@ -74,8 +63,8 @@ def fits(printed: Any, said: Any, name: str = "") -> bool:
 
 
 @pytest.mark.parametrize("text", re.findall(r"```control\n(.*?)```", CONTROL, re.DOTALL))
-def test_conversation_goes_as_printed(address: str, mine: str, text: str) -> None:
-    with Client(address) as client:
+def test_conversation_goes_as_printed(served: Served, mine: str, text: str) -> None:
+    with Client(served.address) as client:
         expected, came = 0, [client.greeting] if "connected" in text else []
         for line in text.replace(MINE, mine).splitlines():
             who, said = line.split(" ", 1)
@@ -136,14 +125,14 @@ class Shell:
 
 
 @pytest.fixture
-def shell(address: str, home: Path, tmp_path: Path) -> Shell:
+def shell(served: Served, tmp_path: Path) -> Shell:
     shutil.copy(FIXTURES / "v2_48k_f0.pth", tmp_path / "voice.pth")
     shutil.copy(SPEECH / "am_michael_u1.flac", tmp_path / "me.flac")
-    with VoiceLibrary(home) as library:
+    with VoiceLibrary(served.home) as library:
         opened = Recordings.of(library).start(("input", "output"), 48_000, voice_name="Robot")
         opened.write(np.zeros((48_000, 1), np.float32), np.ones((48_000, 1), np.float32))
         recording = opened.close().id
-    shell = Shell(address, tmp_path)
+    shell = Shell(served.address, tmp_path)
     shell.ids["recording-0a1b2c3d4e5f6789"] = recording
     return shell
 

@@ -79,7 +79,7 @@ def test_voice_that_fails_leaves_the_providers_own(monkeypatch: pytest.MonkeyPat
     audio = encode(speech("am_michael_u1")[:12_000], PCM)
     parts = worker.change(audio, HERE) + worker.finish()
     assert audio.endswith(whole(parts, HERE))
-    assert (worker.failures, told) == (2, ["failed"])
+    assert (worker.failures.count, told) == (2, ["failed"])
 
 
 def delta(audio: bytes, place: Place) -> AudioDelta:

@@ -232,7 +232,7 @@ def test_broken_voice_is_silent_so_that_the_speaker_is_not_heard(caplog: pytest.
     uplink = Uplink(engine, _Broken(), watch=False)  # type: ignore[arg-type]
     assert uplink.process(b"\x11\x22" * 480) == bytes(960)
     assert uplink.finish() == b""
-    assert uplink.failures == 2
+    assert uplink.failures.count == 2
     assert caplog.text.count("a voice on the way up failed") == 1
 
 

@@ -10,11 +10,9 @@ from menura.audio.format import StreamFormat
 from menura.audio.pcm import decode, encode
 from menura.dsp.resample import Resampler
 from menura.live.session import VoiceSession
-from menura.log import get_logger, log_internal_error
+from menura.server.relay_voices import VoiceFailures
 
 __all__ = ["AnswerVoice", "Place"]
-
-_log = get_logger(__name__)
 
 
 class Place(NamedTuple):
@@ -45,14 +43,13 @@ class AnswerVoice:
         client: StreamFormat,
         on_failure: Callable[[], None] | None = None,
     ) -> None:
-        self._on_failure = on_failure
         self._voice, self._wire, self._client = voice, wire, client
         inner = voice.rate if voice else wire.rate
         self._into, self._resampler = Resampler(wire.rate, inner), Resampler(inner, client.rate)
         self._place: Place | None = None
         self._rest = b""
         self._skip_voice = self._skip = 0
-        self.failures = 0
+        self.failures = VoiceFailures("down", on_failure)
 
     def change(self, audio: bytes, place: Place) -> list[tuple[bytes, Place]]:
         """More of an answer: what of it, and of the one before if that has not ended, may be heard now."""
@@ -87,7 +84,7 @@ class AnswerVoice:
         try:
             y = self._voice.process(x)
         except Exception as error:
-            self._fail(error)
+            self.failures.note(error)
             y = x  # of the provider there is nothing to hide
         n = min(self._skip_voice, len(y))
         self._skip_voice -= n
@@ -101,7 +98,7 @@ class AnswerVoice:
         try:
             tail = np.concatenate([self._voice.process(rest), self._voice.finish()])
         except Exception as error:
-            self._fail(error)
+            self.failures.note(error)
             return silence(0)
         if speaker_hz:
             self._voice.stage.seed_speaker(speaker_hz)  # the next answer is by the same
@@ -112,10 +109,3 @@ class AnswerVoice:
         n = min(self._skip, len(y))
         self._skip -= n
         return encode(y[n:], self._client)
-
-    def _fail(self, error: Exception) -> None:
-        self.failures += 1
-        if self.failures == 1:
-            log_internal_error(_log, "a voice on the way down failed", error)
-            if self._on_failure is not None:
-                self._on_failure()

@@ -10,16 +10,15 @@ from menura.audio.pcm import decode, encode
 from menura.engine.position import PlaybackPosition
 from menura.errors import LimitError
 from menura.live.session import VoiceSession
-from menura.log import get_logger, log_internal_error
 from menura.server.relay_engine import RelayEngine
 from menura.server.relay_joint import Joint
+from menura.server.relay_voices import VoiceFailures
 from menura.units import frames_to_ms, ms_to_frames
 from menura.voices.build import VoiceStage
 from menura.voices.voice import VoiceParameters
 
 __all__ = ["Piece", "Replies"]
 
-_log = get_logger(__name__)
 MAX_WAITING = 256
 """Answers that wait to be sent: one is one, or a few."""
 ALL_MS = 1e12
@@ -69,7 +68,7 @@ class Replies:
         max_ms: float,
         on_fail: Callable[[], None] | None = None,
     ) -> None:
-        self._engine, self._voice, self._on_fail = engine, voice, on_fail
+        self._engine, self._voice = engine, voice
         self._form = engine.target
         self._frame_bytes = self._form.frame_bytes
         self._max = ms_to_frames(max_ms, self._form.rate)
@@ -83,7 +82,7 @@ class Replies:
         self._skip = 0
         self.era = 0
         self.dropped_ms = 0.0
-        self.failures = 0
+        self.failures = VoiceFailures("down", on_fail)
 
     def add(self, audio: bytes, item_id: str, era: int) -> None:
         """More of an answer; of an era that is over it is dropped, like what is no whole frame."""
@@ -107,7 +106,7 @@ class Replies:
         try:
             y = self._voice.process(x)
         except Exception as error:
-            self._fail(error)
+            self.failures.note(error)
             y, self._skip = x, 0  # of the provider there is nothing to hide
         self._put_voiced(y, item_id, era)
 
@@ -128,7 +127,7 @@ class Replies:
         try:
             tail = self._voice.finish()
         except Exception as error:
-            self._fail(error)
+            self.failures.note(error)
             return
         if speaker_hz:
             self._voice.stage.seed_speaker(speaker_hz)  # the next answer is by the same
@@ -242,13 +241,6 @@ class Replies:
     def waiting_ms(self) -> float:
         """Audio that waits to be read."""
         return frames_to_ms(self._waiting, self._form.rate)
-
-    def _fail(self, error: Exception) -> None:
-        self.failures += 1
-        if self.failures == 1:
-            log_internal_error(_log, "a voice on the way down failed", error)
-            if self._on_fail is not None:
-                self._on_fail()
 
 
 def _name(item_id: str, era: int) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from menura.audio.block import Samples, silence
 from menura.audio.pcm import decode, encode
 from menura.live.session import VoiceSession
-from menura.log import get_logger, log_internal_error
 from menura.server.relay_engine import RelayEngine
 from menura.server.relay_gate import SpeechGate
 from menura.server.relay_joint import Joint
+from menura.server.relay_voices import VoiceFailures
 from menura.units import frames_to_ms, ms_to_frames
 from menura.vad.config import VADState
 from menura.voices.build import VoiceStage
@@ -16,7 +16,6 @@ from menura.voices.voice import VoiceParameters
 
 __all__ = ["Uplink"]
 
-_log = get_logger(__name__)
 PIECE_MS = 20.0
 
 
@@ -41,14 +40,14 @@ class Uplink:
         on_fail: Callable[[], None] | None = None,
         gate: SpeechGate | None = None,
     ) -> None:
-        self._engine, self._voice, self._watch, self._on_fail = engine, voice, watch, on_fail
+        self._engine, self._voice, self._watch = engine, voice, watch
         self._gate = gate
         self._form = engine.target
         self._piece = self._form.bytes_for(ms_to_frames(PIECE_MS, self._form.rate))
         self._last = self._held = b""  # what was given last; what is to be given before all else
         self._joint: Joint | None = None
         self.state = VADState.SILENCE
-        self.failures = 0
+        self.failures = VoiceFailures("up", on_fail)
 
     def process(self, data: bytes) -> bytes:
         """A message of the client; :attr:`state` is that of the voice detection then. ``b""`` for what is no audio, or
@@ -109,7 +108,7 @@ class Uplink:
         try:
             return self._voice.process(x)
         except Exception as error:
-            self._fail(error)
+            self.failures.note(error)
             return silence(len(x))
 
     def _tail(self) -> bytes:
@@ -119,7 +118,7 @@ class Uplink:
         try:
             return encode(self._voice.finish(), self._form)
         except Exception as error:
-            self._fail(error)
+            self.failures.note(error)
             return b""
 
     def finish(self, discard: bool = False) -> bytes:
@@ -166,10 +165,3 @@ class Uplink:
         voice = self._voice
         if voice is not None:
             voice.set(parameters)
-
-    def _fail(self, error: Exception) -> None:
-        self.failures += 1
-        if self.failures == 1:
-            log_internal_error(_log, "a voice on the way up failed", error)
-            if self._on_fail is not None:
-                self._on_fail()

@@ -1,7 +1,7 @@
 """Which voices a relay speaks in, and how they are made."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from typing import Literal
@@ -13,11 +13,35 @@ from menura.log import get_logger, log_internal_error
 from menura.voices.build import VoiceStage
 from menura.voices.voice import Voice, VoiceParameters
 
-__all__ = ["DIRECTIONS", "Direction", "VoiceChoice"]
+__all__ = ["DIRECTIONS", "Direction", "VoiceChoice", "VoiceFailures"]
 
 _log = get_logger(__name__)
 Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, Direction] = ("up", "down")
+
+
+class VoiceFailures:
+    """Counts how often a voice fails. Any thread.
+
+    Args:
+        direction: Its way.
+        on_first: Called once, after the first was logged.
+
+    Attributes:
+        count: So far.
+    """
+
+    def __init__(self, direction: Direction, on_first: Callable[[], None] | None = None) -> None:
+        self._direction, self._on_first = direction, on_first
+        self.count = 0
+
+    def note(self, error: Exception) -> None:
+        """It has failed."""
+        self.count += 1
+        if self.count == 1:
+            log_internal_error(_log, f"a voice on the way {self._direction} failed", error)
+            if self._on_first is not None:
+                self._on_first()
 
 
 class VoiceChoice:

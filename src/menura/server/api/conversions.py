@@ -22,7 +22,7 @@ from menura.live.convert import convert
 from menura.log import get_logger, log_internal_error
 from menura.places import data_folder
 from menura.server.api.errors import answers
-from menura.server.api.uploads import receive_to
+from menura.server.api.uploads import FILE_BODY, receive_to
 from menura.server.catalogue import Catalogue
 from menura.server.figures import ServerFigures
 from menura.store.scratch import Scratch
@@ -231,7 +231,7 @@ def conversion_routes(catalogue: Catalogue, conversions: Conversions, figures: S
         status_code=202,
         operation_id="convert",
         responses=answers(400, 404, 408, 413, 422, 429, 503, 507),
-        openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {}}}},
+        openapi_extra=FILE_BODY,
     )
     async def begin(
         request: Request,

@@ -15,7 +15,7 @@ from menura.errors import NotFoundError, RateLimitError, UnsupportedModelError
 from menura.neural.files.inspect import inspect_model
 from menura.neural.files.kinds import ModelKind
 from menura.server.api.errors import answers
-from menura.server.api.uploads import receive
+from menura.server.api.uploads import FILE_BODY, receive
 from menura.server.api.voices import VoiceReply
 from menura.server.catalogue import Catalogue
 from menura.server.figures import ServerFigures
@@ -192,7 +192,7 @@ def model_routes(catalogue: Catalogue, uploads: Uploads, figures: ServerFigures)
         status_code=201,
         operation_id="uploadModel",
         responses=answers(400, 408, 409, 413, 422, 429, 503, 507),
-        openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {}}}},
+        openapi_extra=FILE_BODY,
     )
     async def upload(request: Request, filename: Annotated[str, Query(min_length=1, max_length=255)]) -> ModelReply:
         """Send a model or an index: the body is the file. It is checked, and nothing in it is executed."""

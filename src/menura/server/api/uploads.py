@@ -13,8 +13,10 @@ from menura.server.api.errors import DiskFullError
 from menura.store.files import PIECE, Incoming
 from menura.store.library import VoiceLibrary
 
-__all__ = ["receive", "receive_to"]
+__all__ = ["FILE_BODY", "receive", "receive_to"]
 
+FILE_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {}}}}
+"""For OpenAPI: the body is a file as it is."""
 SPARE_BYTES = 256 * 1024**2
 """Kept free on the disk."""
 EMPTY, NO_ROOM = "the request has no body: send the file as it is", "the server's disk has no room for this file"

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from menura.errors import StateError
 from menura.server.api.errors import answers
-from menura.server.api.uploads import receive
+from menura.server.api.uploads import FILE_BODY, receive
 from menura.server.catalogue import Catalogue
 from menura.server.figures import ServerFigures
 from menura.server.previews import Previews
@@ -306,7 +306,7 @@ def _add_writing(routes: APIRouter, shelf: _Shelf, figures: ServerFigures) -> No
         status_code=201,
         operation_id="importVoice",
         responses=answers(400, 408, 409, 413, 422, 503, 507),
-        openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {}}}},
+        openapi_extra=FILE_BODY,
     )
     async def take(request: Request, response: Response) -> VoiceReply:
         """Add the voice of a `.menura` file: the body is the file. It is checked before it is kept."""
