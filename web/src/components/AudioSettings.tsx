@@ -22,7 +22,7 @@ export function AudioSettings() {
   const server = settings.source === "server";
   return (
     <details className="audio" open={narrow()}>
-      <summary>Audio</summary>
+      <summary>Sound</summary>
       <Choice
         id="source"
         label="Sound of"
