@@ -65,6 +65,8 @@ _HOME = {
     "VADType": "menura.vad.config",
     "Verdict": "menura.engine.verdict",
     "Voice": "menura.voices.voice",
+    "VoiceMix": "menura.voices.mix",
+    "VoiceParameters": "menura.voices.voice",
     "WebSocketRelay": "menura.server.relay",
     "apply_crossfade": "menura.dsp.fade",
     "array_streams": "menura.channels.sources",
@@ -155,7 +157,8 @@ if TYPE_CHECKING:
     from menura.vad.fast import FastVADDetector
     from menura.voices.build import make_stage
     from menura.voices.builtin import builtin_voices, find_voice
-    from menura.voices.voice import Voice
+    from menura.voices.mix import VoiceMix
+    from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = [
     "RVC",
@@ -214,6 +217,8 @@ __all__ = [
     "VADType",
     "Verdict",
     "Voice",
+    "VoiceMix",
+    "VoiceParameters",
     "WebSocketRelay",
     "apply_crossfade",
     "array_streams",

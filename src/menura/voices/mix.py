@@ -28,6 +28,12 @@ class VoiceMix(VoiceStage):
     Attributes:
         gains: May be set at any time, and glide there.
 
+    >>> from menura import find_voice, make_stage
+    >>> both = VoiceMix([make_stage(find_voice(name), 48_000) for name in ("robot", "whisper")], [0.7, 0.3])
+    >>> both.process(np.zeros((480, 1), np.float32)).shape
+    (480, 1)
+    >>> both.gains = (0.3, 0.7)
+
     Raises:
         ConfigError: They do not fit together.
     """
