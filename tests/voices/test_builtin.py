@@ -74,6 +74,7 @@ def test_unknown_voice_is_named() -> None:
         (StageSpec("shift", {"colour": 3}), "stage 'shift'"),
         (StageSpec("shift", {"pitch_st": 99}), "pitch_st"),
         (StageSpec("equalizer", {"bands": [{"kind": "odd", "freq_hz": 3}]}), "stage 'equalizer'"),
+        (StageSpec("equalizer", {"bands": [{"freq_hz": 100.0}]}), "^stage 'equalizer': 'kind' is missing$"),
     ],
 )
 def test_voice_that_makes_no_chain_says_why(spec: StageSpec, says: str) -> None:

@@ -94,12 +94,15 @@ KINDS: Mapping[str, Callable[..., Stage]] = {
 
 
 def _make(spec: StageSpec, rate: int, channels: int) -> Stage:
+    kind = KINDS.get(spec.kind)
+    if kind is None:
+        raise ModelError(f"unknown kind of stage {spec.kind!r}; there are {', '.join(KINDS)}")
     try:
-        return KINDS[spec.kind](rate, channels, **spec.params)
-    except KeyError:
-        raise ModelError(f"unknown kind of stage {spec.kind!r}; there are {', '.join(KINDS)}") from None
+        return kind(rate, channels, **spec.params)
     except ModelError:
         raise
+    except KeyError as error:
+        raise ModelError(f"stage {spec.kind!r}: {error} is missing") from error
     except (TypeError, ValueError) as error:
         raise ModelError(f"stage {spec.kind!r}: {error}") from error
 
