@@ -155,6 +155,20 @@ def test_burst_of_requests_is_told_and_the_session_lives_on() -> None:
         assert len(socket.receive_bytes()) == 960
 
 
+def test_gains_of_a_mix_are_turned_as_often_as_other_settings() -> None:
+    with _client(voice=Rate(0.001, 1)).websocket_connect("/ws/realtime-control") as socket:
+
+        def mix(first: str, gain: float) -> str:
+            voices = [{"voiceId": first, "gain": gain}, {"voiceId": "whisper", "gain": 1.0 - gain}]
+            socket.send_json({"action": "mixVoices", "voices": voices})
+            reply = socket.receive_json()
+            return str(reply.get("code", reply["type"]))
+
+        socket.receive_json()
+        assert [mix("robot", n / 50) for n in range(50)] == ["voicesMixed"] * 50
+        assert mix("radio", 0.5) == "rate_limited"
+
+
 @pytest.mark.parametrize(("limits", "code"), [({"session_s": 1.0}, "session_expired"), ({"idle_s": 1.0}, "timeout")])
 @pytest.mark.parametrize("path", ["/ws/realtime-control", "/ws/relay"])
 def test_socket_ends_when_its_time_does(path: str, limits: dict[str, float], code: str) -> None:

@@ -86,8 +86,7 @@ class ControlVoice:
 
     async def mix(self, voices: list[MixPart], session: VoiceSession | None) -> None:
         """Have two, in a running session too; of the same two only the gains change. Else as :meth:`stage`."""
-        parts = tuple(sorted(voices, key=lambda part: part.voice_id))
-        same = [part.voice_id for part in parts] == [part.voice_id for part in self._mixed]
+        parts, same = tuple(sorted(voices, key=lambda part: part.voice_id)), self.mixes(voices)
         since = self._since if same else {}
         if session and not (same and self._mix):
             mix = await self._build_mix(parts, session.rate, since)
@@ -96,6 +95,10 @@ class ControlVoice:
         elif session and self._mix:
             self._mix.gains = tuple(part.gain for part in parts)
         self._mixed, self._since = parts, dict(since)
+
+    def mixes(self, voices: list[MixPart]) -> bool:
+        """Whether these are mixed already, so that only their gains change."""
+        return sorted(part.voice_id for part in voices) == self.mixed
 
     def turn(self, changes: Mapping[str, float], session: VoiceSession | None) -> None:
         """Change parameters; of a mix, of both voices.

@@ -165,10 +165,15 @@ class ControlSocket:
             if not isinstance(action, _FOR_LISTENERS):
                 self._session.require("use")
             self._control.check(action)
-            self._session.check(action.action)
+            self._session.check(self._counted(action))
             await _HANDLERS[type(action)](self, action)
         except Exception as error:
             self._refuse(error, action.action)
+
+    def _counted(self, action: Action) -> str:
+        """As what an action counts: gains of a mix are turned like other settings."""
+        gains = isinstance(action, MixVoices) and self._voice.mixes(action.voices)
+        return "setParameters" if gains else action.action
 
     async def _voices(self, _: GetVoices) -> None:
         self._services.voices.subscribe(self._tell_changed)
