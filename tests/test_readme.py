@@ -1,10 +1,14 @@
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
 from menura import read_audio, write_audio
+from menura.cli.app import app
 
 README = Path("README.md").read_text()
 
@@ -26,6 +30,29 @@ def test_every_command_and_file_named_exists() -> None:
         assert re.search(rf"^{target}:", Path("Makefile").read_text(), re.MULTILINE)
     for link in re.findall(r"\]\(([^)#:]+)\)", README):
         assert Path(link).exists(), link
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """Words of every ``menura …`` that stands in a text as code."""
+    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    lines = [re.split(r"\s{2,}| #", line.strip())[0] for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE))
+    for line in lines:
+        if found := re.fullmatch(r"(?:\w+=\S+ )?menura( [a-z].*)?", line):
+            yield shlex.split(found[1] or "")
+
+
+@pytest.mark.parametrize("path", ["README.md", *sorted(map(str, Path("docs").glob("*.md")))])
+def test_commands_are_such_as_menura_takes(path: str) -> None:
+    root = get_command(app)
+    for words in commands(Path(path).read_text()):
+        command, rest = root, list(words)
+        while rest and rest[0] in getattr(command, "commands", {}):
+            command = command.commands[rest.pop(0)]  # type: ignore[attr-defined]
+        assert command is not root or not words, words
+        known = {option for param in command.params for option in param.opts + param.secondary_opts}
+        options = [word.partition("=")[0] for word in rest if re.match("--?[a-z]", word)]
+        assert set(options) <= known, (words, set(options) - known)
 
 
 def test_engine_guide_runs_as_printed(capsys: pytest.CaptureFixture[str]) -> None:
