@@ -41,8 +41,7 @@ export function Keys({ onClose }: { onClose: () => void }) {
               <button
                 type="button"
                 className="plain"
-                aria-label={`Key for: ${text}. ${asked === action ? "Press a key" : keyName(hotkeys[action])}`}
-                aria-live="polite"
+                aria-label={`Key for: ${text}. ${keyName(hotkeys[action])}`}
                 onClick={() => setAsked(action)}
               >
                 {asked === action ? "Press a key…" : keyName(hotkeys[action])}
@@ -55,6 +54,9 @@ export function Keys({ onClose }: { onClose: () => void }) {
           <dd>1 – 9</dd>
         </div>
       </dl>
+      <p className="unseen" role="status">
+        {asked ? `Press a key for: ${ACTIONS.find(([action]) => action === asked)?.[1]}` : ""}
+      </p>
       <p className="quiet">Press one to change it; then Backspace for none, Escape to leave it.</p>
       <div className="actions">
         <button type="button" className="plain" onClick={() => useSettings.setState({ hotkeys: DEFAULTS.hotkeys })}>
