@@ -1,15 +1,13 @@
 """Commands of ``menura``; each imports what it needs when it runs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from menura import __version__
-
-if TYPE_CHECKING:
-    from menura.voices.voice import Voice, VoiceParameters
 from menura.cli.channel_app import channel
+from menura.cli.options import Formant, Mix, Pitch, device_of, turned
 from menura.cli.tokens_app import tokens
 
 __all__ = ["app"]
@@ -158,15 +156,6 @@ def add_model(
     add_model(file)
 
 
-def _turned(voice: str, pitch: float, formant: float, mix: float) -> "tuple[Voice, VoiceParameters]":
-    """A voice, and its own parameters with the user's on top."""
-    from menura.store.lookup import look_up
-
-    found, own = look_up(voice)
-    changes = {"pitch_st": own.pitch_st + pitch, "formant": own.formant * formant, "mix": own.mix * mix}
-    return found, own.changed(changes)
-
-
 @app.command()
 def convert(
     inputs: Annotated[
@@ -174,9 +163,9 @@ def convert(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="A file; a folder for several inputs.")],
     voice: Annotated[str, typer.Option("--voice", "-v", metavar="ID", help="Which voice; --list-voices shows them.")],
-    pitch: Annotated[float, typer.Option(min=-24, max=24, help="Semitones on top of the voice.")] = 0.0,
-    formant: Annotated[float, typer.Option(min=0.5, max=2, help="Factor on the formants: above 1, smaller.")] = 1.0,
-    mix: Annotated[float, typer.Option(min=0, max=1, help="Share of the changed voice.")] = 1.0,
+    pitch: Pitch = 0.0,
+    formant: Formant = 1.0,
+    mix: Mix = 1.0,
     form: Annotated[str, typer.Option("--format", metavar="EXT", help="Format for several files, as wav or mp3.")] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     list_voices: Annotated[
@@ -189,7 +178,7 @@ def convert(
     """
     from menura.cli.convert import convert_all
 
-    found, parameters = _turned(voice, pitch, formant, mix)
+    found, parameters = turned(voice, pitch, formant, mix)
     convert_all(inputs, output, found, parameters, form=form, quiet=quiet)
 
 
@@ -201,11 +190,6 @@ def devices(
     from menura.cli.devices import show_devices
 
     show_devices(as_json=as_json)
-
-
-def _device(wanted: str | None) -> str | int | None:
-    """A name, or an index of ``menura devices``."""
-    return int(wanted) if wanted is not None and wanted.isascii() and wanted.isdigit() else wanted
 
 
 Input = Annotated[
@@ -226,12 +210,7 @@ def capture(
     """Record a microphone to a file."""
     from menura.cli.capture import capture_to_file
 
-    capture_to_file(output, _device(microphone), rate=rate, channels=channels, seconds=seconds, vad=vad)
-
-
-Pitch = Annotated[float, typer.Option(min=-24, max=24, help="Semitones on top of the voice.")]
-Formant = Annotated[float, typer.Option(min=0.5, max=2, help="Factor on the formants: above 1, smaller.")]
-Mix = Annotated[float, typer.Option(min=0, max=1, help="Share of the changed voice.")]
+    capture_to_file(output, device_of(microphone), rate=rate, channels=channels, seconds=seconds, vad=vad)
 
 
 @app.command()
@@ -257,8 +236,8 @@ def live(
     from menura.cli.live import speak
     from menura.live.speaking import Devices
 
-    found, parameters = _turned(voice, pitch, formant, mix)
-    devices = Devices(_device(microphone), _device(output), _device(monitor), one_clock)
+    found, parameters = turned(voice, pitch, formant, mix)
+    devices = Devices(device_of(microphone), device_of(output), device_of(monitor), one_clock)
     speak(found, parameters, devices, record)
 
 
@@ -362,4 +341,4 @@ def serve(
         no_relay,
     )
     access = AccessFlags(token_file, allow_host or (), require_token)
-    run_server(host, port, log_level, Devices(_device(microphone), _device(output)), flags, access)
+    run_server(host, port, log_level, Devices(device_of(microphone), device_of(output)), flags, access)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from menura.cli.options import Formant, Mix, Pitch, device_of, turned
+
 __all__ = ["channel"]
 
 channel = typer.Typer(help="Audio to and from channels across machines (NATS).", no_args_is_help=True)
@@ -13,10 +15,6 @@ Name = Annotated[str, typer.Argument(metavar="CHANNEL", help="Its name.", show_d
 Url = Annotated[str, typer.Option(envvar="MENURA_CHANNELS_URL", metavar="URL", help="Where the broker is.")]
 Device = Annotated[str | None, typer.Option("--device", "-d", metavar="NAME", help="Its name, a part of it, or index.")]
 BROKER = "nats://127.0.0.1:4222"
-
-
-def _device(wanted: str | None) -> str | int | None:
-    return int(wanted) if wanted is not None and wanted.isascii() and wanted.isdigit() else wanted
 
 
 @channel.command("record")
@@ -55,7 +53,7 @@ def speak(
     """Say into a channel what a microphone hears, until Ctrl-C."""
     from menura.cli.channel import speak_to_channel
 
-    speak_to_channel(url, name, _device(device), rate=rate)
+    speak_to_channel(url, name, device_of(device), rate=rate)
 
 
 @channel.command("listen")
@@ -63,7 +61,7 @@ def listen(name: Name, url: Url = BROKER, device: Device = None) -> None:
     """Hear a channel on a loudspeaker, until it is closed or Ctrl-C."""
     from menura.cli.channel import listen
 
-    listen(url, name, _device(device))
+    listen(url, name, device_of(device))
 
 
 @channel.command("convert")
@@ -72,19 +70,17 @@ def convert(
     target: Annotated[str, typer.Argument(metavar="TO", help="Channel of the changed voice.")],
     voice: Annotated[str, typer.Option("--voice", "-v", metavar="ID", help="Which voice; menura voices shows them.")],
     url: Url = BROKER,
-    pitch: Annotated[float, typer.Option(min=-24, max=24, help="Semitones on top of the voice.")] = 0.0,
-    formant: Annotated[float, typer.Option(min=0.5, max=2, help="Factor on the formants: above 1, smaller.")] = 1.0,
-    mix: Annotated[float, typer.Option(min=0, max=1, help="Share of the changed voice.")] = 1.0,
+    pitch: Pitch = 0.0,
+    formant: Formant = 1.0,
+    mix: Mix = 1.0,
     orders: Annotated[
         str | None, typer.Option("--orders", metavar="CHANNEL", help="Where it listens to menura channel switch.")
     ] = None,
 ) -> None:
     """Change the voice of one channel into another, until the first is closed or Ctrl-C."""
     from menura.cli.channel import change_voice
-    from menura.store.lookup import look_up
 
-    found, own = look_up(voice)
-    parameters = own.changed({"pitch_st": own.pitch_st + pitch, "formant": own.formant * formant, "mix": own.mix * mix})
+    found, parameters = turned(voice, pitch, formant, mix)
     change_voice(url, source, target, found, parameters, orders)
 
 
