@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from menura.errors import LibraryError
 from menura.store import database
 from menura.store.database import Database
 
@@ -42,3 +44,9 @@ def test_one_that_is_up_to_date_is_opened_without_alembic(tmp_path: Path) -> Non
     url = f"sqlite:///{tmp_path}/db"
     assert alembic_was_needed(url)
     assert not alembic_was_needed(url)
+
+
+def test_one_that_is_none_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "db").write_text("no database, but long enough to be taken for one" * 100)
+    with pytest.raises(LibraryError, match="file is not a database; MENURA_DATABASE names another"):
+        Database(f"sqlite:///{tmp_path}/db")

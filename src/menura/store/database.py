@@ -85,7 +85,9 @@ class Database:
                 f"{self.place} was written by a newer menura: install that, or name another with MENURA_DATABASE"
             ) from error
         except SQLAlchemyError as error:
-            raise LibraryError(f"cannot open the library {self.place}: {_mild(error)}") from error
+            raise LibraryError(
+                f"cannot open the library {self.place}: {_mild(error)}; MENURA_DATABASE names another"
+            ) from error
 
     def _check_owner(self, connection: Connection) -> None:
         tables = inspect(connection).get_table_names()
