@@ -40,7 +40,7 @@ export function Header({ onHelp, plain }: { onHelp: () => void; plain: boolean }
       {!plain && <Toolbar />}
       <div className="tools">
         {!plain && (
-          <button type="button" className="tool keys-tool" onClick={onHelp}>
+          <button type="button" className="tool" onClick={onHelp}>
             <Icon name="keys" />
             <span>Keys</span>
           </button>

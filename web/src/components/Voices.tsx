@@ -9,7 +9,7 @@ import { groups } from "./voice-groups";
 function none(known: boolean, search: string, favourites: boolean): string {
   if (!known) return "Asking the server for its voices…";
   if (search.trim()) return `No ${favourites ? "favourite" : "voice"} is found for “${search.trim()}”.`;
-  return favourites ? "No favourites yet: press the star of a voice." : "This server has no voices.";
+  return favourites ? "No voice is found here yet: press the star of one." : "This server has no voices.";
 }
 
 export function Voices() {
