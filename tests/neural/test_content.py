@@ -32,7 +32,7 @@ def test_front_and_transformer_are_the_whole_when_run_one_after_the_other(name):
     model = content_model(name, "v2")
     rows = model.front(held["wav"][None], *model.norm.over(held["wav"][None]))
     assert_same(f"{name} front", rows[0], _projected(checkpoint, held["conv_features"].T))
-    assert_same(f"{name} rest", model.transform(rows)[0], held["v2"])
+    assert_same(f"{name} rest", model.transform(rows)[0][0], held["v2"])
     assert_same(f"{name} whole", whole.run(wav=held["wav"][None])[0][0], held["v2"])
 
 
@@ -53,12 +53,27 @@ def test_a_batch_of_rows_is_its_members_one_by_one_each_with_its_own_normalisati
     batch = np.stack([wav, wav[::-1] * 0.01, np.roll(wav, 4000)])
     affine = model.norm.over(batch)
     rows = model.front(batch, *affine)
-    together = model.transform(rows)
+    together, kept = model.transform(rows)
     for index in range(3):
         one = slice(index, index + 1)
         alone = model.front(batch[one], affine[0][one], affine[1][one])
         assert_same(f"rows of {index}", rows[index], alone[0])
-        assert_same(f"features of {index}", together[index], model.transform(alone)[0])
+        features, own = model.transform(alone)
+        assert_same(f"features of {index}", together[index], features[0])
+        assert_same(f"keys and values of {index}", kept[index], own[0])
+
+
+@pytest.mark.parametrize(("name", "version"), [("hubert_tiny", "v1"), ("hubert_tiny768", "v2")])
+def test_the_end_of_a_window_is_that_of_the_whole_given_its_beginning(name, version):
+    model, wav = content_model(name, version), arrays(name)["wav"][None, :48_000]
+    rows = model.front(wav, *model.norm.over(wav))
+    whole, kept = model.transform(rows)
+    for new in (5, 20, rows.shape[1] - 1):
+        at = rows.shape[1] - new
+        before = np.pad(rows, ((0, 0), (model.before, 0), (0, 0)))[:, at : at + model.before]
+        end, told = model.transform(rows[:, at:], before, kept[:, :, :at])
+        assert_same(f"last {new}", end, whole[:, at:])
+        assert_same(f"keys and values of the last {new}", told, kept[:, :, at:])
 
 
 def test_a_batch_is_its_members_one_by_one():

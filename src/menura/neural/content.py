@@ -9,14 +9,19 @@ from menura.neural.nets.config import HubertConfig
 from menura.neural.nets.graph import Weights
 from menura.neural.nets.hubert import hubert_front, hubert_transformer
 from menura.neural.nets.moments import FirstNorm
-from menura.neural.options import RuntimeOptions
+from menura.neural.options import Provider, RuntimeOptions
 from menura.neural.runtime import open_session
 
-__all__ = ["V1_LAYER", "ContentModel"]
+__all__ = ["AGAIN", "V1_LAYER", "ContentModel"]
 
 Floats = NDArray[np.float32]
 V1_LAYER = 9
 """Whose output, projected to 256, voices of RVC v1 take; v2 takes the last layer's."""
+
+
+AGAIN = 32
+"""Rows before new ones that are computed again: with fewer, what is said is further from what all the audio at once
+gives."""
 
 
 class ContentModel:
@@ -32,6 +37,11 @@ class ContentModel:
     Attributes:
         channels: Width of the features.
         reach: Samples that a row of the front end is made of.
+        before: Rows that a row's position is told by, before it.
+        layers: Of the transformer, as far as it is used.
+        width: Of its rows.
+        again: Rows that a stream computes again before new ones, when they have heard what follows; earlier ones stay
+            as they are. None: all of a window, each time: on a GPU that is sooner done than carried to and fro.
         norm: What the front end is told of all that was heard; None where it asks for nothing.
 
     Raises:
@@ -51,15 +61,20 @@ class ContentModel:
         half = options is not None and options.float16
         layer = V1_LAYER if first else None
         self.channels = config.projection if first else config.hidden
-        self.reach = config.reach
+        self.reach, self.before = config.reach, config.pos_kernel // 2
+        self.layers, self.width = layer or config.layers, config.hidden
+        carried = options is None or options.provider == Provider.CPU
+        self.again = AGAIN if carried else None
         self.norm = FirstNorm.of(config, weights)
         front = Recipe.of(
             "hubert-front", weights, lambda: hubert_front(config, weights, int8=int8, half=half), int8, half
         )
         rest = Recipe.of(
             "hubert-transformer", weights,
-            lambda: hubert_transformer(config, weights, layer=layer, project=first, int8=int8, half=half),
-            version, int8, half,
+            lambda: hubert_transformer(
+                config, weights, layer=layer, project=first, int8=int8, half=half, carried=carried
+            ),
+            version, int8, half, carried,
         )  # fmt: skip
         self._front, self._rest = open_session(front, options), open_session(rest, options)
 
@@ -81,9 +96,27 @@ class ContentModel:
             feeds |= {"factor": factor, "shift": shift}
         return self._front.run(**feeds)[0]
 
-    def transform(self, rows: Floats) -> Floats:
-        """Content of rows of the front end, ``[batch, rows, width]`` → ``[batch, rows, channels]``."""
-        return self._rest.run(rows=np.ascontiguousarray(rows))[0]
+    def transform(
+        self, rows: Floats, before: Floats | None = None, past: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """Content of rows of the front end: of a window by itself, or of its end where :attr:`again` is a number.
+
+        Args:
+            rows: ``[batch, rows, width]``.
+            before: The :attr:`before` rows before them, zeros where there are none; None: a window by itself.
+            past: Keys and values of the window's earlier rows in each layer, as this has returned them,
+                ``[batch, layers, earlier, 2 · width]``.
+
+        Returns:
+            ``[batch, rows, channels]``, and keys and values of these rows.
+        """
+        if self.again is None:
+            return self._rest.run(rows=np.ascontiguousarray(rows))[0], np.zeros((len(rows), 0), np.float32)
+        if before is None or past is None:
+            before = np.zeros((len(rows), self.before, self.width), np.float32)
+            past = np.zeros((len(rows), self.layers, 0, 2 * self.width), np.float32)
+        kept, features = self._rest.run(rows=np.concatenate([before, rows], axis=1), past=np.ascontiguousarray(past))
+        return features, kept
 
     def features(self, wav: Floats) -> Floats:
         """Content of a window by itself.
@@ -98,7 +131,7 @@ class ContentModel:
             FormatError: The window is shorter than one frame.
         """
         wav = self._checked(wav)
-        return self.transform(self.front(wav, *(self.norm.over(wav) if self.norm else ())))
+        return self.transform(self.front(wav, *(self.norm.over(wav) if self.norm else ())))[0]
 
     def _checked(self, wav: Floats) -> Floats:
         if wav.ndim != 2 or not self.config.frames(wav.shape[1]):

@@ -213,7 +213,8 @@ class Oracle:
         end = self.blocks._end + self.before
         if request.name == "transform":
             rows = request.arrays[0].shape[1]
-            return self.features[None, end // 2 - 1 - rows : end // 2 - 1].copy()
+            kept = np.zeros((1, self.content.layers, rows, 2 * self.content.width), np.float32)
+            return self.features[None, end // 2 - 1 - rows : end // 2 - 1].copy(), kept
         if request.name == "pitch":
             frames = request.arrays[0].shape[1] // 160
             return self.f0[None, end - frames : end + 1]
@@ -304,6 +305,26 @@ def test_pitch_that_was_heard_stays():
     second = track.update(np.full(20, 150.0), RvcSettings(), 10, 8)
     assert second[:10].tolist()[-8:] == [200.0] * 8
     assert second[-10:].tolist() == [150.0] * 10
+
+
+def test_pitch_is_looked_for_on_the_finders_own_grid():
+    model, starts, moment = loaded(), [], 0
+
+    class Finder:
+        grid = 8
+
+        def pitch(self, wav):
+            starts.append(moment - wav.shape[1] // 160)
+            return model.finder.pitch(wav)
+
+    shape = StreamShape(block=10, context=40)
+    blocks = RvcBlocks(replace(model, finder=Finder()), shape, OPEN)
+    x = speech(16_000, "am_michael")[: 160 * 10 * 20, 0]
+    for at in range(0, len(x), 1600):
+        moment += 10
+        run(blocks.model, blocks.steps(x[at : at + 1600]))
+    assert len(starts) > 10
+    assert all(start % 8 == 0 for start in starts)
 
 
 def test_a_register_is_reached_whoever_speaks():

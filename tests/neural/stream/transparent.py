@@ -11,14 +11,14 @@ class TransparentContent:
     """Features are the samples themselves; like the real one it gives none for the last 20 ms."""
 
     channels = 2 * HOP
-    RATE, HOP, reach, norm = 16_000, 2 * HOP, 400, None
+    RATE, HOP, reach, before, again, norm = 16_000, 2 * HOP, 400, 0, None, None
 
     def front(self, wav, factor=None, shift=None):
         rows = (wav.shape[1] - self.reach) // self.HOP + 1
         return wav[:, : rows * self.HOP].reshape(len(wav), rows, self.HOP).copy()
 
     def transform(self, rows):
-        return rows.copy()
+        return rows.copy(), np.zeros((len(rows), 0), np.float32)
 
 
 class TransparentSynthesizer:

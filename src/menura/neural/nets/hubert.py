@@ -63,12 +63,48 @@ def hubert_front(config: HubertConfig, weights: Weights, *, int8: bool = False, 
 
 def hubert_transformer(
     config: HubertConfig, weights: Weights, *, layer: int | None = None, project: bool = False, int8: bool = False,
-    half: bool = False,
+    half: bool = False, carried: bool = False,
 ) -> Network:  # fmt: skip
-    """What follows :func:`hubert_front`: ``rows`` → ``features``; arguments as for :func:`hubert`."""
+    """What follows :func:`hubert_front`.
+
+    Args:
+        config, weights, layer, project, int8, half: As for :func:`hubert`.
+        carried: For the end of a window whose beginning was computed before.
+
+    Shape:
+        ``rows`` ``[batch, frames, config.hidden]`` → ``features`` ``[batch, frames, channels]``. Carried: ``rows``
+        ``[batch, config.pos_kernel // 2 + frames, config.hidden]``, those before first, or zeros where there are none;
+        ``past`` ``[batch, layers, earlier, 2 · config.hidden]``, keys and values of the earlier frames in each layer,
+        of which there may be none → ``kept`` ``[batch, layers, frames, 2 · config.hidden]``, those of these frames, and
+        ``features``.
+    """
     g = Graph("hubert-transformer", weights, int8=int8, half=half)
-    x = _transformer(g, config, g.input("rows", ("batch", "frames", config.hidden)), layer)
+    hidden = config.hidden
+    if not carried:
+        return _finish(g, config, _transformer(g, config, g.input("rows", ("batch", "frames", hidden)), layer), project)
+    x = g.input("rows", ("batch", "rows", hidden))
+    past = _Past(g, g.input("past", ("batch", "layers", "earlier", 2 * hidden)))
+    x = _transformer(g, config, x, layer, past)
+    g.output("kept", g.op("Concat", *past.kept, axis=1), ("batch", "layers", "frames", 2 * hidden))
     return _finish(g, config, x, project)
+
+
+class _Past:
+    """Keys and values of earlier frames, a layer at a time, and of those that are added.
+
+    Attributes:
+        kept: Of the latter, a value for each layer, ``[batch, 1, frames, 2 · hidden]``.
+    """
+
+    def __init__(self, g: Graph, earlier: str) -> None:
+        self._g, self._earlier = g, earlier
+        self.kept: list[str] = []
+
+    def join(self, new: str) -> str:
+        """All of the next layer, given the new ones."""
+        earlier = self._g.op("Gather", self._earlier, self._g.constant(len(self.kept), np.int64), axis=1)
+        self.kept.append(self._g.op("Unsqueeze", new, self._g.ints(1)))
+        return self._g.op("Concat", earlier, new, axis=1)
 
 
 def _finish(g: Graph, config: HubertConfig, x: str, project: bool) -> Network:
@@ -126,35 +162,42 @@ def _norm(g: Graph, config: HubertConfig, x: str, name: str, width: int) -> str:
     return layer_norm(g, x, scale, bias, config.eps)
 
 
-def _transformer(g: Graph, config: HubertConfig, x: str, layer: int | None) -> str:
+def _transformer(g: Graph, config: HubertConfig, x: str, layer: int | None, past: _Past | None = None) -> str:
     count = config.layers if layer is None else layer
     if not 1 <= count <= config.layers:
         raise ModelError(f"this content model has {config.layers} layers: there is no layer {count}")
-    x = add(g, x, _position(g, config, x))
+    before = config.pos_kernel // 2
+    if past is None:
+        x = add(g, x, _position(g, config, x, before))
+    else:
+        own = g.op("Slice", x, g.ints(before), g.ints(np.iinfo(np.int64).max), g.ints(1))
+        x = add(g, own, _position(g, config, x, 0))
     if not config.pre_norm:
         x = _norm(g, config, x, "encoder.layer_norm", config.hidden)
     for index in range(count):
-        x = _layer(g, config, x, f"encoder.layers.{index}")
+        x = _layer(g, config, x, f"encoder.layers.{index}", past)
     if config.pre_norm and count == config.layers:
         x = _norm(g, config, x, "encoder.layer_norm", config.hidden)
     return x
 
 
-def _position(g: Graph, config: HubertConfig, x: str) -> str:
-    """Positions by a wide grouped convolution; an even one gives a frame too many, which is left out."""
+def _position(g: Graph, config: HubertConfig, x: str, before: int) -> str:
+    """Positions by a wide grouped convolution, with so many zeros before; an even one gives a frame too many, which is
+    left out.
+    """
     kernel = config.pos_kernel
     shape = (config.hidden, config.hidden // config.pos_groups, kernel, config.pos_groups)
-    pads = (kernel // 2, kernel // 2 - (kernel % 2 == 0))
+    pads = (before, kernel // 2 - (kernel % 2 == 0))
     y = conv(g, planes(g, x), "encoder.pos_conv_embed.conv", shape, pads=pads)
     return rows(g, gelu(g, y))
 
 
-def _layer(g: Graph, config: HubertConfig, x: str, name: str) -> str:
-    hidden = config.hidden
+def _layer(g: Graph, config: HubertConfig, x: str, name: str, past: _Past | None) -> str:
+    hidden, attention = config.hidden, f"{name}.attention"
     if config.pre_norm:
-        x = add(g, x, _attention(g, config, _norm(g, config, x, f"{name}.layer_norm", hidden), f"{name}.attention"))
+        x = add(g, x, _attention(g, config, _norm(g, config, x, f"{name}.layer_norm", hidden), attention, past))
         return add(g, x, _feed(g, config, _norm(g, config, x, f"{name}.final_layer_norm", hidden), name))
-    x = _norm(g, config, add(g, x, _attention(g, config, x, f"{name}.attention")), f"{name}.layer_norm", hidden)
+    x = _norm(g, config, add(g, x, _attention(g, config, x, attention, past)), f"{name}.layer_norm", hidden)
     return _norm(g, config, add(g, x, _feed(g, config, x, name)), f"{name}.final_layer_norm", hidden)
 
 
@@ -163,16 +206,16 @@ def _feed(g: Graph, config: HubertConfig, x: str, name: str) -> str:
     return linear(g, x, f"{name}.feed_forward.output_dense", config.intermediate, config.hidden)
 
 
-def _attention(g: Graph, config: HubertConfig, x: str, name: str) -> str:
+def _attention(g: Graph, config: HubertConfig, x: str, name: str, past: _Past | None) -> str:
     """Self-attention; the three projections are one product, and the scores' scale is in the queries' weights."""
     hidden, width = config.hidden, config.hidden // config.heads
     scale = {"q_proj": np.float32(width**-0.5), "k_proj": np.float32(1), "v_proj": np.float32(1)}
     weight = np.concatenate([g.array(f"{name}.{p}.weight", (hidden, hidden)) * s for p, s in scale.items()])
     bias = np.concatenate([g.array(f"{name}.{p}.bias", (hidden,)) * s for p, s in scale.items()])
     joined = product(g, x, f"{name}.qkv", weight, bias)
-    names = tuple(f"{name}.{part}" for part in "qkv")
-    query, key, value = (
-        heads(g, part, config.heads, width) for part in g.ops("Split", joined, names=names, axis=-1, num_outputs=3)
-    )
+    query, told = g.ops("Split", joined, g.ints(hidden, 2 * hidden), names=(f"{name}.q", f"{name}.kv"), axis=-1)
+    told = told if past is None else past.join(told)
+    key, value = g.ops("Split", told, names=(f"{name}.k", f"{name}.v"), axis=-1, num_outputs=2)
+    query, key, value = (heads(g, part, config.heads, width) for part in (query, key, value))
     scores = g.op("MatMul", query, g.op("Transpose", key, perm=[0, 1, 3, 2]))
     return linear(g, merge(g, attend(g, scores, value), hidden), f"{name}.out_proj", hidden, hidden)

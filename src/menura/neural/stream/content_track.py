@@ -22,12 +22,16 @@ class StreamedContent(Protocol):
     Attributes:
         RATE, HOP: Of its audio, Hz; samples from one row of the front end to the next.
         reach: Samples that a row is made of.
+        before: Rows before one that tell its position.
+        again: Rows that are computed again before new ones; None: all of a window.
         norm: What the front end is told of the loudness of all that was heard; None where it asks for nothing.
     """
 
     RATE: int
     HOP: int
     reach: int
+    before: int
+    again: int | None
     norm: FirstNorm | None
 
 
@@ -49,6 +53,7 @@ class ContentTrack:
         self._kept = self._missing = self._frames(samples)
         self._fresh = 0
         self._rows: Floats | None = None
+        self._said = _Said(self._kept)
 
     def _frames(self, samples: int) -> int:
         return max(0, (samples - self._content.reach) // self._content.HOP + 1)
@@ -57,6 +62,7 @@ class ContentTrack:
         """Take note of the next audio ``[samples]``, whole frames of the model: no row of it is known yet."""
         self._fresh = len(x) // self._content.HOP
         self._missing = min(self._missing + self._fresh, self._kept)
+        self._said.hear(self._fresh)
         if self._moments is not None:
             self._moments.hear(x)
 
@@ -70,9 +76,17 @@ class ContentTrack:
         Returns:
             By way of requests, ``[frames, channels]``.
         """
-        rows = (yield from self._front(wave))[-self._frames(samples) :]
-        features: Floats = (yield Request("transform", (rows[None],)))[0]
-        return features
+        rows, count = (yield from self._front(wave)), self._frames(samples)
+        if self._content.again is None:
+            features: Floats = (yield Request("transform", (rows[None, -count:],)))[0][0]
+            return features
+        new = self._said.wanted(count, self._content.again)
+        before = rows[max(0, len(rows) - new - self._content.before) : len(rows) - new]
+        before = np.pad(before, ((self._content.before - len(before), 0), (0, 0)))
+        past = self._said.past(count, new)
+        arrays = (rows[None, -new:], before[None], past)
+        features, kept = yield Request("transform", arrays if past is not None else arrays[:1])
+        return self._said.take(features[0], kept[0])[-count:].copy()
 
     def _front(self, wave: Floats) -> Generator[Request, Any, Floats]:
         """The window's rows; those that are missing are asked for."""
@@ -106,3 +120,46 @@ class ContentTrack:
         last = (int(loud[longest + 1]) - self._content.reach) // hop
         spare = min(last - first, self._missing - self._fresh)
         return (first, spare) if spare > 0 else (0, 0)
+
+
+class _Said:
+    """Features of a window's rows, and their keys and values in each layer: of the rows that were known last.
+
+    Args:
+        most: Rows to keep.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._features: Floats | None = None
+        self._kept: Floats | None = None
+        self._unknown = 0
+
+    def hear(self, rows: int) -> None:
+        """So many more are unknown."""
+        self._unknown += rows
+
+    def wanted(self, count: int, again: int) -> int:
+        """Rows to be computed, of the ``count`` that matter."""
+        known = 0 if self._features is None else len(self._features)
+        new = min(count, self._unknown + again)
+        return count if known + self._unknown < count else new
+
+    def past(self, count: int, new: int) -> Floats | None:
+        """Keys and values before the new rows, ``[1, layers, count - new, …]``; None where there are none."""
+        if self._kept is None or count == new:
+            return None
+        end = self._kept.shape[1] + self._unknown - new
+        return self._kept[None, :, end - (count - new) : end]
+
+    def take(self, features: Floats, kept: Floats) -> Floats:
+        """Features of all known rows, the newest ones new."""
+        new = len(features)
+        if self._features is not None and self._kept is not None and new >= self._unknown:
+            end = max(0, len(self._features) + self._unknown - new)
+            features = np.concatenate([self._features[:end], features])[-self._most :]
+            kept = np.concatenate([self._kept[:, :end], kept], axis=1)[:, -self._most :]
+        # what is no number must not stay
+        finite = bool(np.isfinite(features[-new:]).all())
+        self._features, self._kept, self._unknown = (features, kept, 0) if finite else (None, None, 0)
+        return features
