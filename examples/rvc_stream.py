@@ -4,8 +4,9 @@
     python examples/rvc_stream.py singer.pth --pitch 12
     python examples/rvc_stream.py --pitch 4 --formant 2        # without a model: pitch and formants alone
 
-The sound card calls with blocks as long as a model's, so that it has the time of one to compute the next; a callback of
-the card that is called more often would have to be done sooner. Ctrl-C ends.
+The sound card calls with short blocks, which the callback only copies: the model computes in a thread of its own, and
+has the time of one of its blocks. With --buffer as long as a model's block it computes in the card's call instead,
+which is sooner where the card bears it. Ctrl-C ends.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import numpy as np
 import sounddevice
 
 from menura import RVC, AudioCallbackConfig, GUIConfig, MenuraError
+from menura.live.background import BackgroundCallback
 from menura.live.callback import StageCallback
 
 
@@ -36,6 +38,7 @@ def prepare(args: argparse.Namespace) -> StageCallback:
             formant=args.formant,
             f0method=args.f0,
             hubert_path=args.hubert or "",
+            quality=args.quality,
             block_time=args.block,
         )
     )
@@ -43,8 +46,7 @@ def prepare(args: argparse.Namespace) -> StageCallback:
         rvc.load(lambda done, text: show(f"{done:4.0%} {text}"))
     else:
         rvc.model_loaded = rvc.hubert_loaded = True  # nothing to wait for
-    frames = round(args.block * args.rate)
-    return rvc.create_audio_callback(AudioCallbackConfig(sample_rate=args.rate, block_size=frames))
+    return rvc.create_audio_callback(AudioCallbackConfig(sample_rate=args.rate, block_size=args.buffer))
 
 
 def speak(callback: StageCallback, args: argparse.Namespace) -> None:
@@ -63,18 +65,23 @@ def speak(callback: StageCallback, args: argparse.Namespace) -> None:
 
     stream = sounddevice.Stream(
         samplerate=args.rate,
-        blocksize=round(args.block * args.rate),
+        blocksize=args.buffer,
         device=(args.input, args.output),
         channels=1,
         dtype=np.float32,
         callback=called,
         finished_callback=ended.set,
     )
-    with stream:
-        late_ms = 1000.0 * (sum(stream.latency) + callback.latency / args.rate)
-        show(f"speak; Ctrl-C ends. You are heard about {late_ms:.0f} ms later")
-        while not ended.wait(0.2):
-            pass
+    try:
+        with stream:
+            late_ms = 1000.0 * (sum(stream.latency) + callback.latency / args.rate)
+            show(f"speak; Ctrl-C ends. You are heard about {late_ms:.0f} ms later")
+            while not ended.wait(0.2):
+                pass
+    finally:
+        callback.close()
+        if isinstance(callback, BackgroundCallback) and (late := callback.stats().late):
+            show(f"the model was late for {late / args.rate:.2f} s: try --quality lightest")
     if faults:
         raise faults[0]
 
@@ -87,9 +94,11 @@ def main() -> None:
     parser.add_argument("--index-rate", type=float, default=0.5)
     parser.add_argument("--pitch", type=float, default=0.0, help="semitones")
     parser.add_argument("--formant", type=float, default=0.0, help="semitones")
-    parser.add_argument("--f0", default="rmvpe", help="rmvpe or tracker")
+    parser.add_argument("--f0", default="rmvpe", help="rmvpe, fcpe, swift or tracker")
+    parser.add_argument("--quality", default="", help="best, balanced, fast or lightest")
     parser.add_argument("--hubert", help="the content model; by default what 'menura models pull' has got")
     parser.add_argument("--block", type=float, default=0.24, help="new audio for each computation, seconds")
+    parser.add_argument("--buffer", type=int, default=512, help="frames of the sound card's blocks")
     parser.add_argument("--rate", type=int, default=48_000)
     parser.add_argument("-i", "--input", help="microphone: its name or a part of it")
     parser.add_argument("-o", "--output", help="loudspeaker")

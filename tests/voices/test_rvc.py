@@ -10,14 +10,17 @@ from menura.errors import ConfigError, MenuraError, ModelError, UnsupportedModel
 from menura.live.convert import stream_through
 from menura.live.making import make_stage as live_stage
 from menura.live.session import VoiceSession
+from menura.neural.options import RuntimeOptions
 from menura.neural.pitch import FcpePitch
+from menura.neural.precision import bfloat16_here
 from menura.neural.stream.stage import OfficialStage
 from menura.neural.tracker import TrackedPitch
 from menura.voices.build import make_stage
 from menura.voices.builtin import find_voice
-from menura.voices.rvc import _loaded, base_model, check_rvc, load_rvc
+from menura.voices.rvc import _loaded, base_model, check_rvc, load_planned, load_rvc
+from menura.voices.rvc_plan import plan_options
 from menura.voices.voice import Category, StageSpec, Voice, VoiceParameters
-from tests.neural.rvc import FIXTURES
+from tests.neural.rvc import FIXTURES, snr_db
 from tests.utterances import speech
 
 CONTENT = {"v2": str(FIXTURES / "hubert_tiny768"), "v1": str(FIXTURES / "hubert_tiny")}
@@ -304,3 +307,30 @@ def test_files_share_weights_and_scheduler_with_what_is_live():
     assert sum(map(len, parts)) == len(x)
     assert len(_loaded) == before
     assert scheduler.stats().computed > computed
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_a_voice_computes_in_the_precision_it_asks_for(precision):
+    if precision == "bf16" and not bfloat16_here():
+        pytest.skip("OpenVINO is not installed, or this processor has no bfloat16")
+    x = speech(48_000, "am_michael")[:48_000]
+    said = []
+    for wanted in ("fp32", precision):
+        stage = make_stage(voice(precision=wanted, noise=0.0), 48_000)
+        said.append(stage.process(x))
+        if wanted == "bf16":
+            assert stage._models[0]._model.synthesizer is not make_stage(voice(), 48_000)._models[0]._model.synthesizer
+    exact, fast = said
+    assert not np.array_equal(exact, fast)
+    assert snr_db(fast, exact) > 15.0
+
+
+def test_pitch_is_found_in_single_precision_whatever_the_rest_computes_in():
+    plan = plan_options({"model": "x.pth", "precision": "bf16"}, {"MENURA_CACHE": "off"})
+    files = {"model": FIXTURES / "v2_48k_f0.pth", "content": CONTENT["v2"], "pitch_model": FIXTURES / "rmvpe_tiny.pt"}
+    if not bfloat16_here():
+        pytest.skip("OpenVINO is not installed, or this processor has no bfloat16")
+    finder = load_planned(plan, files).finder
+    exact = load_rvc(**files, options=RuntimeOptions("openvino")).finder
+    wav = speech(16_000, "am_michael")[:16_000, 0][None]
+    assert np.array_equal(finder.pitch(wav), exact.pitch(wav))
