@@ -130,21 +130,15 @@ TestConnections.settings = settings(max_examples=40, stateful_step_count=25, dea
 
 def written() -> list[tuple[str, dict[str, Any]]]:
     """Every example of the document that is whole."""
-    found = []
-    for name, text in re.findall(r"(?:\*\*`(\w+)`\*\*\s)?`(\{[^`]*\})`", DOCUMENT):
-        try:
-            message = json.loads(text)
-        except json.JSONDecodeError:
-            continue  # an outline
-        found.append((text, {"action": name} | message if name in NAMES else message))
-    return found
+    texts = re.findall(r"`(\{[^`]*\})`", DOCUMENT) + re.findall(r"^[<>] (\{.*\})$", DOCUMENT, re.MULTILINE)
+    return [(text, json.loads(text)) for text in texts]
 
 
 @pytest.mark.parametrize(("text", "message"), written())
 def test_an_example_of_the_document_is_what_it_says(text: str, message: dict[str, Any]) -> None:
-    if "action" in message:
+    if "type" not in message:
         assert parse_action(json.dumps(message)).action == message["action"]
-    elif "type" in message and "…" not in text:
+    else:
         model = next(model for model in REPLY_MODELS if model.model_fields["type"].default == message["type"])
         assert model.model_validate_json(text).as_dict() == message
 

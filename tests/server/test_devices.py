@@ -23,6 +23,7 @@ IN_USE = {
     "error": "Audio device not available",
     "code": "device_unavailable",
     "reason": "another session is using it",
+    "action": "start",
 }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from menura.audio.format import AudioFormat
 from menura.protocol.control_actions import WireMessage
@@ -202,7 +202,7 @@ class PreviewEnded(Reply):
     """No more of the preview follows."""
 
     type: Literal["previewEnded"] = "previewEnded"
-    voice_id: str = Field(serialization_alias="voiceId")
+    voice_id: str = Field(serialization_alias="voiceId", validation_alias=AliasChoices("voiceId", "voice_id"))
 
 
 class Recording(WireMessage):
