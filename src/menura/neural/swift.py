@@ -4,6 +4,8 @@ Source:
     Nieradzik, "SwiftF0: fast and accurate monophonic pitch detection", 2025; MIT licence.
 """
 
+from math import gcd
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +31,9 @@ class SwiftPitch:
         fmin_hz, fmax_hz: Range of pitch, within 46.9 and 2093.8.
         options: Where and how it runs.
 
+    Attributes:
+        grid: Frames of 10 ms after which one of the network's begins together with one of them.
+
     Raises:
         ConfigError: The range is empty or too wide, or this installation lacks the provider.
         MissingExtraError: swift-f0 is not installed.
@@ -42,6 +47,7 @@ class SwiftPitch:
     ) -> None:  # fmt: skip
         if not LOWEST_HZ <= fmin_hz < fmax_hz <= HIGHEST_HZ:
             raise ConfigError(f"swift-f0 finds pitch from {LOWEST_HZ} to {HIGHEST_HZ} Hz, not {fmin_hz} to {fmax_hz}")
+        self.grid = OWN_HOP // gcd(OWN_HOP, self.HOP)
         self._range = {"fmin": np.array(fmin_hz, np.float32), "fmax": np.array(fmax_hz, np.float32)}
         model = find("swift_f0", extra="swift") / "model.onnx"
         self._session = open_session(Network("swift-f0", model.read_bytes(), {}), options)

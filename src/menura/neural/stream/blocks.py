@@ -54,9 +54,9 @@ class RvcBlocks:
         source = model.synthesizer.source
         self._latent_noise = KeyedNoise(2 * seed, self.config.inter)
         self._source_noise = KeyedNoise(2 * seed + 1, self.hop * (source.harmonics if source else 1))
+        self.reset()
         if prepare := getattr(model.finder, "prepare", None):
             prepare(self._pitch_frames)
-        self.reset()
 
     def reset(self) -> None:
         """Forget all audio."""
@@ -119,7 +119,8 @@ class RvcBlocks:
 
     @property
     def _pitch_frames(self) -> int:
-        return pitch_window(self.shape, getattr(self.model.finder, "step", 1))
+        finder = self.model.finder
+        return pitch_window(self.shape, getattr(finder, "step", 1), getattr(finder, "grid", 1), self._end)
 
     def _find_pitch(self, settings: RvcSettings) -> Generator[Request, Any, NDArray[np.float64] | None]:
         if not self.config.f0:

@@ -21,7 +21,8 @@ class PitchFinder(Protocol):
     """Finds pitch in windows of audio at 16 kHz.
 
     One that computes in whole steps of so many rows says so in an attribute ``step``, and has a method ``prepare`` that
-    is told how many frames of audio windows will have.
+    is told how many frames of audio windows will have. One whose own frames fall on ours only every so many says so in
+    an attribute ``grid``.
     """
 
     def pitch(self, wav: Floats) -> NDArray[np.float64]:

@@ -18,24 +18,31 @@ LEAST_BEFORE = 3
 its window's first is worse."""
 
 
-def pitch_window(shape: StreamShape, step: int) -> int:
+def pitch_window(shape: StreamShape, step: int = 1, grid: int = 1, end: int = 0) -> int:
     """Frames of audio in which pitch is looked for.
 
     Args:
         shape: How the stream is cut.
         step: Rows in which the network computes; there is one more of them than frames. It is given no audio that
             fills a further step only in part, if what it must hear fits into less.
+        grid: Frames after which the network's own begin again on one of ours. Windows begin there, so that a moment has
+            the same place in the network's frames in every computation.
+        end: Of the window, in frames since the stream's beginning.
 
     >>> shape = StreamShape(block=24, right=4, pitch_context=32)
-    >>> pitch_window(shape, 1), pitch_window(shape, 32)
+    >>> pitch_window(shape), pitch_window(shape, step=32)
     (56, 31)
     >>> pitch_window(StreamShape(block=26), 32), pitch_window(StreamShape(block=24, pitch_context=60), 32)
     (58, 63)
+    >>> [(end, end - pitch_window(StreamShape(block=10), grid=8, end=end)) for end in (100, 110, 120)]
+    [(100, 56), (110, 64), (120, 72)]
     """
     frames, least = shape.block + shape.pitch_context, shape.block + shape.right + LEAST_BEFORE
     full = (frames + 1) // step * step
     needed = -(-(least + 1) // step) * step
-    return min(frames, max(full, needed) - 1, shape.window)
+    frames = min(frames, max(full, needed) - 1, shape.window)
+    frames += (end - frames) % grid
+    return frames if frames <= shape.window else frames - grid
 
 
 def as_pitch(found: NDArray[np.float64]) -> NDArray[np.float64]:
