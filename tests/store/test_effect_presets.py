@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from menura.errors import ConfigError, NotFoundError, StateError
 from menura.store.effect_presets import EffectPresets
@@ -72,3 +73,15 @@ def test_preset_that_another_menura_has_written_is_left_out(tmp_path: Path) -> N
             assert row is not None
             row.effects = [{"kind": "of the future"}]
         assert presets.all() == []
+
+
+def test_library_of_an_earlier_menura_gets_its_place_for_presets(library: VoiceLibrary, tmp_path: Path) -> None:
+    voice = library.create({"name": "Mine"})
+    with library.database.writing() as session:
+        session.execute(text("drop table effect_presets"))
+        session.execute(text("update alembic_version set version_num = '0002'"))
+    url = library.database.engine.url.render_as_string(hide_password=False)
+    with VoiceLibrary(tmp_path, url) as later:
+        assert later.get(voice.id) == voice
+        assert EffectPresets.of(later).all() == []
+        EffectPresets.of(later).add("Hall", HALL)

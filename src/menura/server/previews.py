@@ -2,15 +2,19 @@
 
 import asyncio
 import hashlib
-import tempfile
+import io
+import wave
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from menura.audio.files import read_audio, write_audio
-from menura.errors import FileError, MenuraError
+from menura.audio.block import Samples
+from menura.audio.files import read_audio
+from menura.audio.format import AudioFormat, StreamFormat
+from menura.audio.pcm import encode
+from menura.errors import MenuraError
 from menura.live.convert import stream_through
 from menura.log import get_logger
 from menura.server.catalogue import Catalogue
@@ -125,12 +129,18 @@ class Previews:
 
 def _render(voice: Voice, parameters: VoiceParameters) -> Preview:
     x, rate = read_audio(SAMPLE)
-    with tempfile.TemporaryDirectory(prefix="menura-preview-") as folder:
-        target = Path(folder) / NAME
-        blocks = list(stream_through(iter([x]), voice, rate, x.shape[1], parameters))
-        write_audio(target, np.concatenate(blocks), rate)
-        try:
-            wav = target.read_bytes()
-        except OSError as error:
-            raise FileError(f"the preview cannot be read ({error.strerror})") from error
+    blocks = list(stream_through(iter([x]), voice, rate, x.shape[1], parameters))
+    wav = _wav(np.concatenate(blocks), rate)
     return Preview(wav, hashlib.sha256(wav).hexdigest())
+
+
+def _wav(x: Samples, rate: int) -> bytes:
+    """A file of 16 bits, in memory: on a disk a server that is killed would leave it."""
+    form = StreamFormat(AudioFormat.PCM16, rate, x.shape[1])
+    with io.BytesIO() as buffer:
+        with wave.open(buffer, "wb") as file:
+            file.setnchannels(form.channels)
+            file.setsampwidth(2)
+            file.setframerate(rate)
+            file.writeframes(encode(x, form))
+        return buffer.getvalue()
