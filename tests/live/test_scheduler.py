@@ -175,6 +175,15 @@ def test_the_devices_threads_end_and_come_again():
             seat(model, steps())
 
 
+def test_what_computes_on_the_same_hardware_has_one_scheduler():
+    def of(provider, **more):
+        return shared_runner(RuntimeOptions(provider, **more), SMALL)._scheduler
+
+    assert of("cpu") is of("openvino") is of("openvino", bfloat16=True, threads=1)
+    assert of("cuda") is of("tensorrt")
+    assert len({id(of("cpu")), id(of("cuda")), id(of("cuda", device=1)), id(of("directml"))}) == 4
+
+
 def test_a_model_wanted_by_many_is_loaded_once():
     loads, found = [], {}
 

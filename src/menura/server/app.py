@@ -20,6 +20,7 @@ from menura.server.catalogue import Catalogue
 from menura.server.figures import ServerFigures
 from menura.server.headers import HEADERS
 from menura.server.metrics import make_registry
+from menura.server.model_figures import ModelFigures
 from menura.server.page_files import PageFiles
 from menura.server.realtime_socket import RealtimeSocket
 from menura.server.relay_options import RelaySettings
@@ -105,6 +106,7 @@ def create_app(
     )
     access = access or Access()
     figures = ServerFigures(registry)
+    registry.register(ModelFigures())
     rest = Rest(app, catalogue, PAGE, figures, access.named if isinstance(access.named, AccessTokens) else None)
     services = Services(catalogue, pool, rest.previews, figures, devices or Devices())
     app.state.catalogue, app.state.previews = catalogue, rest.previews
