@@ -32,6 +32,7 @@ from menura.voices.voice import Voice
 __all__ = ["create_app"]
 
 PAGE = Path(__file__).with_name("page")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def _add_sockets(app: FastAPI, services: Services, relays: RelayServices) -> None:
@@ -121,7 +122,7 @@ def create_app(
     async def secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         response = await call_next(request)
         path = getattr(request.scope.get("route"), "path", "other")  # not what was asked: anybody may ask for anything
-        method = request.method if path != "other" else "other"
+        method = request.method if path != "other" and request.method in METHODS else "other"
         requests.labels(method, path, response.status_code).inc()
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)

@@ -353,12 +353,15 @@ def test_what_is_sent_converted_recorded_and_opened_is_counted(api: TestClient) 
 def test_requests_are_counted_by_route_and_not_by_what_is_asked(api: TestClient) -> None:
     for path in ("/api/voices/robot", "/api/voices/nobody", "/api/nothing", "/health"):
         api.get(path)
+        api.request("MADEUP", path)
     told = api.get("/metrics").text
-    for labels in (
-        'method="GET",route="/api/voices/{voice_id}",status="200"',
-        'method="GET",route="/api/voices/{voice_id}",status="404"',
-        'method="other",route="other",status="404"',
-        'method="GET",route="/health",status="200"',
+    for labels, count in (
+        ('method="GET",route="/api/voices/{voice_id}",status="200"', 1),
+        ('method="GET",route="/api/voices/{voice_id}",status="404"', 1),
+        ('method="other",route="/api/voices/{voice_id}",status="405"', 2),
+        ('method="other",route="other",status="404"', 2),
+        ('method="GET",route="/health",status="200"', 1),
     ):
-        assert f"menura_http_requests_total{{{labels}}} 1.0" in told, told
+        assert f"menura_http_requests_total{{{labels}}} {count}.0" in told, told
     assert "nobody" not in told
+    assert "MADEUP" not in told
