@@ -23,10 +23,12 @@ NAMES = (
     "modelfiles",
     "networks",
     "bench_rvc",
+    "rvc_seam",
+    "rvc_size",
     "rvc_sessions",
     "server",
 )
-QUICK = set(NAMES) - {"resample"}
+QUICK = set(NAMES) - {"resample", "rvc_size"}
 
 
 def main() -> int:
