@@ -35,16 +35,21 @@ export function ramp(stops: readonly Rgb[]): Uint8ClampedArray {
 
 export type Theme = { line: string; grid: string; table: Uint8ClampedArray };
 
+/** What a colour of the page is where an element stands; a custom property alone tells how it is written. */
+function resolved(element: Element, names: readonly string[]): string[] {
+  const probe = document.createElement("i");
+  (element.parentElement ?? document.body).append(probe);
+  const found = names.map((name) => {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  });
+  probe.remove();
+  return found;
+}
+
 /** The page's colours where this element is. */
 export function themeOf(element: Element, side: "input" | "output"): Theme {
-  const style = getComputedStyle(element);
-  const value = (name: string, other: string) => style.getPropertyValue(name).trim() || other;
-  const back = value("--sunken", "#ece8df");
-  const accent = value("--accent", "#0e6b5e");
-  const line = side === "output" ? accent : value("--quiet", "#645f56");
-  return {
-    line,
-    grid: value("--line", "#dcd6ca"),
-    table: ramp([rgb(back), rgb(line), rgb(value("--network", "#c9822b"))]),
-  };
+  const names = ["--sunken", side === "output" ? "--accent" : "--quiet", "--line", "--network"];
+  const [back = "", line = "", grid = "", loud = ""] = resolved(element, names);
+  return { line, grid, table: ramp([rgb(back), rgb(line), rgb(loud)]) };
 }
