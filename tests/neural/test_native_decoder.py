@@ -100,7 +100,7 @@ def test_audio_is_the_graphs_for_any_sizes(case):
 def test_audio_is_the_graphs_in_every_instruction_set(instructions):
     config = replace(USUAL, upsample_initial=256)
     weights, feeds = _weights(config), _feeds(config, 14)
-    ours = NativeDecoder(config, weights, 1, instructions).run(**feeds)[0]
+    ours = NativeDecoder(config, weights, instructions=instructions).run(**feeds)[0]
     assert_same(f"set {instructions}", ours, _graph(config, weights, feeds))
 
 
@@ -218,3 +218,53 @@ def test_a_smooth_latent_is_as_near_as_a_rough_one():
     feeds["z"] = np.cumsum(feeds["z"], axis=2).astype(np.float32)
     ours = NativeDecoder(config, weights).run(**feeds)[0]
     assert snr_db(ours, _graph(config, weights, feeds)) > 100.0
+
+
+class Identified(dict):
+    """A checkpoint that tells which file it is of, and how often it was read."""
+
+    identity, reads = "abc", 0
+
+    def __getitem__(self, name):
+        self.reads += 1
+        return super().__getitem__(name)
+
+
+def test_packed_weights_are_kept_and_mapped(tmp_path):
+    feeds = _feeds(USUAL, 8)
+    expected = NativeDecoder(USUAL, _weights(USUAL)).run(**feeds)[0]
+    for reads in (True, False):
+        weights = Identified(_weights(USUAL))
+        ours = NativeDecoder(USUAL, weights, cache=tmp_path)
+        assert bool(weights.reads) == reads
+        np.testing.assert_array_equal(ours.run(**feeds)[0], expected)
+    other = Identified(_weights(USUAL, seed=4))
+    other.identity = "def"
+    assert not np.array_equal(NativeDecoder(USUAL, other, cache=tmp_path).run(**feeds)[0], expected)
+
+
+@pytest.mark.parametrize("damage", ["short", "table", "empty", "sizes"])
+def test_kept_weights_that_are_damaged_are_made_anew(tmp_path, damage, caplog):
+    feeds = _feeds(USUAL, 8)
+    expected = NativeDecoder(USUAL, Identified(_weights(USUAL)), cache=tmp_path).run(**feeds)[0]
+    (entry,) = tmp_path.iterdir()
+    weights, table = entry / "weights.bin", entry / "table.json"
+    if damage == "short":
+        weights.write_bytes(weights.read_bytes()[:-64])
+    elif damage == "empty":
+        weights.write_bytes(b"")
+    elif damage == "table":
+        table.write_text("{}")
+    else:
+        table.write_text(table.read_text().replace('"constants": ', '"constants": 99999'))
+    again = Identified(_weights(USUAL))
+    np.testing.assert_array_equal(NativeDecoder(USUAL, again, cache=tmp_path).run(**feeds)[0], expected)
+    assert again.reads
+    assert "kept damaged" in caplog.text
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    ours = NativeDecoder(USUAL, Identified(_weights(USUAL)), cache=tmp_path / "file" / "kept")
+    assert ours.run(**_feeds(USUAL, 3))[0].shape == (1, 3 * USUAL.hop)
+    assert "is not kept" in caplog.text

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from menura.errors import ConfigError, FormatError
 from menura.neural.cache import Recipe
+from menura.neural.native import NativeDecoder, covers
 from menura.neural.nets.config import SynthesizerConfig
 from menura.neural.nets.decoder import decoder
 from menura.neural.nets.encoder import COARSE_PITCHES, encoder
@@ -60,15 +61,19 @@ class Synthesizer:
         self._speakers: Floats = np.array(weights["emb_g.weight"], np.float32)
         options = options or RuntimeOptions()
         half = options.float16
-        # OpenVINO divides the work itself, a GPU has no need
-        cores = options.cores if options.provider == Provider.CPU else 1
 
         def opened(name: str, make: Callable[[], Network], *how: object) -> Session:
             return open_session(Recipe.of(name, weights, make, half, *how), options)
 
         self._encoder = opened("encoder", lambda: encoder(config, weights, half=half))
         self._flow = opened("flow", lambda: flow(config, weights, half=half))
-        self._decoder = opened("decoder", lambda: decoder(config, weights, cores=cores, half=half), cores)
+        self._decoder: Session
+        if options.provider == Provider.CPU and options.native and covers(config):
+            self._decoder = NativeDecoder(config, weights, options.cores, cache=options.cache)
+        else:
+            # OpenVINO divides the work itself, a GPU has no need
+            cores = options.cores if options.provider == Provider.CPU else 1
+            self._decoder = opened("decoder", lambda: decoder(config, weights, cores=cores, half=half), cores)
 
     def speaker(self, *ids: int) -> Floats:
         """Embeddings ``[len(ids), gin]``; mixtures of them are speakers too.
