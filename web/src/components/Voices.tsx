@@ -58,7 +58,7 @@ export function Voices() {
         </fieldset>
       ))}
       {!count && (
-        <div className="empty">
+        <div className="nothing">
           <p>{none(voices !== null, wanted, favourites)}</p>
           {filtered && (
             <button

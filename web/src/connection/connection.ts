@@ -5,6 +5,7 @@
 // brought to the same state.
 
 import type { CapturedBlock } from "../audio/worklet-messages";
+import { Agreement } from "./agreement";
 import { Backoff } from "./backoff";
 import { Carrier } from "./carrier";
 import { inquire } from "./inquiry";
@@ -14,8 +15,6 @@ import { type Asked, Pending } from "./pending";
 
 const POLL_MS = 200;
 const SILENCE_MS = 5000; // an action unanswered for this long: the connection is dead
-const HELD = { parameters: "setParameters", input: "setInput", effects: "setEffects" } as const;
-const FIELDS = ["parameters", "input", "effects"] as const;
 const UNASKED: ReturnType<Pending["answered"]> = { asked: undefined, skipped: [] };
 const LOST: ControlError = { type: "error", error: "The connection to the server was lost", code: "connection_lost" };
 
@@ -28,8 +27,7 @@ export class Connection {
   private readonly carrier = new Carrier();
   private readonly notBefore = new Map<ActionName, number>(); // actions of which the server had too many
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private held: Partial<Held> = {};
-  private told: Partial<Record<keyof Held, string>> = {}; // as last sent, in JSON
+  private readonly agreement = new Agreement();
   private wantedVoice = "";
   private voice = "";
   private wantedRunning = false;
@@ -60,7 +58,7 @@ export class Connection {
   }
 
   hold(held: Partial<Held>): void {
-    Object.assign(this.held, held);
+    this.agreement.hold(held);
     this.reconcile();
   }
 
@@ -111,7 +109,7 @@ export class Connection {
     if (!this.ready) void this.inquire();
     this.ready = false;
     this.voice = "";
-    this.told = {};
+    this.agreement.clear();
     this.state = "idle";
     this.carrier.clear();
     this.notBefore.clear();
@@ -143,12 +141,7 @@ export class Connection {
     if (this.wantedVoice && this.wantedVoice !== this.voice && this.may("selectVoice")) {
       this.say("selectVoice", { voiceId: this.wantedVoice });
     }
-    for (const field of FIELDS) {
-      const text = JSON.stringify(this.held[field]);
-      if (text === undefined || text === this.told[field] || !this.may(HELD[field])) continue;
-      this.told[field] = text;
-      this.say(HELD[field], { [field]: this.held[field] });
-    }
+    for (const { action, fields } of this.agreement.due((one) => this.may(one))) this.say(action, fields);
     const chosen = this.voice || this.pending.has("selectVoice");
     if (this.wantedRunning && this.state === "idle" && this.stream && chosen && this.may("start")) {
       this.begin(this.stream);
@@ -222,13 +215,13 @@ export class Connection {
     const { justChosen } = this;
     this.justChosen = message.type === "voiceSelected";
     if (!justChosen || message.type !== "parametersSet") return false;
-    return Object.entries(this.held.parameters ?? {}).some(([name, value]) => message.parameters[name] !== value);
+    return this.agreement.differs(message.parameters);
   }
 
   /** The voice may have come with parameters of its own: ours are told again where they do not follow anyway. */
   private chosen(id: string): void {
     this.voice = id;
-    if (!this.pending.has("setParameters")) delete this.told.parameters;
+    if (!this.pending.has("setParameters")) this.agreement.forget("setParameters");
   }
 
   private greet(): void {
@@ -264,7 +257,7 @@ export class Connection {
 
   private postpone(action: ActionName, wait_ms: number): true {
     this.notBefore.set(action, performance.now() + wait_ms);
-    for (const field of FIELDS) if (HELD[field] === action) delete this.told[field];
+    this.agreement.forget(action);
     if (action === "start") this.state = "idle";
     if (action === "stop") this.state = "running";
     const socket = this.socket;
