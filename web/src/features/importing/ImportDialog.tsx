@@ -37,6 +37,8 @@ export async function importModel(
   }
 }
 
+const KINDS = ".pth,.pt,.safetensors,.onnx,.index,.menura";
+
 type ImportDialogProps = { files: File[]; onClose: () => void };
 
 /** Voices from files: a `.menura`, or a model with its index. */
@@ -99,7 +101,7 @@ export function ImportDialog({ files: given, onClose }: ImportDialogProps) {
           <input
             type="file"
             multiple
-            accept=".pth,.pt,.safetensors,.onnx,.index,.menura"
+            accept={/iPad|iPhone/.test(navigator.userAgent) ? undefined : KINDS} // there what is unknown cannot be chosen
             disabled={told !== null}
             onChange={({ target }) => setFiles((before) => [...before, ...(target.files ?? [])])}
           />
