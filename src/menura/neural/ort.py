@@ -3,6 +3,7 @@
 import ctypes
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -173,8 +174,24 @@ def return_memory() -> None:
         trim(0)
 
 
+@lru_cache(maxsize=1)
+def _one_arena(runtime: Any) -> bool:
+    """Have the CPU's networks of this process share memory for what lies between their layers: it is then as large as
+    one of them needs, not as all, and no larger than was asked for. Whether they can.
+    """
+    place = runtime.OrtMemoryInfo("Cpu", runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, runtime.OrtMemType.DEFAULT)
+    try:
+        runtime.create_and_register_allocator(place, runtime.OrtArenaCfg({"arena_extend_strategy": 1}))
+    except Exception as error:
+        get_logger(__name__).debug("each network has memory of its own: %s", _first_line(error))
+        return False
+    return True
+
+
 def _setup(runtime: Any, options: RuntimeOptions) -> Any:
     setup = runtime.SessionOptions()
+    if options.provider == Provider.CPU and _one_arena(runtime):
+        setup.add_session_config_entry("session.use_env_allocators", "1")
     setup.intra_op_num_threads = options.cores
     setup.inter_op_num_threads = 1
     setup.log_severity_level = 3

@@ -102,7 +102,6 @@ class Graph:
         if int8 and half:
             raise ModelError(f"{name}: a network is in 8 bits or in half precision, not both")
         self.name, self.int8, self.half = name, int8, half
-        self._onnx: ModuleType = need("onnx", extra="neural")
         self._source = weights
         self._nodes: list[Any] = []
         self._inputs: list[Any] = []
@@ -110,6 +109,11 @@ class Graph:
         self._held: dict[str, NDArray[Any]] = {}
         self._small: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._inline: list[Any] = []
+
+    @property
+    def _onnx(self) -> ModuleType:
+        """Needed to build; weights may be looked up without."""
+        return need("onnx", extra="neural")
 
     def input(self, name: str, shape: Sequence[Dim], dtype: type[np.generic] = np.float32) -> str:
         """Declare an input."""
