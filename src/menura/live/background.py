@@ -20,6 +20,8 @@ __all__ = ["BackgroundCallback", "BackgroundStats"]
 
 RING_BLOCKS = 8
 """Model's blocks that may wait for the thread: more is lost."""
+BURST_S = 0.05
+"""So much sooner a device calls after it was held up, or to fill its own buffers: it is not made to wait for that."""
 FORGET_S = 10.0
 """Time constant in which it is forgotten that a caller was ahead: a device's clock always is, by a little."""
 JOIN_S = 5.0
@@ -145,6 +147,7 @@ class BackgroundCallback(StageCallback):
             raise ConfigError("a block has at least one frame")
         self._voice, self._ahead, self._clock = stage, ahead, clock
         self._worker = _Worker(stage, channels, ahead)
+        self._burst_s = min(BURST_S, 0.5 * ahead / stage.rate_in)
         self._called_s: float | None = None
         self._lead_s = 0.0
         self._frames = self._late = self._gaps = 0
@@ -178,7 +181,9 @@ class BackgroundCallback(StageCallback):
         worker.wanted += len(x) - lost
         worker.signal()
         self._frames += len(x)
-        self._await(self._early_s(len(x)))
+        early_s = self._early_s(len(x))
+        if early_s > self._burst_s:
+            self._await(early_s)
         out.skip(max(0, worker.wanted - len(x) - out.consumed))  # what is too late
         wide = target.reshape(len(x), self.channels)  # a view, as both are
         given = out.read_into(wide) if worker.wanted - len(x) == out.consumed else 0

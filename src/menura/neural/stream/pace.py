@@ -16,8 +16,8 @@ LEAST = 50
 BUDGET, ROOM = 0.9, 0.45
 """Shares of real time: above the first, blocks are about to be late; below the other, twice as much is in time."""
 HOLD_S, WINDOW_MS = 5.0, 1000.0
-SINGLE = 1.5
-"""A block that takes so much longer than it lasts is no chance."""
+SINGLE = 1.0
+"""A block that takes as long as it lasts is late by itself, and heard: the next may not be."""
 
 
 @dataclass(frozen=True, slots=True)
