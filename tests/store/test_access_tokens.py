@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from menura.errors import ConfigError, NotFoundError, StateError
+from menura.errors import ConfigError, FileError, NotFoundError, StateError
 from menura.server.tokens import Token
 from menura.store.access_tokens import AccessTokens
 from menura.store.library import VoiceLibrary
@@ -40,6 +40,24 @@ def test_token_is_found_by_its_text_which_is_not_kept(make: Make, tmp_path: Path
     assert not any(text.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert text not in repr(token)
     assert token.digest not in repr(token)
+
+
+def test_looking_for_tokens_makes_nothing(tmp_path: Path) -> None:
+    tokens = AccessTokens(tmp_path / "home")
+    assert tokens.all() == []
+    assert tokens.find("menura_nothing") is None
+    assert list(tmp_path.iterdir()) == []
+    tokens.add("stream", "use")
+    assert [token.name for token in tokens.all()] == ["stream"]
+    tokens.close()
+    assert [token.name for token in tokens.all()] == ["stream"]
+    tokens.close()
+
+
+def test_a_place_that_cannot_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(FileError, match="MENURA_HOME names another place"):
+        AccessTokens(tmp_path / "file" / "home").add("stream", "use")
 
 
 def test_other_processes_see_what_changes(make: Make) -> None:

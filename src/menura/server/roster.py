@@ -66,6 +66,7 @@ class Roster:
         self._changes = -1
         self._used: dict[str, datetime] = {}
         self._reading = asyncio.Lock()
+        self._fault = ""
 
     def _mark(self, digest: str) -> bytes:
         """Keyed anew in each process, so that how long a look-up takes tells nothing that could be aimed at."""
@@ -120,9 +121,11 @@ class Roster:
             changes = self._source.changes
             try:
                 self._learn(await asyncio.to_thread(self._source.all))
-                self._read_s = self._clock()
+                self._read_s, self._fault = self._clock(), ""
             except (MenuraError, OSError) as error:
-                _log.warning("named tokens cannot be read: %s", error)
+                if str(error) != self._fault:  # told once, not every second
+                    _log.warning("named tokens cannot be read: %s", error)
+                self._fault = str(error)
             self._changes, self._tried_s = changes, self._clock()
 
     def _learn(self, tokens: Collection[NamedToken]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select, update
 
-from menura.errors import ConfigError, NotFoundError, StateError
+from menura.errors import ConfigError, FileError, NotFoundError, StateError
 from menura.places import data_folder, database_url
 from menura.store.database import Database
 from menura.store.role import Role
@@ -73,16 +73,31 @@ class AccessTokens:
         self._opened: Database | None = None
         self.changes = 0  # how often this object has changed them: who has a copy looks again
 
+    def _place(self) -> tuple[Path, str]:
+        """Folder and address of the database."""
+        folder = self._folder or data_folder()
+        return folder, database_url(folder) if self._url is None else database_url(
+            folder, {"MENURA_DATABASE": self._url}
+        )
+
     def _database(self) -> Database:
         with self._lock:
             if self._opened is None:
-                folder = self._folder or data_folder()
-                folder.mkdir(parents=True, exist_ok=True)
-                url = (
-                    database_url(folder) if self._url is None else database_url(folder, {"MENURA_DATABASE": self._url})
-                )
+                folder, url = self._place()
+                try:
+                    folder.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise FileError(
+                        f"cannot use {folder}: {error.strerror}; MENURA_HOME names another place"
+                    ) from error
                 self._opened = Database(url)
             return self._opened
+
+    @property
+    def _none(self) -> bool:
+        """Whether there is no database, and so no token: it is made when something is put into it."""
+        kind, _, path = self._place()[1].partition(":///")
+        return self._opened is None and kind == "sqlite" and not Path(path).exists()
 
     def close(self) -> None:
         """Leave the database. Twice is fine."""
@@ -138,6 +153,8 @@ class AccessTokens:
         Raises:
             LibraryError: The database fails.
         """
+        if self._none:
+            return []
         with self._database().reading() as session:
             return [_named(row) for row in session.scalars(select(TokenRow).order_by(TokenRow.name))]
 
@@ -147,6 +164,8 @@ class AccessTokens:
         Raises:
             LibraryError: The database fails.
         """
+        if self._none:
+            return None
         with self._database().reading() as session:
             row = session.scalar(select(TokenRow).where(TokenRow.digest == token_digest(text)))
             found = None if row is None else _named(row)
