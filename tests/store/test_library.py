@@ -1,5 +1,6 @@
 """The library of voices, in SQLite and in PostgreSQL."""
 
+import errno
 import os
 import resource
 import signal
@@ -13,6 +14,7 @@ from sqlalchemy import create_engine, inspect, text
 from menura.errors import ConfigError, FileError, LibraryError, LimitError, ModelError, VersionError, VoiceNotFoundError
 from menura.store.database import Database
 from menura.store.library import NewFile, VoiceLibrary
+from menura.store.scratch import Scratch
 from menura.store.voice_data import VoiceData
 from menura.voices.build import make_stage
 from menura.voices.builtin import builtin_voices
@@ -482,6 +484,16 @@ def test_a_place_that_cannot_be_written_to_is_told(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(FileError, match="MENURA_HOME"):
         VoiceLibrary(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("opening", [VoiceLibrary, lambda place: Scratch(place).folder()])
+def test_a_place_without_locks_is_told(tmp_path, monkeypatch, opening):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(FileError, match="No locks available; MENURA_HOME names another place"):
+        opening(tmp_path)
 
 
 @pytest.mark.parametrize(

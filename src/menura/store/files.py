@@ -119,12 +119,14 @@ class FileStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.owner = folder, ""
+        self._lock: IO[bytes] | None = None
         try:
             (folder / "incoming").mkdir(parents=True, exist_ok=True)
-            self._lock: IO[bytes] | None = (folder / "lock").open("ab")
-        except OSError as error:
+            self._lock = (folder / "lock").open("ab")
+            self.alone = _lock(self._lock)
+        except OSError as error:  # some file systems of networks have no locks
+            self.close()
             raise FileError(f"cannot use {folder}: {error.strerror}; MENURA_HOME names another place") from error
-        self.alone = _lock(self._lock)
 
     def path(self, sha256: str) -> Path:
         """Where the file of this hash is, or would be."""

@@ -30,7 +30,10 @@ def locked(path: Path, *, wait: bool = False) -> IO[bytes]:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except ImportError:
         pass
-    except OSError as error:
+    except BlockingIOError as error:
         file.close()
         raise FileError(f"{path} is in use") from error
+    except OSError as error:
+        file.close()
+        raise FileError(f"cannot lock {path}: {error.strerror or error}; MENURA_HOME names another place") from error
     return file
