@@ -39,7 +39,9 @@ def ours(task: dict[str, Any], parts: Parts) -> Process:
     from menura.neural.synthesizer import Synthesizer
 
     folder, cache = Path(task["folder"]), Path(task["cache"])
-    options = RuntimeOptions(task["provider"], task["threads"], bfloat16=task["bf16"], cache=cache)
+    options = RuntimeOptions(
+        task["provider"], task["threads"], bfloat16=task["bf16"], cache=cache, native=task["native"]
+    )  # fmt: skip
     exact = RuntimeOptions(task["provider"], task["threads"], cache=cache)
 
     # one after another, so that no checkpoint is held for longer than it takes
@@ -49,7 +51,7 @@ def ours(task: dict[str, Any], parts: Parts) -> Process:
 
     def synthesizer() -> Synthesizer:
         read = voice_later(folder / "voice.pth")
-        return Synthesizer(read.config, read.weights, options)
+        return Synthesizer(read.config, read.weights, options, int8=task["int8"])
 
     def pitch() -> RmvpePitch:
         read = rmvpe_later(folder / "rmvpe.pt")

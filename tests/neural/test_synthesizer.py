@@ -153,6 +153,15 @@ def test_half_precision_is_near_single(name):
     assert_same(f"{name} audio", audio[0], held["offline_zero"], floor_db=40.0)
 
 
+@pytest.mark.parametrize("name", VOICES)
+def test_a_text_encoder_in_eight_bits_is_near_single(name):
+    config, weights, held = voice(name).config, voice(name).weights, arrays(name)
+    model = Synthesizer(config, weights, ONE_THREAD, int8=True)
+    mean, log_deviation = model.encode(held["phone"], held.get("pitch"))
+    assert_same(f"{name} mean", mean[0], held["m_p"], floor_db=25.0)
+    assert_same(f"{name} deviation", log_deviation[0], held["logs_p"], floor_db=25.0)
+
+
 @pytest.mark.parametrize("harmonics", [1, 3])
 def test_an_excitation_in_blocks_is_the_whole_one_when_its_phase_is_carried(harmonics):
     rng = np.random.default_rng(2)

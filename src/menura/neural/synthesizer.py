@@ -46,6 +46,7 @@ class Synthesizer:
         config: Its sizes.
         weights: Its checkpoint, weight norm folded; may be dropped afterwards.
         options: Where and how it runs.
+        int8: Compute the text encoder in 8 bits: a third faster at about 30 dB.
 
     Attributes:
         source: Makes the excitation; None for a voice without pitch.
@@ -55,7 +56,9 @@ class Synthesizer:
         ConfigError: This installation lacks the provider.
     """
 
-    def __init__(self, config: SynthesizerConfig, weights: Weights, options: RuntimeOptions | None = None) -> None:
+    def __init__(
+        self, config: SynthesizerConfig, weights: Weights, options: RuntimeOptions | None = None, *, int8: bool = False
+    ) -> None:
         self.config = config
         self.source = HarmonicSource.of(config, weights) if config.f0 else None
         self._speakers: Floats = np.array(weights["emb_g.weight"], np.float32)
@@ -65,7 +68,7 @@ class Synthesizer:
         def opened(name: str, make: Callable[[], Network], *how: object) -> Session:
             return open_session(Recipe.of(name, weights, make, half, *how), options)
 
-        self._encoder = opened("encoder", lambda: encoder(config, weights, half=half))
+        self._encoder = opened("encoder", lambda: encoder(config, weights, int8=int8, half=half), int8)
         self._flow = opened("flow", lambda: flow(config, weights, half=half))
         self._decoder: Session
         if options.provider == Provider.CPU and options.native and covers(config):

@@ -129,7 +129,7 @@ def load_planned(
     tell, runtime = progress or (lambda done, text: None), plan.runtime
     model, index, content = options["model"], options.get("index"), options.get("content")
     tell(0.0, "the voice")
-    synthesizer = _once(("voice", _mark(model), runtime), lambda: _synthesizer(model, runtime))
+    synthesizer = _once(("voice", _mark(model), runtime, plan.int8), lambda: _synthesizer(model, plan))
     version = synthesizer.config.version
     place = base_model("content") if content is None else content
     tell(0.3, "the content model")
@@ -166,9 +166,9 @@ def _mark(path: str | Path) -> tuple[str, int, int]:
     return str(path.resolve()), status.st_size, status.st_mtime_ns
 
 
-def _synthesizer(path: str | Path, options: RuntimeOptions) -> Synthesizer:
-    checkpoint = voice_later(path)
-    return Synthesizer(checkpoint.config, checkpoint.weights, options)
+def _synthesizer(path: str | Path, plan: RvcPlan) -> Synthesizer:
+    read = voice_later(path)
+    return Synthesizer(read.config, read.weights, plan.runtime, int8=plan.int8)
 
 
 def _content(path: str | Path, version: str, plan: RvcPlan) -> ContentModel:

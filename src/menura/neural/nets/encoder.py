@@ -19,10 +19,16 @@ COARSE_PITCHES = 256
 """Rows of the pitch table."""
 
 
-def encoder(config: SynthesizerConfig, weights: Weights, *, half: bool = False) -> Network:
-    """The text encoder; ``half``: in half precision.
+def encoder(config: SynthesizerConfig, weights: Weights, *, int8: bool = False, half: bool = False) -> Network:
+    """The text encoder.
 
     Every layer but the last is computed for all frames, which the next one attends to; the last for those wanted.
+
+    Args:
+        config: Its sizes.
+        weights: Its checkpoint.
+        int8: Products and convolutions in 8 bits.
+        half: Everything in half precision.
 
     Shape:
         ``phone`` ``[batch, frames, features]``, a frame every 10 ms, ``wanted`` ``[1]`` int64, how many of the newest
@@ -32,7 +38,7 @@ def encoder(config: SynthesizerConfig, weights: Weights, *, half: bool = False) 
     Raises:
         ModelError: A weight is missing or of another shape.
     """
-    g = Graph("encoder", weights, half=half)
+    g = Graph("encoder", weights, int8=int8, half=half)
     phone = g.input("phone", ("batch", "frames", config.features))
     wanted = g.input("wanted", (1,), np.int64)
     x = linear(g, phone, "enc_p.emb_phone", config.features, config.hidden)
