@@ -30,7 +30,7 @@ class RvcOptionReply(BaseModel):
         return cls(
             name=option.name,
             what=option.what,
-            type=option.kind.value,  # type: ignore[arg-type]
+            type=option.kind.value,
             default=option.default,
             min=option.low if math.isfinite(option.low) else None,
             max=option.high if math.isfinite(option.high) else None,
