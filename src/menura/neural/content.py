@@ -19,7 +19,7 @@ V1_LAYER = 9
 """Whose output, projected to 256, voices of RVC v1 take; v2 takes the last layer's."""
 
 
-AGAIN = 32
+AGAIN = 48
 """Rows before new ones that are computed again: with fewer, what is said is further from what all the audio at once
 gives."""
 

@@ -176,3 +176,89 @@ def test_a_model_of_another_grid_is_refused():
 
     with pytest.raises(ModelError, match="every 160"):
         RvcModel(Coarse(), rvc.synthesizer("v2_48k_f0"), rvc.rmvpe_pitch())
+
+
+# --- keys and values
+
+AGAIN = 8
+
+
+class Carried:
+    """A real content model that computes eight rows again; keeps what it is asked, and by row what it has said last."""
+
+    def __init__(self):
+        self.model, self.asked, self.end, self.bad = rvc.content_model("hubert_tiny768", "v2"), [], 0, False
+        self.kept, self.said = {}, {}
+
+    def __getattr__(self, name):
+        return AGAIN if name == "again" else getattr(self.model, name)
+
+    def compute(self, request):
+        if request.name == "front":
+            return self.model.front(*request.arrays)
+        features, kept = self.model.transform(*request.arrays)
+        self.asked.append(request.arrays)
+        for number in range(features.shape[1]):
+            at = self.end - features.shape[1] + number
+            self.said[at], self.kept[at] = features[0, number], kept[0, :, number]
+        return (np.full_like(features, np.nan) if self.bad else features), kept
+
+    def stream(self, blocks):
+        """Yields the features after each block of speech; None in the place of one: it is only heard."""
+        track, wave = ContentTrack(self, WINDOW), np.zeros(WINDOW, np.float32)
+        x = _speech(len(blocks))
+        for number, samples in enumerate(blocks):
+            new = x[number * BLOCK : (number + 1) * BLOCK]
+            wave = np.concatenate([wave[BLOCK:], new])
+            track.hear(new)
+            self.end += 6
+            yield None if samples is None else run(self, track.steps(wave, samples))
+
+    def check(self, features):
+        """It is what was said last of each row, and its keys and values were those of the rows before."""
+        rows, before, past = (*self.asked[-1], None, None)[:3]
+        first = self.end - rows.shape[1]
+        want = np.stack([self.said[at] for at in range(self.end - len(features), self.end)])
+        assert np.array_equal(features, want)
+        if past is not None:
+            held = np.stack([self.kept[at] for at in range(self.end - len(features), first)], axis=1)
+            assert np.array_equal(past[0], held)
+            assert before.shape[1] == self.model.before
+        return rows.shape[1], 0 if past is None else past.shape[2]
+
+
+def test_only_the_end_of_a_window_is_computed_given_what_was_carried():
+    model = Carried()
+    sizes = [model.check(features) for features in model.stream([WINDOW] * 20)]
+    assert sizes == [(ROWS, 0)] + [(6 + AGAIN, ROWS - 6 - AGAIN)] * 19
+
+
+def test_what_was_only_heard_is_computed_with_the_next_block():
+    model = Carried()
+    sizes = [model.check(f) for f in model.stream([WINDOW, WINDOW, None, None, WINDOW, WINDOW]) if f is not None]
+    assert sizes[1:] == [(14, 25), (26, 13), (14, 25)]
+    model = Carried()
+    sizes = [model.check(f) for f in model.stream([WINDOW] + [None] * 9 + [WINDOW, WINDOW]) if f is not None]
+    assert sizes[1:] == [(ROWS, 0), (14, 25)]
+
+
+def test_a_shorter_context_uses_less_of_what_is_carried_and_loses_none():
+    model, half = Carried(), WINDOW // 2
+    sizes = [model.check(f) for f in model.stream([WINDOW, half, half, WINDOW, half // 2, WINDOW])]
+    assert sizes == [(ROWS, 0), (14, 5), (14, 5), (14, 25), (9, 0), (14, 25)]
+    # one that grows beyond what was ever computed is computed anew
+    model = Carried()
+    sizes = [model.check(f) for f in model.stream([half, half, WINDOW, WINDOW])]
+    assert sizes == [(19, 0), (14, 5), (ROWS, 0), (14, 25)]
+
+
+def test_features_that_are_no_numbers_do_not_stay():
+    model, made = Carried(), []
+    for number, features in enumerate(model.stream([WINDOW] * 8)):
+        model.bad = number == 3
+        made.append(features)
+        if number not in (4, 5):
+            model.check(features)
+    assert [len(arrays) for arrays in model.asked] == [1, 3, 3, 3, 3, 1, 3, 3]
+    assert np.isnan(made[4]).any()
+    assert all(np.isfinite(features).all() for number, features in enumerate(made) if number != 4)

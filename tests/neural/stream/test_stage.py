@@ -7,6 +7,7 @@ import pytest
 
 from menura.audio.format import check_channels, check_rate
 from menura.errors import ConfigError, ModelError
+from menura.neural.content import ContentModel
 from menura.neural.stream.blocks import RvcBlocks
 from menura.neural.stream.features import mix_index, protect, widen
 from menura.neural.stream.loudness import Gate, frame_rms, match_loudness
@@ -63,6 +64,17 @@ def test_what_a_transparent_model_hears_is_heard_whole():
 def test_a_voice_gives_the_same_however_it_is_cut(name):
     model = loaded(name)
     prove_cuts(Case(name, lambda: RvcStage(model, 48_000, shape=SMALL, settings=RvcSettings())))
+
+
+def test_a_voice_that_carries_what_it_heard_gives_the_same_however_it_is_cut_and_forgets_it_all():
+    model = loaded()
+    checkpoint = rvc.content("hubert_tiny768")
+    content = ContentModel(checkpoint.config, checkpoint.weights, options=rvc.ONE_THREAD)
+    content.again = 8
+    model = replace(model, content=content)
+    case = Case("carried", lambda: RvcStage(model, 48_000, shape=SMALL, settings=RvcSettings()))
+    prove_cuts(case)
+    prove_reset(case)
 
 
 def test_stereo_gets_the_voice_on_both_sides():
