@@ -125,6 +125,27 @@ def test_a_card_is_never_kept_waiting_and_the_delay_stays_as_it_is(said):
     callback.close()
 
 
+def test_a_card_that_catches_up_is_not_kept_waiting(said):
+    """After it was held up it calls several times at once, as it does to fill its buffers."""
+    model, card = Gated(), Card()
+    callback = make(model, card.clock)
+    card.play(callback, said[:BLOCK], n=160)
+    settle(callback)
+    model.let.clear()
+    model.asked.clear()
+    card.play(callback, said[: 2 * BLOCK], n=160)
+    assert model.asked.wait(WAIT_S)
+    late = callback.stats().late
+    out = np.full(160, 9.0, np.float32)
+    card.now_s += 0.5
+    for _ in range(5):  # at one moment: would it wait, it would do so for ever
+        callback(said[:160], out)
+        assert not out.any()
+    assert callback.stats().late == late + 5 * 160
+    model.let.set()
+    callback.close()
+
+
 def test_what_would_be_too_late_altogether_is_not_computed(said):
     model, card = Gated(), Card()
     callback = make(model, card.clock)
