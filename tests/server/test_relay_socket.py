@@ -64,7 +64,7 @@ def test_audio_passes_both_ways_byte_for_byte() -> None:
         assert "response.output_audio.delta" not in kinds
 
 
-@pytest.mark.parametrize("path", ["/ws/relay", "/v1/realtime"])
+@pytest.mark.parametrize("path", ["/ws/relay", "/v1/realtime?voice_up=natural-woman"])
 def test_session_is_in_use_while_an_answer_is_made_or_waits(path: str) -> None:
     heard, go = threading.Event(), threading.Event()
 
@@ -90,7 +90,7 @@ def test_session_is_in_use_while_an_answer_is_made_or_waits(path: str) -> None:
         [session] = relay.sessions
         assert not session.busy()
         assert session.describe()["processing"] is True
-        assert session.describe()["voice"] == ("Natural Woman" if path == "/ws/relay" else "")
+        assert session.describe()["voice"] == "Natural Woman"
         caller.say(type="response.create")
         caller.until("response.created")
         assert heard.wait(20.0)

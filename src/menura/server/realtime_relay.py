@@ -212,6 +212,11 @@ class RealtimeRelay(WebSocketRelay):
 
     # --- other voices while it runs
 
+    @property
+    def voices(self) -> tuple[Voice | None, ...]:
+        """Of the client and of the provider, as they are now."""
+        return tuple(self._voices)
+
     async def _change_voices(self, wish: VoiceWish) -> None:
         """Other voices: both are found before either is changed.
 

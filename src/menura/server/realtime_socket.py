@@ -16,7 +16,7 @@ from menura.server.realtime_words import INVALID, SERVER, RefusalError, error_ev
 from menura.server.relay import INTERNAL
 from menura.server.relay_engine import RelayEngine
 from menura.server.relay_socket import NO_VOICE, RelayServices, RelaySocket
-from menura.server.relay_voices import Direction
+from menura.server.relay_voices import DIRECTIONS, Direction
 from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["RealtimeSocket"]
@@ -92,8 +92,6 @@ class RealtimeSocket(RelaySocket):
         services, settings = self._services, self._services.settings
         assert settings is not None  # else it was turned away
         up, down = services.voices_for(self._asked("voice_up"), self._asked("voice_down"))
-        self._name("up", up)
-        self._name("down", down)
         model = self._asked("model") if settings.client_model else None
         relay = RealtimeRelay(
             tools=settings.client_tools,
@@ -116,6 +114,12 @@ class RealtimeSocket(RelaySocket):
         services = self._services
         voice = services.voices_for(name or NO_VOICE, NO_VOICE)[0] if direction == "up" else services.voice(name)
         return voice, services.parameters_of(direction, voice)
+
+    def _describe(self) -> dict[str, Any]:
+        if self._relay is not None:
+            for direction, voice in zip(DIRECTIONS, self._relay.voices, strict=True):
+                self._name(direction, voice)
+        return super()._describe()
 
     def _count_other(self, old: RelayEngine, new: RelayEngine) -> None:
         self._services.engines.forget(old)
