@@ -1,4 +1,4 @@
-"""A real server, a real headless Chromium, and what the page's audio does."""
+"""A real server, a real headless Chromium, and the page as a person uses it."""
 
 import base64
 import re
@@ -6,20 +6,22 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright
-from scipy.signal import butter, correlate, correlation_lags, resample_poly, sosfiltfilt
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
+from scipy.signal import resample_poly
 
-RATE = 48_000
+from tests.e2e.sound import RATE, Signal
+from tests.virtual_audio import PROMPT
+
 SPEECH = Path(__file__).parents[1] / "fixtures" / "speech"
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = [
+EARS = Path(__file__).with_name("ears.js")
+CHROMIUM = Path(__file__).with_name("chromium.sh")
+ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -27,18 +29,15 @@ ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-]
-Signal = NDArray[np.float32]
+)
 
 
 class Server:
     """``menura serve`` as a process of its own."""
 
-    def __init__(self, port: int = 0) -> None:
-        command = [sys.executable, "-m", "menura", "serve", "--port", str(port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def __init__(self, port: int = 0, environment: Mapping[str, str] | None = None) -> None:
+        command = [*PROMPT, sys.executable, "-m", "menura", "serve", "--port", str(port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
         assert self._process.stdout
         for line in self._process.stdout:
             if found := re.search(r"menura is at (http://127\.0\.0\.1:(\d+)/)", line):
@@ -85,18 +84,20 @@ def speech(path: Path, speaker: str) -> Signal:
     return whole
 
 
-def launch(playwright: Playwright, folder: Path, microphone: Path | None = None, ask: bool = False) -> BrowserContext:
-    """A browser with a new profile; ``ask`` leaves the microphone to the context's permissions."""
-    arguments = [*ARGUMENTS]
-    if not ask:
-        arguments.append("--use-fake-ui-for-media-stream")
+def start_browser(
+    playwright: Playwright, microphone: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Browser:
+    """A browser whose microphone repeats a file; without one it has the machine's devices, and can be heard."""
+    arguments, without = [*ARGUMENTS], ["--mute-audio"]
     if microphone:
-        arguments.append(f"--use-file-for-fake-audio-capture={microphone}")
-    context = playwright.chromium.launch_persistent_context(
-        folder, executable_path=CHROMIUM, args=arguments, viewport={"width": 1280, "height": 860}
+        arguments += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-audio-capture={microphone}"]
+        without = []
+    return playwright.chromium.launch(
+        executable_path=CHROMIUM,
+        args=arguments,
+        ignore_default_args=without,
+        env={**environment} if environment is not None else None,
     )
-    context.set_default_timeout(10_000)
-    return context
 
 
 class VoicePage:
@@ -104,16 +105,38 @@ class VoicePage:
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
-        self.problems: list[str] = []
+        self.expected: list[str] = []
+        """Parts of what the browser may complain of."""
+        self.shown = np.zeros((2, 0))
+        """Seconds of the last recording, and the delay that the page showed then, in ms."""
+        self._problems: list[str] = []
+        page.context.set_default_timeout(15_000)
+        page.context.add_init_script(path=EARS)
         page.on("console", self._note)
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("pageerror", lambda error: self._problems.append(str(error)))
         page.goto(url)
         page.locator(".card").first.wait_for()
         self.until(lambda stats: stats["connected"])
 
+    @classmethod
+    def open(cls, browser: Browser, url: str, **options: Any) -> Self:
+        """Open it in a profile of its own, which may use the microphone."""
+        given: dict[str, Any] = {"viewport": {"width": 1280, "height": 860}, "permissions": ["microphone"], **options}
+        return cls(browser.new_context(**given).new_page(), url)
+
+    def close(self) -> None:
+        """Close the profile; what the browser complained of fails the test."""
+        self.page.context.close()
+        assert not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """What the browser complained of, and nobody expected."""
+        return [text for text in self._problems if not any(part in text for part in self.expected)]
+
     def _note(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.problems.append(message.text)
+            self._problems.append(message.text)
 
     def stats(self) -> dict[str, Any]:
         """What the page measures."""
@@ -121,7 +144,7 @@ class VoicePage:
         assert isinstance(found, dict)
         return found
 
-    def until(self, condition: Callable[[dict[str, Any]], object], seconds: float = 10.0) -> dict[str, Any]:
+    def until(self, condition: Callable[[dict[str, Any]], object], seconds: float = 20.0) -> dict[str, Any]:
         """Wait until the page's figures fulfil a condition."""
         end = time.monotonic() + seconds
         while not condition(stats := self.stats()):
@@ -129,117 +152,118 @@ class VoicePage:
             self.page.wait_for_timeout(30)
         return stats
 
+    def wait(self, expression: str, arg: object = None, seconds: float = 20.0) -> None:
+        """Wait until an expression in the page is true; Playwright's own wait is what the page's policy forbids."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(expression, arg):
+            assert time.monotonic() < end, f"waited {seconds} s in vain: {expression}"
+            self.page.wait_for_timeout(30)
+
+    def reload(self) -> None:
+        """Load it again, as it was left."""
+        self.page.reload()
+        self.page.locator(".card").first.wait_for()
+        self.until(lambda stats: stats["connected"])
+
     def notice(self) -> str:
         """The message at the top, if one is shown."""
         return self.page.locator("#notice-text").inner_text()
 
     def pick(self, name: str) -> None:
         """Click on a voice's card."""
-        self.page.locator(".card", has_text=name).first.click()
+        self.part("Voices")
+        exact = self.page.locator("b").get_by_text(name, exact=True)
+        self.page.locator(".card").filter(has=exact).locator("label").click()
 
     def start(self) -> dict[str, Any]:
         """Press Start and wait for sound."""
-        self.page.get_by_role("button", name="Start").click()
+        self.page.get_by_role("button", name="Start", exact=True).click()
+        return self.sounding()
+
+    def sounding(self) -> dict[str, Any]:
+        """Wait for sound."""
         return self.until(lambda stats: stats["state"] == "running" and stats["loop_ms"])
 
     def stop(self) -> None:
         """Press Stop and wait until all is let go."""
-        self.page.get_by_role("button", name="Stop").click()
+        self.page.get_by_role("button", name="Stop", exact=True).click()
         self.until(lambda stats: stats["state"] == "idle")
 
-    def listen(self) -> None:
-        """Begin to record the microphone and the playback worklet, as two channels of one stream."""
-        self.page.evaluate(
-            """() => {
-                const { context, source, playback } = menura.live.audio;
-                const both = new ChannelMergerNode(context, { numberOfInputs: 2 });
-                const mono = { channelCount: 1, channelCountMode: "explicit" };
-                const tap = new MediaStreamAudioDestinationNode(context, { channelCount: 2 });
-                source.connect(new GainNode(context, mono)).connect(both, 0, 0);
-                playback.connect(both, 0, 1);
-                both.connect(tap);
-                const [track] = tap.stream.getAudioTracks();
-                const reader = new MediaStreamTrackProcessor({ track, maxBufferSize: 1000 }).readable.getReader();
-                window.testBlocks = [];
-                (async () => {
-                    for (;;) {
-                        const { value, done } = await reader.read();
-                        if (done) return;
-                        const block = [0, 1].map((planeIndex) => {
-                            const plane = new Float32Array(value.numberOfFrames);
-                            value.copyTo(plane, { planeIndex, format: "f32-planar" });
-                            return plane;
-                        });
-                        value.close();
-                        window.testBlocks.push(block);
-                    }
-                })();
-            }"""
-        )
+    def tool(self, name: str) -> Locator:
+        """Open a dialog of the toolbar's."""
+        self.page.get_by_role("navigation", name="Tools").get_by_role("button", name=name, exact=True).click()
+        return self.page.locator("dialog[open]")
+
+    def part(self, name: str) -> None:
+        """Turn to a part of the page, where it is too narrow for all: Voices, Adjust, Effects or Sound."""
+        tab = self.page.get_by_role("navigation", name="Parts of the page").get_by_role("button", name=name)
+        if tab.is_visible():
+            tab.click()
+
+    def audio_settings(self) -> Locator:
+        """The settings of the audio, unfolded."""
+        self.part("Sound")
+        folded = self.page.locator("details.audio")
+        if folded.get_attribute("open") is None:
+            folded.locator("summary").click()
+        return folded
+
+    def add_effect(self, kind: str) -> Locator:
+        """Add an effect; gives its card."""
+        self.part("Effects")
+        before = self.page.locator(".effect").count()
+        self.page.get_by_label("Add an effect").select_option(kind)
+        card = self.page.locator(".effect").nth(before)
+        card.wait_for()
+        return card
+
+    def second_voice(self, voice_id: str) -> None:
+        """Mix the voice with another; empty for none."""
+        self.part("Adjust")
+        self.page.get_by_label("Second voice").locator("select").select_option(voice_id)
+
+    def listen(self) -> int:
+        """Begin to record the microphone and what goes to the loudspeaker; gives their rate."""
+        return int(self.page.evaluate("testEars.listen()"))
 
     def heard(self) -> tuple[Signal, Signal]:
         """What the microphone gave and what was played, since ``listen`` or the last ``heard``."""
-        texts = self.page.evaluate(
-            """async () => {
-                const blocks = testBlocks.splice(0);
-                return Promise.all([0, 1].map(async (channel) => {
-                    const bytes = new Uint8Array(await new Blob(blocks.map((block) => block[channel])).arrayBuffer());
-                    let text = "";
-                    for (let i = 0; i < bytes.length; i += 32768) {
-                        text += String.fromCharCode(...bytes.subarray(i, i + 32768));
-                    }
-                    return btoa(text);
-                }));
-            }"""
+        said, played = (np.frombuffer(base64.b64decode(text), "<f4") for text in self.page.evaluate("testEars.take()"))
+        return said, played
+
+    def record(self, seconds: float) -> tuple[Signal, Signal]:
+        """Record both ends, from now on and without a gap.
+
+        The machine may be busy for a moment: what was recorded up to a gap that the page has counted does not count.
+        What the page tells of the delay meanwhile is in ``shown``.
+        """
+        end = time.monotonic() + 3 * seconds + 20
+        self.heard()
+        lost, parts = self._lost(), []
+        while True:
+            self.page.wait_for_timeout(500)
+            parts.append((self.heard(), self.stats()["loop_ms"]))
+            if self._lost() != lost:
+                lost, parts = self._lost(), []
+            frames = np.cumsum([len(said) for (said, _), _ in parts])
+            if parts and frames[-1] >= seconds * RATE:
+                self.page.wait_for_timeout(100)  # a gap is told a little later
+                if self._lost() == lost:
+                    break
+            assert time.monotonic() < end, f"no {seconds} s without a gap: {self.stats()}"
+        self.shown = np.array([frames / RATE, [shown for _, shown in parts]])
+        said, heard = (np.concatenate([both[side] for both, _ in parts]) for side in (0, 1))
+        return said, heard
+
+    def _lost(self) -> tuple[float, ...]:
+        stats = self.stats()
+        return stats["underruns"], stats["send_dropped_ms"], stats["play_dropped_ms"]
+
+    def microphone_settings(self) -> dict[str, Any]:
+        """What the browser says about the microphone in use."""
+        found = self.page.evaluate(
+            "(() => { const [track] = testEars.now().stream.getAudioTracks();"
+            " return { label: track.label, ...track.getSettings() }; })()"
         )
-        microphone, played = (np.frombuffer(base64.b64decode(text), "<f4") for text in texts)
-        return microphone, played
-
-
-def envelope(x: Signal) -> Signal:
-    """Level over time: rectified, below 25 Hz, at 1 kHz."""
-    low = butter(2, 25, fs=RATE, output="sos")
-    return np.asarray(sosfiltfilt(low, np.abs(x))[:: RATE // 1000], np.float32)
-
-
-def lag(x: Signal, y: Signal, most: float = 0.3) -> tuple[float, float]:
-    """By how much ``y`` comes after ``x`` in seconds, from the envelopes, and how alike they are (0–1)."""
-    a, b = (envelope(v) - envelope(v).mean() for v in (x, y))
-    lags = correlation_lags(len(b), len(a))
-    likeness = correlate(b, a) / np.sqrt(np.dot(a, a) * np.dot(b, b))
-    near = (lags >= 0) & (lags <= most * 1000)
-    best = int(np.argmax(likeness[near]))
-    return float(lags[near][best]) / 1000, float(likeness[near][best])
-
-
-def pitch_hz(x: Signal) -> float:
-    """Median pitch of the voiced parts, by autocorrelation over 40 ms."""
-    x = np.asarray(resample_poly(x, 1, 3), np.float32)
-    rate, size = RATE // 3, RATE // 3 // 25
-    least, most = rate // 500, rate // 60
-    found = []
-    for start in range(0, len(x) - size - most, size // 2):
-        a = x[start : start + size + most]
-        if np.sqrt(np.mean(a * a)) < 0.03:
-            continue
-        ahead = np.array([np.dot(a[:size], a[k : k + size]) for k in range(least, most)])
-        energy = np.array([np.dot(a[k : k + size], a[k : k + size]) for k in range(least, most)])
-        near = ahead / np.sqrt(np.dot(a[:size], a[:size]) * energy + 1e-9)
-        if near.max() > 0.8:  # the first peak that is nearly the highest, against octave errors
-            first = int(np.argmax(near > 0.9 * near.max()))
-            peak = first + int(np.argmax(near[first : first + least]))
-            found.append(rate / (least + peak))
-    return float(np.median(found))
-
-
-def longest_zero_run(x: Signal) -> float:
-    """Longest run of exact zeros between the first and the last sound, in seconds."""
-    sound = np.flatnonzero(x)
-    return float(np.diff(sound).max() - 1) / RATE if len(sound) > 1 else float("inf")
-
-
-def worst_step(x: Signal) -> float:
-    """Greatest second difference against the level around it: a click stands out, speech does not."""
-    bend = np.abs(np.diff(x, 2))
-    power = np.convolve(x[1:-1] ** 2, np.ones(960) / 960, "same")
-    return float(np.max(bend / (np.sqrt(power) + 0.01)))
+        assert isinstance(found, dict)
+        return found

@@ -1,0 +1,66 @@
+"""The measures that judge what a page plays: each finds what it is for."""
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+from tests.e2e.sound import (
+    RATE,
+    Signal,
+    dropouts,
+    exact_lags,
+    gaps,
+    lag,
+    longest_zero_run,
+    raised_st,
+    voiced_share,
+)
+from tests.speech import speech
+
+LATE = 4321
+
+
+@lru_cache(maxsize=1)
+def said() -> Signal:
+    x = speech("am_michael_u1", RATE)[:, 0]
+    return x + np.random.default_rng(3).normal(0, 0.0005, len(x)).astype(np.float32)
+
+
+def heard() -> Signal:
+    return np.concatenate([np.zeros(LATE, np.float32), said()[:-LATE]])
+
+
+def middle_of_speech() -> int:
+    power = np.convolve(heard() ** 2, np.ones(RATE // 5), "same")
+    return int(np.argmax(power))
+
+
+def test_a_whole_recording_has_no_dropout_and_a_known_lag() -> None:
+    assert dropouts(said(), heard(), LATE / RATE) == []
+    exact = exact_lags(said(), heard())
+    assert len(exact) > 20
+    assert exact[:, 1] == pytest.approx(1000 * LATE / RATE, abs=0.01)
+    assert exact[:, 2].min() > 0.999
+    assert gaps(exact) == []
+    assert lag(said(), heard())[0] == pytest.approx(LATE / RATE, abs=0.003)
+    assert raised_st(said(), heard(), LATE / RATE) == pytest.approx(0, abs=0.05)
+    assert voiced_share(said(), heard(), LATE / RATE) > 0.95
+
+
+@pytest.mark.parametrize("length_ms", [20, 60])
+def test_a_gap_in_speech_is_found(length_ms: int) -> None:
+    broken, at = heard(), middle_of_speech()
+    broken[at : at + RATE * length_ms // 1000] = 0
+    found = dropouts(said(), broken, LATE / RATE)
+    assert found
+    assert all(abs(moment - (at - LATE) / RATE) < 0.1 for moment in found)
+    assert longest_zero_run(broken) == pytest.approx(length_ms / 1000, abs=0.002)
+
+
+@pytest.mark.parametrize("length_ms", [3, 10, 40])
+def test_a_lost_piece_is_found(length_ms: int) -> None:
+    at, lost = middle_of_speech(), RATE * length_ms // 1000
+    found = gaps(exact_lags(said(), np.delete(heard(), slice(at, at + lost))))
+    assert found
+    assert found[0] == pytest.approx((at - LATE) / RATE, abs=0.1)
