@@ -112,7 +112,8 @@ def test_a_preset_is_options_that_may_also_be_given_one_by_one(machine):
     [
         ({}, "cpu", "fp32", "cpu"),
         ({"int8": True}, "cpu", "int8", "cpu"),
-        ({"bf16": True, "int8": True}, "cpu", "bf16", "openvino"),
+        ({"bf16": True, "int8": True}, "cpu", "int8", "cpu"),
+        ({"bf16": True}, "cpu", "bf16", "openvino"),
         ({"bf16": True}, "openvino", "bf16", "openvino"),
         ({"int8": True}, "openvino", "fp32", "openvino"),
         ({"bf16": True}, "cuda", "fp16", "cuda"),

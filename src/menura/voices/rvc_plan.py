@@ -52,7 +52,7 @@ class RvcPlan:
 
     @property
     def int8(self) -> bool:
-        """Whether the content model computes in 8 bits."""
+        """Whether content model and text encoder compute in 8 bits."""
         return self.precision == "int8"
 
     @property
@@ -177,9 +177,9 @@ def _resolved(precision: str, provider: Provider) -> tuple[str, Provider]:
 
 
 def _fastest(provider: Provider) -> str:
-    """What is known to be faster there; fp32 where nothing is."""
+    """What is known to be faster there (``benchmarks/bench_rvc.py``); fp32 where nothing is."""
     if provider in (Provider.CUDA, Provider.TENSORRT):
         return "fp16"
-    if provider in (Provider.CPU, Provider.OPENVINO) and bfloat16_here():
-        return "bf16"
-    return "int8" if provider is Provider.CPU and eight_bits_here() else "fp32"
+    if provider is Provider.CPU and eight_bits_here():
+        return "int8"
+    return "bf16" if provider in (Provider.CPU, Provider.OPENVINO) and bfloat16_here() else "fp32"
