@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -17,6 +19,8 @@ _log = get_logger(__name__)
 UPLOADS = {("POST", "/api/models"), ("POST", "/api/voices/import"), ("POST", "/api/conversions")}
 """Routes that take files: their own limits are in their own words, those here lie above."""
 TOO_LARGE = (413, "too_large", "This request is larger than it may be")
+MAX_UNSENT = 256 * 1024
+"""Of a body that is made though only its head is wanted."""
 TOO_SLOW = (408, "timeout", "This request did not come in time")
 
 
@@ -62,6 +66,36 @@ class _Bounded:
         await self._send(message)
 
 
+class _EnoughError(OSError):
+    """The head is sent, and nothing else is wanted."""
+
+
+class _HeadAlone:
+    """Sends of an answer what comes before its body."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._unsent = send, 0
+
+    async def tell(self, message: Message) -> None:
+        """Pass it on without its body; whoever goes on making a long one is stopped, as if the client had left."""
+        if message["type"] == "http.response.body":
+            self._unsent += len(message.get("body", b""))
+            more = message.get("more_body", False)
+            if more and self._unsent <= MAX_UNSENT:
+                return
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            if more:
+                raise _EnoughError
+            return
+        await self._send(message)
+
+
+async def _head(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer ``HEAD`` wherever ``GET`` is answered (RFC 9110, 9.1); files of the page do so themselves."""
+    with suppress(_EnoughError, ClientDisconnect):
+        await app({**scope, "method": "GET"}, receive, _HeadAlone(send).tell)
+
+
 def _declared(scope: Scope) -> int:
     """Bytes that a request says it has; 0 where it does not, or not so."""
     texts = [value for name, value in scope["headers"] if name == b"content-length"]
@@ -85,7 +119,8 @@ async def serve_request(
     answer: tuple[int, str, str] | None = bounded.refused
     if answer is None:
         try:
-            await app(scope, bounded.hear, bounded.tell)
+            head = scope["method"] == "HEAD" and not scope["path"].startswith("/page/")
+            await (partial(_head, app) if head else app)(scope, bounded.hear, bounded.tell)
         except ClientDisconnect:
             if bounded.refused is None:
                 return

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import httpx
 import pytest
 from fastapi.testclient import TestClient
@@ -348,6 +349,36 @@ def test_what_is_sent_converted_recorded_and_opened_is_counted(api: TestClient) 
     }
     new = {name.partition("{")[0] for name in after.keys() - before.keys()}
     assert new <= {"menura_http_requests_total", "menura_http_requests_created"}, "no label was made of what was asked"
+
+
+def test_head_is_answered_where_get_is_and_without_a_body(api: TestClient) -> None:
+    for path in ("/health", "/api/ready", "/api/voices", "/api/voices/robot", "/metrics", "/api/voices/nobody"):
+        got, head = api.get(path), api.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b"")
+        assert head.headers["content-type"] == got.headers["content-type"]
+    assert api.head("/api/models").status_code == 405
+
+
+def test_head_of_a_large_file_reads_little_of_it(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    catalogue = api.app.state.catalogue  # type: ignore[attr-defined]
+    opened = catalogue.recordings().start(("input",), 48_000, voice_name="Robot")
+    for _ in range(60):
+        opened.write(np.zeros((48_000, 1), np.float32), np.zeros((48_000, 1), np.float32))
+    path = f"/api/recordings/{opened.close().id}/audio?side=input"
+    read: list[int] = []
+    real = anyio.AsyncFile.read
+
+    async def noted(file: anyio.AsyncFile[bytes], size: int = -1) -> bytes:
+        data = await real(file, size)
+        read.append(len(data))
+        return data
+
+    monkeypatch.setattr(anyio.AsyncFile, "read", noted)
+    head = api.head(path)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(60 * 96_000 + 92))
+    assert 0 < sum(read) < 1_000_000
 
 
 def test_requests_are_counted_by_route_and_not_by_what_is_asked(api: TestClient) -> None:
