@@ -7,7 +7,7 @@ import typer
 
 from menura import __version__
 from menura.cli.channel_app import channel
-from menura.cli.options import Formant, Mix, Pitch, device_of, turned
+from menura.cli.options import Formant, Mix, Pitch, Provider, Quality, Threads, device_of, turned
 from menura.cli.tokens_app import tokens
 
 __all__ = ["app"]
@@ -166,6 +166,9 @@ def convert(
     pitch: Pitch = 0.0,
     formant: Formant = 1.0,
     mix: Mix = 1.0,
+    quality: Quality = "",
+    provider: Provider = "",
+    threads: Threads = "",
     form: Annotated[str, typer.Option("--format", metavar="EXT", help="Format for several files, as wav or mp3.")] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     list_voices: Annotated[
@@ -225,6 +228,9 @@ def live(
     pitch: Pitch = 0.0,
     formant: Formant = 1.0,
     mix: Mix = 1.0,
+    quality: Quality = "",
+    provider: Provider = "",
+    threads: Threads = "",
     one_clock: Annotated[
         bool | None,
         typer.Option(
@@ -312,6 +318,9 @@ def serve(
         bool, _relay("--relay-client-model", None, "Clients may choose the model: ?model=NAME.")
     ] = False,
     no_relay: Annotated[bool, _relay("--no-relay", None, "No relay, whatever the environment names.")] = False,
+    quality: Quality = "",
+    provider: Provider = "",
+    threads: Threads = "",
 ) -> None:
     """Run the server with its page. Clients that send no audio use this machine's microphone and output.
 
