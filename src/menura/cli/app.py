@@ -238,7 +238,7 @@ def live(
         ),
     ] = None,
 ) -> None:
-    """Speak with another voice, now."""
+    """Speak with another voice, now; in a terminal, keys choose other voices."""
     from menura.cli.live import speak
     from menura.live.speaking import Devices
 

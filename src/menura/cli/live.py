@@ -1,9 +1,8 @@
 """``menura live``: speak with another voice, now."""
 
 import sys
-import threading
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,17 +11,21 @@ from rich.live import Live
 from rich.text import Text
 
 from menura.audio.files import AudioWriter
+from menura.cli.desk import HELP, Desk
 from menura.cli.interrupt import until_interrupted
+from menura.cli.keys import Keys
 from menura.cli.meters import bar, clock
 from menura.cli.quiet import quiet_libraries
 from menura.clock import monotonic_s
-from menura.errors import DeviceError
+from menura.errors import DeviceError, FileError, LibraryError
 from menura.live.making import make_stage
 from menura.live.recorder import Recorder
 from menura.live.session import VoiceSession
 from menura.live.speaking import Devices, Speaking, SpeakingStats
 from menura.live.virtual_mic import find_output
+from menura.store.lookup import all_voices
 from menura.units import gain_to_db
+from menura.voices.builtin import builtin_voices
 from menura.voices.voice import Voice, VoiceParameters
 
 __all__ = ["speak"]
@@ -34,7 +37,7 @@ LINE_EVERY_S = 2.0
 
 
 def speak(voice: Voice, parameters: VoiceParameters, devices: Devices, record: Path | None = None) -> None:
-    """Change the microphone's voice until Ctrl-C. Devices that are lost are awaited.
+    """Change the microphone's voice until Ctrl-C, or q. Devices that are lost are awaited; keys choose other voices.
 
     Args:
         voice: Which.
@@ -56,12 +59,20 @@ def speak(voice: Voice, parameters: VoiceParameters, devices: Devices, record: P
             recorder = Recorder(writer.write)
             stack.callback(recorder.close)
         ended = stack.enter_context(until_interrupted())
-        screen = _Screen(voice, recorder)
+        desk = Desk(session, voice, parameters, _voices())
+        stack.callback(desk.close)
+        keys = stack.enter_context(Keys())
+        screen = _Screen(desk, recorder, HELP if keys.there else "")
         speaking = Speaking(session, devices, recorder=recorder, tell=screen.tell)
         stack.callback(speaking.stop)
         speaking.start()
         with screen:
-            _keep_up(speaking, screen, ended)
+            while not (ended.wait(LOOK_S) or desk.ended):
+                if speaking.error is not None:
+                    raise speaking.error
+                desk.press(keys.pressed())
+                desk.look()
+                screen.show(speaking, speaking.stats())
         speaking.stop()
         if recorder is not None:
             recorder.close()
@@ -70,19 +81,17 @@ def speak(voice: Voice, parameters: VoiceParameters, devices: Devices, record: P
             print(f"{record}: the microphone left, the voice right", file=sys.stderr)
 
 
-def _keep_up(speaking: Speaking, screen: "_Screen", ended: threading.Event) -> None:
-    """Show how it goes."""
-    while not ended.wait(LOOK_S):
-        if speaking.error is not None:
-            raise speaking.error
-        screen.show(speaking, speaking.stats())
+def _voices() -> list[str]:
+    with suppress(LibraryError, FileError):  # one needs no library to speak
+        return [voice.id for voice in all_voices()]
+    return [voice.id for voice in builtin_voices()]
 
 
 class _Screen:
     """Levels and latency on a terminal; elsewhere a line now and then."""
 
-    def __init__(self, voice: Voice, recorder: Recorder | None) -> None:
-        self._voice, self._recorder = voice, recorder
+    def __init__(self, desk: Desk, recorder: Recorder | None, hint: str) -> None:
+        self._desk, self._recorder, self._hint = desk, recorder, hint
         self._console = Console()
         self._live: Live | None = None
         self._news: deque[Exception | None] = deque()
@@ -126,12 +135,19 @@ class _Screen:
         recording = "   ● recording" if self._recorder is not None else ""
         pitch = f"   speaker at {stats.speaker_hz:.0f} Hz" if stats.speaker_hz else ""
         return [
-            f"{self._voice.name}   {clock(monotonic_s() - self._began_s)}{recording}   Ctrl-C ends",
+            f"{self._title()}   {clock(monotonic_s() - self._began_s)}{recording}   Ctrl-C ends",
             f"in   {bar(stats.input_level)}   {microphone}",
             f"out  {bar(stats.output_level)}   {output}{' and ' + monitor if monitor else ''}",
             f"{_latency(stats)}   voice takes {100.0 * stats.load:.0f} % of the time{pitch}",
             _faults(stats),
+            self._desk.trouble or self._hint,
         ]
+
+    def _title(self) -> str:
+        desk = self._desk
+        pitch = f" {desk.parameters.pitch_st:+g} st" if desk.parameters.pitch_st else ""
+        marks = "".join(f"   {mark}" for mark, on in (("your own voice", desk.own), ("muted", desk.muted)) if on)
+        return f"{desk.name}{pitch}{marks}"
 
 
 def _db(level: float) -> str:
