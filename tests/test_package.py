@@ -1,6 +1,9 @@
 """What people install: the files that a wheel and a source distribution take. Nothing is built for it."""
 
 import fnmatch
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from hatchling.builders.plugin.interface import BuilderInterface
@@ -53,3 +56,17 @@ def test_the_page_tells_the_terms_of_what_is_bundled() -> None:
     for package in ("react", "react-dom", "scheduler", "zustand"):
         assert f"## {package}" in text
     assert text.count("Permission is hereby granted") >= 4
+
+
+def test_what_a_machine_lacks_is_said_at_once(tmp_path: Path) -> None:
+    """Before minutes are spent on what cannot end well."""
+    (tmp_path / "scripts").mkdir()
+    script = shutil.copy("scripts/check-tools.sh", tmp_path / "scripts")
+    shell = shutil.which("sh")
+    assert shell
+    nothing = {"PATH": str(tmp_path)}
+    done = subprocess.run([shell, script, "python3"], cwd=tmp_path, env=nothing, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert [line.split()[2] for line in done.stderr.splitlines()] == ["Python", "a", "Node.js"]
+    here = subprocess.run([shell, script, sys.executable], cwd=tmp_path, capture_output=True, text=True)
+    assert (here.returncode, here.stderr) == (0, "")
