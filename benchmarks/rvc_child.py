@@ -123,7 +123,7 @@ def peak_mb() -> float:
 def main() -> None:
     """``engine``: ours or peer; ``folder``: of the models; ``speech``: .npy, mono, 48 kHz; ``heard``: .npy to write."""
     task = json.loads(sys.argv[1])
-    speech, parts, heard = np.load(task["speech"]), Parts(), []
+    speech, parts, heard = np.load(task["speech"], mmap_mode="r"), Parts(), []
     size = RATE * task["block_ms"] // 1000
     process = {"ours": ours, "peer": peer}[task["engine"]](task, parts)
     say = sys.stdout
