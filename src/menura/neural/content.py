@@ -63,7 +63,7 @@ class ContentModel:
         self.channels = config.projection if first else config.hidden
         self.reach, self.before = config.reach, config.pos_kernel // 2
         self.layers, self.width = layer or config.layers, config.hidden
-        carried = options is None or options.provider == Provider.CPU
+        carried = options is None or options.provider in (Provider.CPU, Provider.OPENVINO)
         self.again = AGAIN if carried else None
         self.norm = FirstNorm.of(config, weights)
         front = Recipe.of(
