@@ -71,7 +71,7 @@ class Recipe:
             name: Of the network, the same as made.
             weights: The checkpoint.
             make: Makes it.
-            how: All else that it depends on, but for the checkpoint's sizes.
+            how: All else that it depends on, its sizes too: a file beside the checkpoint may tell them.
         """
         identity = getattr(weights, "identity", "")
         return cls(name, f"{name} {identity} {how}" if identity else "", make)

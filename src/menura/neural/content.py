@@ -67,14 +67,14 @@ class ContentModel:
         self.again = AGAIN if carried else None
         self.norm = FirstNorm.of(config, weights)
         front = Recipe.of(
-            "hubert-front", weights, lambda: hubert_front(config, weights, int8=int8, half=half), int8, half
+            "hubert-front", weights, lambda: hubert_front(config, weights, int8=int8, half=half), config, int8, half
         )
         rest = Recipe.of(
             "hubert-transformer", weights,
             lambda: hubert_transformer(
                 config, weights, layer=layer, project=first, int8=int8, half=half, carried=carried
             ),
-            version, int8, half, carried,
+            config, version, int8, half, carried,
         )  # fmt: skip
         self._front, self._rest = open_session(front, options), open_session(rest, options)
 

@@ -62,7 +62,7 @@ class RmvpePitch:
 
     def _open(self, weights: Weights, one_step: bool) -> Session:
         name = "rmvpe-short" if one_step else "rmvpe"
-        recipe = Recipe.of(name, weights, lambda: rmvpe(self.config, weights, one_step=one_step))
+        recipe = Recipe.of(name, weights, lambda: rmvpe(self.config, weights, one_step=one_step), self.config)
         return open_session(recipe, self._options)
 
     def prepare(self, frames: int) -> None:

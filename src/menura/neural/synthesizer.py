@@ -66,7 +66,7 @@ class Synthesizer:
         half = options.float16
 
         def opened(name: str, make: Callable[[], Network], *how: object) -> Session:
-            return open_session(Recipe.of(name, weights, make, half, *how), options)
+            return open_session(Recipe.of(name, weights, make, config, half, *how), options)
 
         self._encoder = opened("encoder", lambda: encoder(config, weights, int8=int8, half=half), int8)
         self._flow = opened("flow", lambda: flow(config, weights, half=half))
