@@ -48,6 +48,8 @@ export class LiveAudio {
   private monitor: Monitor | null = null;
   private monitored = "";
   private microphone: MediaStream | null = null;
+  private choice: MicrophoneChoice | null = null;
+  private changing: Promise<unknown> = Promise.resolve();
   private closed = false;
   private volume = 1;
   private gain = 1;
@@ -56,6 +58,7 @@ export class LiveAudio {
 
   async open(choice: MicrophoneChoice, sampleRate: number, speakers: Speakers) {
     this.microphone = await openMicrophone(choice);
+    this.choice = choice;
     const { context, source } = openContext(this.microphone, sampleRate);
     this.context = context;
     this.source = source;
@@ -87,21 +90,53 @@ export class LiveAudio {
     return { sample_rate: context.sampleRate, capture: up.port2, playback: down.port2 };
   }
 
-  /** Take another microphone, or the same one with another correction, while it runs. */
-  async setMicrophone(choice: MicrophoneChoice): Promise<void> {
-    if (!this.context || !this.input) return;
-    const stream = await openMicrophone(choice);
-    if (this.closed) {
+  /** Take another microphone, or the same one with another correction, while it runs; one change after the other. */
+  setMicrophone(choice: MicrophoneChoice): Promise<void> {
+    const change = this.changing.then(() => this.change(choice));
+    this.changing = change.catch(() => undefined);
+    return change;
+  }
+
+  private async change(choice: MicrophoneChoice): Promise<void> {
+    const { context, input, choice: before } = this;
+    if (!context || !input || !before || this.closed) return;
+    const same = choice.device === before.device;
+    if (same) this.release(); // while it is open, a browser gives the same again, corrected as it was
+    let stream: MediaStream;
+    try {
+      stream = await openMicrophone(choice);
+    } catch (error) {
+      if (same) this.take(await openMicrophone(before).catch(() => this.lost(error)), before);
+      throw error;
+    }
+    this.release();
+    this.take(stream, choice);
+  }
+
+  /** Have what is said come from here. */
+  private take(stream: MediaStream, choice: MicrophoneChoice): void {
+    const { context, input } = this;
+    if (!context || !input || this.closed) {
       for (const track of stream.getTracks()) track.stop();
       return;
     }
-    const source = this.context.createMediaStreamSource(stream);
     this.source?.disconnect();
-    for (const track of this.microphone?.getTracks() ?? []) track.stop();
     this.microphone = stream;
-    this.source = source;
-    source.connect(this.input);
+    this.choice = choice;
+    this.source = context.createMediaStreamSource(stream);
+    this.source.connect(input);
     this.watch(stream);
+  }
+
+  private release(): void {
+    for (const track of this.microphone?.getTracks() ?? []) track.stop();
+    this.microphone = null;
+  }
+
+  /** Not even the microphone that there was can be had any more. */
+  private lost(error: unknown): never {
+    if (!this.closed) this.listener.onEnded();
+    throw error;
   }
 
   private watch(stream: MediaStream): void {
@@ -149,7 +184,7 @@ export class LiveAudio {
     if (this.closed) return;
     this.closed = true;
     this.playback?.port.postMessage({ stop: true });
-    for (const track of this.microphone?.getTracks() ?? []) track.stop();
+    this.release();
     setTimeout(() => {
       this.monitor?.close();
       this.capture?.port.postMessage({ close: true });
