@@ -37,7 +37,8 @@ def ended_politely() -> Iterator[None]:
 
 @contextmanager
 def until_interrupted() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, or a polite kill, sets, so that the command can finish its files; a second one ends it."""
+    """An event that Ctrl-C, a polite kill or a closed terminal sets, so that the command can finish its files; a second
+    one ends it."""
     ended = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -45,7 +46,8 @@ def until_interrupted() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         ended.set()
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = {signal.SIGINT, signal.SIGTERM, *(n for n in _KILLS if signal.getsignal(n) is not signal.SIG_IGN)}
+    before = {number: signal.signal(number, end) for number in heard}
     try:
         yield ended
     finally:
