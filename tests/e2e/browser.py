@@ -1,6 +1,7 @@
 """A real server, a real headless Chromium, and the page as a person uses it."""
 
 import base64
+import os
 import re
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pytest
 import soundfile
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright
 from scipy.signal import resample_poly
@@ -21,6 +23,8 @@ from tests.virtual_audio import PROMPT
 SPEECH = Path(__file__).parents[1] / "fixtures" / "speech"
 EARS = Path(__file__).with_name("ears.js")
 CHROMIUM = Path(__file__).with_name("chromium.sh")
+BUSY = 2.0 * (os.cpu_count() or 1)
+"""Load beyond which nobody can ask for sound without a gap."""
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -250,6 +254,10 @@ class VoicePage:
                 self.page.wait_for_timeout(100)  # a gap is told a little later
                 if self._lost() == lost:
                     break
+            if time.monotonic() > end and os.getloadavg()[0] > BUSY:
+                pytest.skip(
+                    f"{os.getloadavg()[0]:.0f} programs want to run: too many to play {seconds} s without a gap"
+                )
             assert time.monotonic() < end, f"no {seconds} s without a gap: {self.stats()}"
         self.shown = np.array([frames / RATE, [shown for _, shown in parts]])
         said, heard = (np.concatenate([both[side] for both, _ in parts]) for side in (0, 1))

@@ -44,7 +44,7 @@ def exact_lags(said: Signal, heard: Signal, most: float = 0.4) -> NDArray[np.flo
     first = int(np.flatnonzero(np.abs(said) > 0.05)[0])
     late, _ = lag_of(heard[first : first + RATE + round(most * RATE)].astype(float), said[first : first + RATE])
     found = []
-    for at in range(first, min(len(said), len(heard) - late - near) - size, size):
+    for at in range(first, min(len(said), len(heard) - late) - 2 * size - near, size):
         part = said[at : at + size].astype(float)
         if level_db(said[at : at + size]) < -34 or at + late < near:
             continue
