@@ -308,6 +308,7 @@ def model():
             block_time=0.12,
             extra_time=0.4,
             n_cpu=1,
+            adapt=False,
         )
     )
     rvc.load()
@@ -334,7 +335,6 @@ def test_streams_tell_their_whole_delay_and_how_it_goes(model):
     parts = [model.process_stream_chunk(x[at : at + 512]) for at in range(0, len(x), 512)]
     told = model.get_stream_info()
     assert f"latency {1000 * with_thread / 48_000:.1f} ms" in told
-    assert "context 400 ms" in told
     assert "0 samples missed" in told
     threads = [thread for thread in threading.enumerate() if thread.name == "menura-callback"]
     y = np.concatenate([*parts, model.stop_stream()[:, 0]])

@@ -375,6 +375,7 @@ def test_a_loaded_model_speaks(model):
     x = speech(48_000, "am_michael")[:44_100, 0]
     parts = [model.process_stream_chunk(x[at : at + 1024]) for at in range(0, len(x), 1024)]
     assert 270.0 < 1000.0 * model.stream_latency / 44_100 < 370.0  # a block of 120 ms more for the thread
+    assert ", context 400 ms" in model.get_stream_info()
     model.change(pitch=4.0, index_rate=0.5, protect=0.33, rms_mix_rate=0.25, formant=1.0)
     parts += [model.process_stream_chunk(x), model.stop_stream()[:, 0]]
     y = np.concatenate(parts)

@@ -23,7 +23,7 @@ class ModelFigures(Collector):
             ("failures", "Of them, those that failed.", stats.failed),
         ):
             yield CounterMetricFamily(f"menura_model_{name}", text, value=count)
-        shorter = sum(pace.context_ms < pace.longest_ms for pace in found)
+        shorter = sum(pace.steps_down > pace.steps_up for pace in found)
         for name, text, count in (
             ("waiting", "Networks that wait to be computed.", stats.waiting),
             ("voices", "Live voices that are models and adapt to the load.", len(found)),

@@ -50,9 +50,13 @@ def say(stage, blocks):
     return x, stage.process(x)
 
 
-@pytest.mark.parametrize(("context", "steps"), [(200, (200, 100, 50)), (160, (160, 80, 50)), (50, (50,)), (20, (20,))])
+@pytest.mark.parametrize(
+    ("context", "steps"), [(200, (200, 100, 50)), (160, (160, 80, 50)), (50, (50, 50, 50)), (20, (20, 20, 20))]
+)
 def test_contexts_are_halved_down_to_half_a_second(context, steps):
-    assert ladder(StreamShape(context=context)) == steps
+    contexts, shares = zip(*ladder(StreamShape(context=context)), strict=True)
+    assert contexts == steps
+    assert shares == (1.0, 0.5, 0.25)
     assert all(step % 2 == 0 for step in steps)
 
 
@@ -151,7 +155,7 @@ def seams(model, x, contexts):
     blocks._join = watched
     parts = []
     for at, context in enumerate(contexts):
-        blocks.look_back(context)
+        blocks.look_back(context, context / 200)
         parts.append(run(model, blocks.steps(x[at * BLOCK : (at + 1) * BLOCK])))
     return np.array(found), np.concatenate(parts)
 
@@ -172,7 +176,7 @@ def test_no_seam_is_worse_where_the_context_changes():
 def test_pace_tells_what_the_next_block_hears():
     told = []
     machine = Machine(ms=0.0)
-    pace = Pace(SHAPE, machine.clock, told.append)
+    pace = Pace(SHAPE, machine.clock, lambda *step: told.append(step))
 
     def late():
         machine.now_s += 1.0
@@ -180,4 +184,4 @@ def test_pace_tells_what_the_next_block_hears():
 
     for _ in range(7):
         pace.measured(late)
-    assert told == [100, 50]
+    assert told == [(100, 0.5), (50, 0.25)]

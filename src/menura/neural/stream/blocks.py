@@ -48,7 +48,7 @@ class RvcBlocks:
 
     def __init__(self, model: RvcModel, shape: StreamShape, settings: RvcSettings, seed: int = 0) -> None:
         self.model, self.shape, self.settings, self._seed = model, shape, settings, seed
-        self._longest = shape
+        self._longest, self._share = shape, 1.0
         self.config = model.synthesizer.config
         self.hop = self.config.hop
         source = model.synthesizer.source
@@ -63,19 +63,25 @@ class RvcBlocks:
         self._wave: Floats = np.zeros(self._longest.window * FRAME, np.float32)
         self._gate = Gate(FRAME)
         self._said = ContentTrack(self.model.content, self._longest.window * FRAME)
+        self._said.share = self._share
         self._pitch = PitchTrack(self._longest.window)
         self._end = 0  # frames since the beginning
         self._phase = np.zeros(1)
         self._overhang: Floats = np.zeros(self.shape.fade * self.hop, np.float32)
 
-    def look_back(self, context: int) -> None:
+    def look_back(self, context: int, share: float = 1.0) -> None:
         """Have content model and text encoder hear so many frames before the next block: a tail of what is kept, all of
         it at most. What is said runs on.
+
+        Args:
+            context: Frames.
+            share: Of what the content model computes again with each block, where it carries the rest.
 
         Raises:
             ConfigError: They make no stream.
         """
         self.shape = replace(self._longest, context=min(context, self._longest.context))
+        self._share = self._said.share = share
 
     @property
     def speaker_hz(self) -> float:

@@ -45,10 +45,13 @@ class ContentTrack:
     Args:
         content: The model.
         samples: Of the window, whole frames of the model.
+
+    Attributes:
+        share: Of the rows before the newest that are computed again, as many as are, where there is less time.
     """
 
     def __init__(self, content: StreamedContent, samples: int) -> None:
-        self._content = content
+        self._content, self.share = content, 1.0
         self._moments = RunningMoments(content.norm, MEMORY_S, content.RATE) if content.norm else None
         self._kept = self._missing = self._frames(samples)
         self._fresh = 0
@@ -80,7 +83,7 @@ class ContentTrack:
         if self._content.again is None:
             features: Floats = (yield Request("transform", (rows[None, -count:],)))[0][0]
             return features
-        new = self._said.wanted(count, self._content.again)
+        new = self._said.wanted(count, round(self._content.again * self.share))
         before = rows[max(0, len(rows) - new - self._content.before) : len(rows) - new]
         before = np.pad(before, ((self._content.before - len(before), 0), (0, 0)))
         past = self._said.past(count, new)

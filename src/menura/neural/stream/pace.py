@@ -1,4 +1,4 @@
-"""How far back a stream looks, by the time that its blocks take."""
+"""How far back a stream looks, and how much of it is computed again, by the time that its blocks take."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from menura.neural.stream.shape import StreamShape
 __all__ = ["Pace", "PaceStats", "ladder"]
 
 FRAME_MS = 10.0
+STEPS = 3
 LEAST = 50
 """Frames of the shortest context that is stepped down to."""
 BUDGET, ROOM = 0.9, 0.45
@@ -28,7 +29,7 @@ class PaceStats:
         context_ms: Of the next block.
         longest_ms: Where there is time.
         load: Time that blocks take as a share of their duration, over the last second.
-        steps_down, steps_up: So often the context became shorter, and longer again.
+        steps_down, steps_up: So often less was computed, and more again.
         late: Blocks that took longer than they last.
     """
 
@@ -40,15 +41,17 @@ class PaceStats:
     late: int
 
 
-def ladder(shape: StreamShape) -> tuple[int, ...]:
-    """Contexts to step down, frames: halves of the longest, down to 0.5 s; even, as the content model's grid is.
+def ladder(shape: StreamShape) -> tuple[tuple[int, float], ...]:
+    """Steps down: contexts in frames, halves of the longest down to 0.5 s, even as the content model's grid is; and
+    what share the content model computes again of what it does, where it carries the rest.
 
-    >>> ladder(StreamShape(context=200)), ladder(StreamShape(context=120)), ladder(StreamShape(context=40))
-    ((200, 100, 50), (120, 60, 50), (40,))
+    >>> ladder(StreamShape(context=200)), ladder(StreamShape(context=40))
+    (((200, 1.0), (100, 0.5), (50, 0.25)), ((40, 1.0), (40, 0.5), (40, 0.25)))
     """
-    steps = [shape.context]
-    while steps[-1] > LEAST:
-        steps.append(max(LEAST, steps[-1] // 4 * 2))
+    steps = [(shape.context, 1.0)]
+    while len(steps) < STEPS:
+        context, share = steps[-1]
+        steps.append((max(min(context, LEAST), context // 4 * 2), 0.5 * share))
     return tuple(steps)
 
 
@@ -58,14 +61,14 @@ class Pace:
     Args:
         shape: How the stream is cut, with its longest context.
         clock: For the time that blocks take.
-        look_back: Told how many frames of context the next block has.
+        look_back: Told how many frames of context the next block has, and what share of it is computed again.
     """
 
-    def __init__(self, shape: StreamShape, clock: Clock, look_back: Callable[[int], None]) -> None:
-        self._contexts, self._clock, self._look_back = ladder(shape), clock, look_back
+    def __init__(self, shape: StreamShape, clock: Clock, look_back: Callable[[int, float], None]) -> None:
+        self._steps, self._clock, self._look_back = ladder(shape), clock, look_back
         self._block_ms = FRAME_MS * shape.block
         self._governor = Governor(
-            len(self._contexts) - 1, budget=BUDGET, room=ROOM, hold_s=HOLD_S, window_ms=WINDOW_MS, single=SINGLE
+            len(self._steps) - 1, budget=BUDGET, room=ROOM, hold_s=HOLD_S, window_ms=WINDOW_MS, single=SINGLE
         )
         self._level, self._first = 0, True
 
@@ -85,11 +88,11 @@ class Pace:
         level = self._governor.observe(1000.0 * (self._clock() - begun_s), self._block_ms)
         if level != self._level:
             self._level, self._first = level, True
-            self._look_back(self._contexts[level])
+            self._look_back(*self._steps[level])
         return y
 
     def stats(self) -> PaceStats:
         """Figures now; from any thread."""
         found = self._governor.stats()
-        context_ms, longest_ms = FRAME_MS * self._contexts[found.level], FRAME_MS * self._contexts[0]
+        context_ms, longest_ms = (FRAME_MS * self._steps[level][0] for level in (found.level, 0))
         return PaceStats(context_ms, longest_ms, found.load, found.sheds, found.restores, found.misses)
