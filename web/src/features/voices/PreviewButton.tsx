@@ -16,7 +16,13 @@ export function PreviewButton({ voice }: { voice: VoiceInfo }) {
       ))}
     </svg>
   );
-  if (!voice.preview) return <span className="preview">{glyph}</span>; // what it needs is not here
+  if (!voice.preview) {
+    return (
+      <span className="preview" title={voice.preview === false ? "Models that it needs are not here yet" : undefined}>
+        {glyph}
+      </span>
+    );
+  }
   const busy = state !== "idle";
   const said = busy ? `Stop the preview of ${voice.name}` : `Preview ${voice.name}`;
   return (
