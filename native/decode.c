@@ -18,7 +18,7 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- what this machine can do ---- */
 
-enum { AVX2 = 1, AVX512 = 2, NEON = 4 };
+enum { AVX2 = 1, AVX512 = 2, NEON = 4, AVX512_BF16 = 8 };
 
 static int64_t processor_sets(void)
 {
@@ -29,7 +29,9 @@ static int64_t processor_sets(void)
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     if ((low & 6) != 6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & bit_AVX2))
         return 0;
-    return (low & 0xe0) == 0xe0 && (b & bit_AVX512F) ? AVX2 | AVX512 : AVX2;
+    if ((low & 0xe0) != 0xe0 || !(b & bit_AVX512F))
+        return AVX2;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1 << 5) ? AVX2 | AVX512 | AVX512_BF16 : AVX2 | AVX512;
 #elif defined(__aarch64__)
     return NEON;
 #else
@@ -39,14 +41,21 @@ static int64_t processor_sets(void)
 
 static const mn_decode_set *set_of(int64_t name)
 {
-    return name == AVX512 ? mn_decode_avx512() : name == AVX2 ? mn_decode_avx2() : name == NEON ? mn_decode_neon() : NULL;
+    switch (name) {
+        case AVX2: return mn_decode_avx2();
+        case AVX512: return mn_decode_avx512();
+        case NEON: return mn_decode_neon();
+        case AVX512_BF16: return mn_decode_avx512_bf16();
+        default: return NULL;
+    }
 }
 
-/* Instruction sets that can be asked for here, as a sum of their names 1 (AVX2), 2 (AVX-512), 4 (NEON). */
+/* Instruction sets that can be asked for here, as a sum of their names: 1 (AVX2), 2 (AVX-512), 4 (NEON),
+ * 8 (AVX-512 with fast convolutions in bfloat16: twice as fast, at 40 dB). */
 MN_API int64_t mn_decode_sets(void)
 {
     int64_t found = 0, here = processor_sets();
-    for (int64_t name = 1; name <= NEON; name *= 2)
+    for (int64_t name = 1; name <= AVX512_BF16; name *= 2)
         if ((here & name) && set_of(name))
             found |= name;
     return found;
@@ -148,19 +157,20 @@ static void run_fast(const task *t)
 {
     const mn_step *s = t->step;
     const cut *c = &t->cut;
-    int64_t m_plane = c->block * s->panel + SKEW, size = s->in_channels * s->panel;
+    int64_t width = s->in_channels / t->set->packing; /* of a point, in floats' places */
+    int64_t m_plane = c->block * s->panel + SKEW, size = width * s->panel;
     float *v = t->scratch, *m = v + c->points * c->plane, *y = m + c->points * m_plane;
     const float *rows[MN_MOST_INPUTS];
     for (int64_t tile = 0; tile < t->tiles; tile++) {
         int64_t row = row_of(t, tile) + s->first[0];
         for (int64_t i = 0; i < c->inputs; i++, row += s->dilation)
             rows[i] = row >= 0 && row < s->in_rows ? t->in + row * s->in_stride : t->zeros;
-        t->set->forward(s->kind, rows, s->in_channels, s->in_slope, v + tile * s->in_channels, c->plane);
+        t->set->forward(s->kind, rows, s->in_channels, s->in_slope, v + tile * width, c->plane);
     }
     for (int64_t panel = t->first_unit; panel < t->end_unit; panel++) {
         for (int64_t p = 0; p < c->points; p++)
-            t->set->multiply(v + p * c->plane, s->in_channels, s->weights + (panel * c->points + p) * size,
-                             s->in_channels, s->panel, m + p * m_plane, t->tiles);
+            t->set->multiply_points(v + p * c->plane, width, s->weights + (panel * c->points + p) * size, width, s->panel,
+                                    m + p * m_plane, t->tiles);
         for (int64_t tile = 0; tile < t->tiles; tile++) {
             t->set->inverse(s->kind, m + tile * s->panel, m_plane, s->panel, y);
             for (int64_t i = 0; i < c->outputs; i++)

@@ -45,8 +45,12 @@ typedef struct {
 
 /* What an instruction set offers. */
 typedef struct {
+    int64_t packing; /* values of a point in the place of a float: 2 are bfloat16 */
     /* c[rows][panel] = a[rows][k] * b[k][panel] */
     void (*multiply)(const float *a, int64_t a_stride, const float *b, int64_t k, int64_t panel, float *c, int64_t rows);
+    /* The same of points; `k` and `a_stride` count floats' places. */
+    void (*multiply_points)(const float *a, int64_t a_stride, const float *b, int64_t k, int64_t panel, float *c,
+                            int64_t rows);
     /* A tile's input: v[point][channel] of the rows pointed at, rectified. */
     void (*forward)(int64_t kind, const float *const *rows, int64_t channels, float slope, float *v, int64_t v_stride);
     /* A tile's output: y[row][column] of m[point][column]. */
@@ -60,6 +64,7 @@ typedef struct {
 /* NULL where the library was not built for it. */
 const mn_decode_set *mn_decode_avx2(void);
 const mn_decode_set *mn_decode_avx512(void);
+const mn_decode_set *mn_decode_avx512_bf16(void);
 const mn_decode_set *mn_decode_neon(void);
 
 /* ---- decode_team.c: threads that wait asleep ---- */

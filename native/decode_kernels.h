@@ -1,10 +1,23 @@
 /* The inner loops of the decoder for one instruction set. Before it is included:
- * VEC (a vector of WIDTH floats), LOAD, STORE, SET1, ADD, SUB, MUL, MAX, FMA(a, b, c) = a * b + c, MOST_ROWS, NAME. */
+ * VEC (a vector of WIDTH floats), LOAD, STORE, SET1, ADD, SUB, MUL, MAX, FMA(a, b, c) = a * b + c, MOST_ROWS, NAME; and
+ * where fast convolutions are of pairs of bfloat16, each in the place of a float: PAIRS(a, b, c) = both of a * b + c, and
+ * HALVE(place, a), which stores WIDTH floats as so many bfloat16. */
+
+#ifdef PAIRS
+#define PACKING 2
+#define PUT(place, at, a) HALVE((uint16_t *)(place) + (at), a)
+#define TIMES(pairs, a, b, c) ((pairs) ? PAIRS(a, b, c) : FMA(a, b, c))
+#else
+#define PACKING 1
+#define PUT(place, at, a) STORE((place) + (at), a)
+#define TIMES(pairs, a, b, c) FMA(a, b, c)
+#endif
 
 #define HOT static inline __attribute__((always_inline)) INSTRUCTIONS
 #define UNROLL _Pragma("GCC unroll 16")
 
-HOT void product(const float *a, int64_t a_stride, const float *b, int64_t k, float *c, const int rows, const int lots)
+HOT void product(const float *a, int64_t a_stride, const float *b, int64_t k, float *c, const int rows, const int lots,
+                 const int pairs)
 {
     VEC sum[MOST_ROWS][32 / WIDTH];
     UNROLL for (int r = 0; r < rows; r++)
@@ -18,7 +31,7 @@ HOT void product(const float *a, int64_t a_stride, const float *b, int64_t k, fl
         UNROLL for (int r = 0; r < rows; r++) {
             VEC left = SET1(a[r * a_stride + i]);
             UNROLL for (int l = 0; l < lots; l++)
-                sum[r][l] = FMA(left, right[l], sum[r][l]);
+                sum[r][l] = TIMES(pairs, left, right[l], sum[r][l]);
         }
     }
     UNROLL for (int r = 0; r < rows; r++)
@@ -26,10 +39,10 @@ HOT void product(const float *a, int64_t a_stride, const float *b, int64_t k, fl
             STORE(c + (r * lots + l) * WIDTH, sum[r][l]);
 }
 
-#define CASE(n) case n: product(a, a_stride, b, k, c, n, lots); break
+#define CASE(n) case n: product(a, a_stride, b, k, c, n, lots, pairs); break
 
 HOT void products(const float *a, int64_t a_stride, const float *b, int64_t k, float *c, int64_t rows,
-                  const int lots)
+                  const int lots, const int pairs)
 {
     int64_t groups = (rows + MOST_ROWS - 1) / MOST_ROWS;
     for (; groups; groups--) {
@@ -51,12 +64,25 @@ INSTRUCTIONS static void multiply(const float *a, int64_t a_stride, const float 
 {
 #if WIDTH == 16
     if (panel == 32) {
-        products(a, a_stride, b, k, c, rows, 2);
+        products(a, a_stride, b, k, c, rows, 2, 0);
         return;
     }
 #endif
-    products(a, a_stride, b, k, c, rows, 16 / WIDTH);
+    products(a, a_stride, b, k, c, rows, 16 / WIDTH, 0);
 }
+
+#ifdef PAIRS
+INSTRUCTIONS static void multiply_points(const float *a, int64_t a_stride, const float *b, int64_t k, int64_t panel,
+                                         float *c, int64_t rows)
+{
+    if (panel == 32)
+        products(a, a_stride, b, k, c, rows, 2, 1);
+    else
+        products(a, a_stride, b, k, c, rows, 1, 1);
+}
+#else
+#define multiply_points multiply
+#endif
 
 /* F(4, 4) at 0, 1, -1, 1/2, -1/2, 2 and infinity. */
 HOT void forward_4_4(const VEC *x, VEC *v)
@@ -159,7 +185,7 @@ HOT void forward_nested(const float *const *rows, int64_t at, const int inputs, 
             column[j] = inner[j][p];
         forward_outer(column, inputs, w);
         UNROLL for (int q = 0; q < inputs; q++)
-            STORE(v + (q * 7 + p) * v_stride, w[q]);
+            PUT(v + (q * 7 + p) * v_stride, at, w[q]);
     }
 }
 
@@ -169,9 +195,9 @@ INSTRUCTIONS static void forward(int64_t kind, const float *const *rows, int64_t
     VEC factor = SET1(slope);
     for (int64_t at = 0; at < channels; at += WIDTH) {
         if (kind == MN_FAST_8)
-            forward_nested(rows, at, 4, factor, v + at, v_stride);
+            forward_nested(rows, at, 4, factor, v, v_stride);
         else if (kind == MN_FAST_12)
-            forward_nested(rows, at, 5, factor, v + at, v_stride);
+            forward_nested(rows, at, 5, factor, v, v_stride);
         else {
             VEC x[6], w[6];
             UNROLL for (int i = 0; i < 6; i++) {
@@ -180,7 +206,7 @@ INSTRUCTIONS static void forward(int64_t kind, const float *const *rows, int64_t
             }
             forward_4_3(x, w);
             UNROLL for (int p = 0; p < 6; p++)
-                STORE(v + at + p * v_stride, w[p]);
+                PUT(v + p * v_stride, at, w[p]);
         }
     }
 }
@@ -250,6 +276,6 @@ INSTRUCTIONS static void copy(const float *in, int64_t count, float slope, float
 
 const mn_decode_set *NAME(void)
 {
-    static const mn_decode_set set = {multiply, forward, inverse, finish, copy};
+    static const mn_decode_set set = {PACKING, multiply, multiply_points, forward, inverse, finish, copy};
     return &set;
 }

@@ -49,21 +49,34 @@ static int kernel_matrix(int64_t kind, double (*matrix)[MOST_TAPS])
     return 6;
 }
 
-/* Floats of one group's packed weights. */
-MN_API int64_t mn_decode_pack_size(int64_t kind, int64_t taps, int64_t in_channels, int64_t columns)
+/* The nearest of bfloat16, in the upper half of a float; what is not a number stays so. */
+static uint16_t halved(float value)
 {
-    static const int64_t points[] = {0, 6, 28, 35};
-    return (kind == MN_DIRECT ? taps : points[kind & 3]) * in_channels * columns;
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7fffffff) > 0x7f800000)
+        return (uint16_t)(bits >> 16 | 1);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-/* Pack weights [outputs][inputs][taps] as [panel][tap or point][in_channels][column], filled up with zeros. */
+/* Floats of one group's packed weights. */
+MN_API int64_t mn_decode_pack_size(int64_t kind, int64_t taps, int64_t in_channels, int64_t columns, int64_t packing)
+{
+    static const int64_t points[] = {0, 6, 28, 35};
+    return kind == MN_DIRECT ? taps * in_channels * columns : points[kind & 3] * in_channels * columns / packing;
+}
+
+/* Pack weights [outputs][inputs][taps] as [panel][tap or point][in_channels][column], filled up with zeros; with a packing
+ * of 2 points are bfloat16, [panel][point][in_channels / 2][column][2]. */
 MN_API void mn_decode_pack(int64_t kind, const float *weights, int64_t outputs, int64_t inputs, int64_t taps,
-                           int64_t in_channels, int64_t columns, int64_t panel, float *packed)
+                           int64_t in_channels, int64_t columns, int64_t panel, int64_t packing, float *packed)
 {
     double matrix[MOST_POINTS][MOST_TAPS], held[MOST_TAPS][MN_MOST_PANEL], sum[MN_MOST_PANEL];
     int64_t points = kind == MN_DIRECT ? taps : kernel_matrix(kind, matrix);
-    memset(packed, 0, sizeof *packed * mn_decode_pack_size(kind, taps, in_channels, columns));
-    for (int64_t first = 0; first < outputs; first += panel, packed += points * in_channels * panel) {
+    memset(packed, 0, sizeof *packed * mn_decode_pack_size(kind, taps, in_channels, columns, packing));
+    int64_t size = points * in_channels * panel / (kind == MN_DIRECT ? 1 : packing);
+    for (int64_t first = 0; first < outputs; first += panel, packed += size) {
+        uint16_t *halves = (uint16_t *)packed;
         int64_t width = outputs - first < panel ? outputs - first : panel;
         for (int64_t i = 0; i < inputs; i++) {
             const float *from = weights + (first * inputs + i) * taps;
@@ -83,7 +96,10 @@ MN_API void mn_decode_pack(int64_t kind, const float *weights, int64_t outputs, 
                     for (int64_t o = 0; o < MN_MOST_PANEL; o++)
                         sum[o] += matrix[p][t] * held[t][o];
                 for (int64_t o = 0; o < width; o++)
-                    packed[(p * in_channels + i) * panel + o] = (float)sum[o];
+                    if (packing == 2)
+                        halves[((p * in_channels + i) / 2 * panel + o) * 2 + i % 2] = halved((float)sum[o]);
+                    else
+                        packed[(p * in_channels + i) * panel + o] = (float)sum[o];
             }
         }
     }

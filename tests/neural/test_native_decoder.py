@@ -9,7 +9,7 @@ import pytest
 
 from menura.errors import FormatError, ModelError
 from menura.neural.native import NativeDecoder, covers
-from menura.neural.native.kernels import Team, instruction_sets
+from menura.neural.native.kernels import Team, bfloat16_sets, instruction_sets
 from menura.neural.nets.config import SynthesizerConfig
 from menura.neural.nets.decoder import decoder
 from menura.neural.runtime import open_session
@@ -102,6 +102,15 @@ def test_audio_is_the_graphs_in_every_instruction_set(instructions):
     weights, feeds = _weights(config), _feeds(config, 14)
     ours = NativeDecoder(config, weights, instructions=instructions).run(**feeds)[0]
     assert_same(f"set {instructions}", ours, _graph(config, weights, feeds))
+
+
+@pytest.mark.skipif(not bfloat16_sets(), reason="this processor has no bfloat16")
+@pytest.mark.parametrize("case", CONFIGS)
+def test_audio_is_near_the_graphs_in_bfloat16(case):
+    config = CONFIGS[case]
+    weights, feeds = _weights(config), _feeds(config, 14, (2, 1))
+    ours = NativeDecoder(config, weights, 2, instructions=bfloat16_sets()[0]).run(**feeds)[0]
+    assert_same(case, ours, _graph(config, weights, feeds), floor_db=35.0)
 
 
 def test_audio_is_the_graphs_for_random_sizes():

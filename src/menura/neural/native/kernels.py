@@ -15,6 +15,7 @@ from menura.dsp.native import declare, pointer
 __all__ = [
     "AVX2",
     "AVX512",
+    "AVX512_BF16",
     "DIRECT",
     "LOT",
     "NEON",
@@ -25,6 +26,7 @@ __all__ = [
     "Step",
     "Team",
     "aligned",
+    "bfloat16_sets",
     "instruction_sets",
     "pack",
     "padded",
@@ -35,16 +37,16 @@ __all__ = [
 Floats = NDArray[np.float32]
 DIRECT, FAST_3, FAST_8, FAST_12, TANH = range(5)
 """Kinds of a step."""
-AVX2, AVX512, NEON = 1, 2, 4
-"""Instruction sets."""
+AVX2, AVX512, NEON, AVX512_BF16 = 1, 2, 4, 8
+"""Instruction sets; the last computes fast convolutions in bfloat16."""
 LOT = 16
 """Channels of a row are filled up to a multiple of so many."""
 ALIGNMENT = 64
 
 _I64, _F32, _P = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 _sets = declare("mn_decode_sets", [], _I64)
-_pack_size = declare("mn_decode_pack_size", [_I64] * 4, _I64)
-_pack = declare("mn_decode_pack", [_I64, _P, *[_I64] * 6, _P])
+_pack_size = declare("mn_decode_pack_size", [_I64] * 5, _I64)
+_pack = declare("mn_decode_pack", [_I64, _P, *[_I64] * 7, _P])
 _scratch = declare("mn_decode_scratch", [_P, _I64, _I64], _I64)
 _run = declare("mn_decode_run", [_P, _I64, _I64, _P, _I64, _P, _P, _I64, _P, _P], ctypes.c_int)
 _team_size = declare("mn_team_size", [], _I64)
@@ -89,9 +91,14 @@ def aligned(floats: int) -> Floats:
 
 
 def instruction_sets() -> tuple[int, ...]:
-    """Those this processor has and the kernels are written for, best first."""
+    """Those this processor has and the kernels are written for, in single precision, best first."""
     here = _sets()
     return tuple(name for name in (AVX512, NEON, AVX2) if here & name)
+
+
+def bfloat16_sets() -> tuple[int, ...]:
+    """The same in bfloat16: products of bfloat16 are summed in single precision, and only they are halved."""
+    return (AVX512_BF16,) if _sets() & AVX512_BF16 else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +132,14 @@ def pack(weights: list[Floats], instructions: int, in_channels: int, *, fast: bo
     columns, kind = padded(outputs), DIRECT
     if fast and taps > 1:
         kind = next((name for name, most in ((FAST_3, 3), (FAST_8, 8), (FAST_12, 12)) if taps <= most), DIRECT)
-    panel = 32 if instructions == AVX512 and columns % 32 == 0 else 16
-    size = _pack_size(kind, taps, in_channels, columns)
+    panel = 32 if instructions in (AVX512, AVX512_BF16) and columns % 32 == 0 else 16
+    packing = 2 if instructions == AVX512_BF16 else 1
+    size = _pack_size(kind, taps, in_channels, columns, packing)
     packed = aligned(size * len(weights))
     for index, group in enumerate(weights):
         held = np.ascontiguousarray(group, np.float32)
         part = packed[index * size : (index + 1) * size]
-        _pack(kind, pointer(held), outputs, inputs, taps, in_channels, columns, panel, pointer(part))
+        _pack(kind, pointer(held), outputs, inputs, taps, in_channels, columns, panel, packing, pointer(part))
     return Packed(kind, panel, columns, taps, in_channels, packed)
 
 
