@@ -1,5 +1,6 @@
 """The pitch networks' front and back ends in numpy: audio to log-mel rows, salience to pitch."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -20,6 +21,8 @@ FLOOR = 1e-5
 """Least magnitude of a band."""
 CENTS = 20.0 * np.arange(360) + 1997.3794084376191
 """Of each class of RMVPE, above 10 Hz."""
+PIECE = 256
+"""Frames whose bands are made at once."""
 REACH = 4
 """Classes to each side of the best that its pitch is averaged over."""
 
@@ -44,19 +47,50 @@ def _hz_slaney(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mel < 15.0, mel * 200.0 / 3.0, 1000.0 * np.exp((mel - 15.0) * np.log(6.4) / 27.0))
 
 
+@dataclass(frozen=True, slots=True)
+class _Bank:
+    """Bands of a spectrum.
+
+    Attributes:
+        bins: Those that a band is made of, ``[bands, most]``; some stand there for nothing.
+        weights: Of them, ``[bands, most]``.
+    """
+
+    bins: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+    def of(self, magnitude: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Bands ``[batch, frames, bands]`` of magnitudes ``[batch, frames, bins]``.
+
+        Not as a product of matrices: numpy's would wait for threads of its own, on a busy machine for longer than all
+        else takes.
+        """
+        batch, frames, _ = magnitude.shape
+        made = np.empty((batch, frames, len(self.bins)), np.float32)
+        for row in range(batch):
+            for at in range(0, frames, PIECE):
+                part = magnitude[row, at : at + PIECE].astype(np.float32, copy=False)[:, self.bins]
+                np.einsum("tbw,bw->tb", part, self.weights, out=made[row, at : at + PIECE])
+        return made
+
+
 @lru_cache(maxsize=8)
-def _bank(rate: int, fft: int, bands: int, ends_hz: tuple[float, float], htk: bool) -> NDArray[np.float32]:
-    """Triangular filters of equal area, ``[bins, bands]``."""
+def _bank(rate: int, fft: int, bands: int, ends_hz: tuple[float, float], htk: bool) -> _Bank:
+    """Triangular filters of equal area."""
     to_mel, to_hz = (_mel_htk, _hz_htk) if htk else (_mel_slaney, _hz_slaney)
     low, high = to_mel(np.array(ends_hz))
     corners = to_hz(np.linspace(low, high, bands + 2))
     bins = np.linspace(0.0, rate / 2, fft // 2 + 1)[:, None]
     rising = (bins - corners[:-2]) / np.diff(corners)[:-1]
     falling = (corners[2:] - bins) / np.diff(corners)[1:]
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    bank: NDArray[np.float32] = (triangles * (2.0 / (corners[2:] - corners[:-2]))).astype(np.float32)
-    bank.flags.writeable = False
-    return bank
+    triangles = np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (corners[2:] - corners[:-2]))
+    first = np.argmax(triangles > 0.0, axis=0)
+    most = int((triangles > 0.0).sum(axis=0).max(initial=1))
+    places = first[:, None] + np.arange(most)
+    held = np.minimum(places, len(bins) - 1)
+    weights = np.where(places < len(bins), triangles[held, np.arange(bands)[:, None]], 0.0).astype(np.float32)
+    held.flags.writeable = weights.flags.writeable = False
+    return _Bank(held, weights)
 
 
 @lru_cache(maxsize=8)
@@ -91,7 +125,7 @@ def log_mel(wav: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.pad(wav.astype(np.float32, copy=False), ((0, 0), (half, half)), mode="reflect")
     magnitude = np.abs(_spectrum(padded, WINDOW, WINDOW, HOP))
     bank = _bank(RATE, WINDOW, BANDS, (LOWEST_HZ, HIGHEST_HZ), True)
-    mel: NDArray[np.float32] = np.log(np.maximum(magnitude @ bank, FLOOR), dtype=np.float32)
+    mel: NDArray[np.float32] = np.log(np.maximum(bank.of(magnitude), FLOOR), dtype=np.float32)
     return mel
 
 
@@ -118,7 +152,7 @@ def fcpe_mel(config: FcpeConfig, wav: NDArray[np.float32]) -> NDArray[np.float32
     spectrum = _spectrum(padded, config.window, config.fft, config.hop)
     magnitude = np.sqrt(spectrum.real**2 + spectrum.imag**2 + np.float32(1e-9))
     bank = _bank(config.rate, config.fft, config.mels, (config.mel_min, config.mel_max), False)
-    mel: NDArray[np.float32] = np.log(np.maximum(magnitude @ bank, FLOOR), dtype=np.float32)
+    mel: NDArray[np.float32] = np.log(np.maximum(bank.of(magnitude), FLOOR), dtype=np.float32)
     frames = samples // config.hop + 1
     return np.concatenate([mel, mel[:, -1:]], axis=1)[:, :frames]
 
