@@ -13,7 +13,8 @@ from menura.neural.native.kernels import Team, bfloat16_sets, instruction_sets
 from menura.neural.nets.config import SynthesizerConfig
 from menura.neural.nets.decoder import decoder
 from menura.neural.runtime import open_session
-from tests.neural.rvc import ONE_THREAD, Arrays, assert_same, snr_db
+from menura.neural.synthesizer import Synthesizer
+from tests.neural.rvc import ONE_THREAD, VOICES, Arrays, arrays, assert_same, snr_db, synthesizer, voice
 
 USUAL = SynthesizerConfig(
     version="v2", f0=True, rate=48_000, features=768, inter=12, hidden=8, filter=8, heads=2, layers=1, kernel=3,
@@ -277,3 +278,25 @@ def test_a_folder_that_cannot_be_written_is_done_without(tmp_path, caplog):
     ours = NativeDecoder(USUAL, Identified(_weights(USUAL)), cache=tmp_path / "file" / "kept")
     assert ours.run(**_feeds(USUAL, 3))[0].shape == (1, 3 * USUAL.hop)
     assert "is not kept" in caplog.text
+
+
+@pytest.mark.parametrize("name", VOICES)
+def test_a_voice_has_the_same_audio_by_the_graph(name):
+    held, checkpoint = arrays(name), voice(name)
+    said = []
+    for native in (True, False):
+        model = Synthesizer(checkpoint.config, checkpoint.weights, replace(ONE_THREAD, native=native))
+        said.append(model.convert(held["phone"], held.get("pitchf"), model.speaker(0), pitch=held.get("pitch")))
+    assert not np.array_equal(*said)
+    assert_same(name, *said)
+
+
+@pytest.mark.skipif(not bfloat16_sets(), reason="this processor has no bfloat16")
+@pytest.mark.parametrize("name", VOICES)
+def test_a_voice_decodes_in_bfloat16_where_it_is_asked_for(name):
+    held, checkpoint = arrays(name), voice(name)
+    model = Synthesizer(checkpoint.config, checkpoint.weights, replace(ONE_THREAD, bfloat16=True))
+    given = held["z"][None], model.speaker(0), held["har_source"][None] if checkpoint.config.f0 else None
+    exact, ours = synthesizer(name).decode(*given), model.decode(*given)
+    assert not np.array_equal(ours, exact)
+    assert_same(name, ours, exact, floor_db=29.0)

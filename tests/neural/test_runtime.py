@@ -134,8 +134,8 @@ def test_options_that_cannot_be_are_refused():
         RuntimeOptions("abacus")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="0 or above"):
         RuntimeOptions(threads=-1)
-    with pytest.raises(ConfigError, match="bfloat16 is for the provider openvino"):
-        RuntimeOptions(bfloat16=True)
+    with pytest.raises(ConfigError, match="bfloat16 is for the providers cpu and openvino"):
+        RuntimeOptions("cuda", bfloat16=True)
     with pytest.raises(ConfigError, match="float16 is for GPUs"):
         RuntimeOptions(float16=True)
     assert 1 <= RuntimeOptions().cores <= 8

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from menura.errors import ConfigError, FormatError
 from menura.neural.cache import Recipe
-from menura.neural.native import NativeDecoder, covers
+from menura.neural.native import NativeDecoder, bfloat16_sets, covers
 from menura.neural.nets.config import SynthesizerConfig
 from menura.neural.nets.decoder import decoder
 from menura.neural.nets.encoder import COARSE_PITCHES, encoder
@@ -71,8 +71,10 @@ class Synthesizer:
         self._encoder = opened("encoder", lambda: encoder(config, weights, int8=int8, half=half), int8)
         self._flow = opened("flow", lambda: flow(config, weights, half=half))
         self._decoder: Session
-        if options.provider == Provider.CPU and options.native and covers(config):
-            self._decoder = NativeDecoder(config, weights, options.cores, cache=options.cache)
+        openvino_halves = options.provider == Provider.OPENVINO and options.bfloat16
+        if options.native and options.on_processor and not openvino_halves and covers(config):
+            coarse = next(iter(bfloat16_sets()), None) if options.bfloat16 else None
+            self._decoder = NativeDecoder(config, weights, options.cores, cache=options.cache, instructions=coarse)
         else:
             # OpenVINO divides the work itself, a GPU has no need
             cores = options.cores if options.provider == Provider.CPU else 1
