@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import json
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
@@ -237,3 +238,40 @@ def test_silence_stays_silence_in_every_format() -> None:
         levels = {encode(np.zeros((1, 1), np.float32), client)}
         audio = whole(parts, HERE)
         assert {audio[i : i + client.frame_bytes] for i in range(0, len(audio), client.frame_bytes)} == levels
+
+
+def test_voice_that_waits_for_an_answer_that_broke_off_begins_with_the_next() -> None:
+    """Providers may call the next one the same."""
+    audio = encode(speech("am_michael_u1")[:4800], PCM)
+
+    def delta() -> AudioDelta:
+        return AudioDelta(
+            type="response.output_audio.delta", delta=base64.b64encode(audio).decode(), **HERE._asdict()
+        )  # fmt: skip
+
+    async def main() -> list[bytes]:
+        outbox = RealtimeOutbox(1)
+        with ThreadPoolExecutor(1) as pool:
+            answers = Answers(outbox, Strand(pool), None, PCM, PCM)
+            answers.begin("resp_1")
+            answers.hear(delta())
+            answers.set_voice(session("robot"))
+            answers.hear(delta())  # stays as it is
+            answers.begin("resp_1")
+            answers.hear(delta())
+            answers.end("resp_1")
+            while answers.waiting_ms or answers._queue:
+                await asyncio.sleep(0.001)
+        outbox.end()
+        return [base64.b64decode(json.loads(text)["delta"]) async for text in iterate(outbox)]
+
+    first, second, *changed = asyncio.run(main())
+    assert first == second == audio
+    assert len(b"".join(changed)) == len(audio)
+    assert b"".join(changed) != audio
+
+
+async def iterate(outbox: RealtimeOutbox) -> AsyncIterator[str]:
+    while (item := await outbox.next()) is not None:
+        assert isinstance(item, str)
+        yield item

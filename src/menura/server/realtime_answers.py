@@ -181,6 +181,8 @@ class Answers:
         """A response begins; a provider may use an id again."""
         if response_id in self._cut:
             self._cut.remove(response_id)
+        if response_id == self._heard:  # it never came to its end
+            self._heard = ""
 
     def hear(self, event: AudioDelta) -> None:
         """Audio of an answer, if that is still to be heard."""
