@@ -10,12 +10,12 @@ from menura.audio.format import StreamFormat
 from menura.clock import Clock
 from menura.dsp.dynamics import Gate
 from menura.dsp.frontend import Frontend
+from menura.dsp.governor import Governor
 from menura.dsp.loudness import LoudnessNormalizer
 from menura.dsp.resample import Resampler
 from menura.dsp.stage import Stage
 from menura.engine.cleaning import best_denoiser
 from menura.engine.config import ProcessingMode
-from menura.dsp.governor import Governor
 from menura.engine.metrics import AudioMetrics
 from menura.units import frames_to_ms
 

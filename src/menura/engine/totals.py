@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from menura.engine.buffer import AudioStreamBuffer
 from menura.dsp.governor import GovernorStats
+from menura.engine.buffer import AudioStreamBuffer
 from menura.engine.metrics import AudioMetrics, Histogram
 from menura.engine.position import PlaybackStats
 from menura.vad.fast import VADStats
