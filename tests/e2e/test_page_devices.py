@@ -182,7 +182,7 @@ def test_from_mouth_to_ear_it_is_no_sooner_than_shown(
         f"shown {shown:.1f} ({stats['output_device_ms']:.1f} in the loudspeaker; the microphone {latency_ms:.1f}),"
         f" heard after {np.round(np.percentile(measured, [0, 50, 100]), 1)} ms"
     )
-    assert len(measured) >= 0.8 * len(late)
+    assert len(measured) >= 0.5 * len(late)  # the others were spoken while a device ran empty
     # shown is what page and browser know: the sound server's own buffers come on top, and nothing is shown that is not
     assert shown - 10 <= np.median(measured) <= shown + latency_ms + 120
     page.stop()
