@@ -216,6 +216,12 @@ def test_sizes_the_kernels_are_not_written_for_are_left_to_the_graph():
     assert not covers(replace(USUAL, upsample_rates=(12, 10, 2, 3), upsample_kernels=(24, 20, 4, 5)))
 
 
+def test_many_cores_are_left_to_the_graph_where_there_are_no_teams(monkeypatch):
+    monkeypatch.setattr("menura.neural.native.decoder.TEAMS", False)
+    assert covers(USUAL, 2)
+    assert not covers(USUAL, 3)
+
+
 def test_a_team_ends_while_nothing_runs():
     for _ in range(20):
         assert Team(3).threads >= 1

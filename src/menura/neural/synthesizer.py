@@ -72,7 +72,7 @@ class Synthesizer:
         self._flow = opened("flow", lambda: flow(config, weights, half=half))
         self._decoder: Session
         openvino_halves = options.provider == Provider.OPENVINO and options.bfloat16
-        if options.native and options.on_processor and not openvino_halves and covers(config):
+        if options.native and options.on_processor and not openvino_halves and covers(config, options.cores):
             coarse = next(iter(bfloat16_sets()), None) if options.bfloat16 else None
             self._decoder = NativeDecoder(config, weights, options.cores, cache=options.cache, instructions=coarse)
         else:

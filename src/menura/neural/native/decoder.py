@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from menura.errors import FormatError
-from menura.neural.native.kernels import Floats, aligned, instruction_sets, scratch_floats, team_of
+from menura.neural.native.kernels import TEAMS, Floats, aligned, instruction_sets, scratch_floats, team_of
 from menura.neural.native.plan import Plan, plan
 from menura.neural.native.weights import held_weights
 from menura.neural.nets.config import SynthesizerConfig
@@ -17,12 +17,19 @@ from menura.neural.session import check_feeds
 
 __all__ = ["NativeDecoder", "covers"]
 
+GAIN = 2
+"""Times that one thread here is faster than one of the graph's."""
 MAX_PLANS = 16
 """Lengths that are kept ready."""
 
 
-def covers(config: SynthesizerConfig) -> bool:
-    """Whether the kernels can compute a decoder of these sizes on this machine: all usual ones, on usual machines."""
+def covers(config: SynthesizerConfig, threads: int = 1) -> bool:
+    """Whether the kernels compute a decoder of these sizes on this machine, and faster than the graph on so many threads.
+
+    All usual sizes, on usual machines; where a team has its caller alone, on Windows, the graph is faster on many cores.
+    """
+    if not TEAMS and threads > GAIN:
+        return False
     upsamplings = zip(config.upsample_rates, config.upsample_kernels, strict=True)
     strides = [prod(config.upsample_rates[stage + 1 :]) for stage in range(len(config.upsample_rates))]
     return (

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import sys
 import weakref
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ __all__ = [
     "NEON",
     "NOWHERE",
     "TANH",
+    "TEAMS",
     "Packed",
     "Place",
     "Step",
@@ -42,6 +44,8 @@ AVX2, AVX512, NEON, AVX512_BF16 = 1, 2, 4, 8
 LOT = 16
 """Channels of a row are filled up to a multiple of so many."""
 ALIGNMENT = 64
+TEAMS = sys.platform != "win32"
+"""Whether a team has more threads than its caller's."""
 
 _I64, _F32, _P = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 _sets = declare("mn_decode_sets", [], _I64)
