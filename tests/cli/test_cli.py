@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,9 @@ def test_a_conversion_that_is_ended_leaves_no_half_a_file(number: signal.Signals
     out = tmp_path / "out"
     out.mkdir()
     command = [sys.executable, "-m", "menura", "convert", tmp_path / "long.wav", "-o", out / "o.wav", "-v", "robot"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+    # who is started by nohup, or in the background of a script, ignores such signals and hands that on
+    heed = partial(signal.signal, number, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as running:
         while not any(path.stat().st_size > 10_000 for path in out.iterdir()):
             assert running.poll() is None
         running.send_signal(number)

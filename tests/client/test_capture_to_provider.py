@@ -30,6 +30,7 @@ CLIENT: TypeAdapter[Any] = TypeAdapter(Annotated[RealtimeClientEvent, Field(disc
 def ports(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SyntheticInput]]:
     """The microphones that captures have opened."""
     opened: list[SyntheticInput] = []
+    before = set(threading.enumerate())
 
     def opens(device: Any, *, rate: int, channels: int, block: int, **form: Any) -> SyntheticInput:
         opened.append(SyntheticInput(rate, block, channels))
@@ -39,7 +40,8 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SyntheticInput]]:
     monkeypatch.setattr(AudioCaptureManager.__init__, "__kwdefaults__", known | {"open_port": opens})
     yield opened
     assert all(port.closed for port in opened)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("menura")]
+    begun = set(threading.enumerate()) - before
+    assert not [thread for thread in begun if thread.name.startswith("menura")]
 
 
 def hear(manager: AudioCaptureManager, port: SyntheticInput, x: np.ndarray) -> None:
