@@ -225,6 +225,9 @@ def test_on_a_terminal_it_shows_levels_and_leaves_it_as_it_was(virtual_audio, tm
     try:
         while shown.count(b"latency") < 10:
             shown += os.read(ours, 65_536)
+        os.write(ours, b"n")
+        while b"Cartoon Character" not in shown:
+            shown += os.read(ours, 65_536)
         os.write(ours, b"\x03")
         while process.poll() is None:
             if select.select([ours], [], [], 0.05)[0]:
