@@ -24,9 +24,9 @@ MAX_PLANS = 16
 
 
 def covers(config: SynthesizerConfig, threads: int = 1) -> bool:
-    """Whether the kernels compute a decoder of these sizes on this machine, and faster than the graph on so many threads.
+    """Whether the kernels compute a decoder of these sizes here, and faster than the graph on so many threads.
 
-    All usual sizes, on usual machines; where a team has its caller alone, on Windows, the graph is faster on many cores.
+    All usual sizes, on usual machines; where a team has its caller alone, on Windows, the graph is faster on many.
     """
     if not TEAMS and threads > GAIN:
         return False
