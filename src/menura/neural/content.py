@@ -19,9 +19,9 @@ V1_LAYER = 9
 """Whose output, projected to 256, voices of RVC v1 take; v2 takes the last layer's."""
 
 
-AGAIN = 48
-"""Rows before new ones that are computed again: with fewer, what is said is further from what all the audio at once
-gives."""
+AGAIN = 0.45
+"""Share of a window's rows that are computed again before new ones: with less, what is said is further from what all
+the audio at once gives than a window that is computed anew."""
 
 
 class ContentModel:
@@ -40,8 +40,8 @@ class ContentModel:
         before: Rows that a row's position is told by, before it.
         layers: Of the transformer, as far as it is used.
         width: Of its rows.
-        again: Rows that a stream computes again before new ones, when they have heard what follows; earlier ones stay
-            as they are. None: all of a window, each time: on a GPU that is sooner done than carried to and fro.
+        again: Share of a window's rows that a stream computes again before new ones, when they have heard what follows;
+            earlier ones stay as they are. None: all, each time: on a GPU that is sooner done than carried to and fro.
         norm: What the front end is told of all that was heard; None where it asks for nothing.
 
     Raises:

@@ -1,6 +1,7 @@
 """The content model's front end in a stream, beside that of all the audio at once."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -180,11 +181,12 @@ def test_a_model_of_another_grid_is_refused():
 
 # --- keys and values
 
-AGAIN = 8
+AGAIN = 0.2
+"""Of 39 rows 8."""
 
 
 class Carried:
-    """A real content model that computes eight rows again; keeps what it is asked, and by row what it has said last."""
+    """A real content model that computes few rows again; keeps what it is asked, and by row what it has said last."""
 
     def __init__(self):
         self.model, self.asked, self.end, self.bad = rvc.content_model("hubert_tiny768", "v2"), [], 0, False
@@ -230,7 +232,7 @@ class Carried:
 def test_only_the_end_of_a_window_is_computed_given_what_was_carried():
     model = Carried()
     sizes = [model.check(features) for features in model.stream([WINDOW] * 20)]
-    assert sizes == [(ROWS, 0)] + [(6 + AGAIN, ROWS - 6 - AGAIN)] * 19
+    assert sizes == [(ROWS, 0)] + [(14, 25)] * 19
 
 
 def test_what_was_only_heard_is_computed_with_the_next_block():
@@ -262,3 +264,11 @@ def test_features_that_are_no_numbers_do_not_stay():
     assert [len(arrays) for arrays in model.asked] == [1, 3, 3, 3, 3, 1, 3, 3]
     assert np.isnan(made[4]).any()
     assert all(np.isfinite(features).all() for number, features in enumerate(made) if number != 4)
+
+
+def test_no_more_is_computed_again_than_positions_look_back():
+    model = Carried()
+    real = {name: getattr(model.model, name) for name in ("HOP", "RATE", "reach", "norm", "front")}
+    model.model = SimpleNamespace(**real, before=3, transform=lambda rows, *_: (rows, rows[:, None]))
+    sizes = [model.check(features) for features in model.stream([WINDOW] * 3)]
+    assert sizes == [(ROWS, 0), (9, 30), (9, 30)]

@@ -70,7 +70,7 @@ def test_a_voice_that_carries_what_it_heard_gives_the_same_however_it_is_cut_and
     model = loaded()
     checkpoint = rvc.content("hubert_tiny768")
     content = ContentModel(checkpoint.config, checkpoint.weights, options=rvc.ONE_THREAD)
-    content.again = 8
+    content.again = 0.3
     model = replace(model, content=content)
     case = Case("carried", lambda: RvcStage(model, 48_000, shape=SMALL, settings=RvcSettings()))
     prove_cuts(case)

@@ -1,6 +1,7 @@
 """What a stream has said: the content model's front end computed once for each moment, the rest over a window."""
 
 from collections.abc import Generator
+from math import ceil
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,7 +24,7 @@ class StreamedContent(Protocol):
         RATE, HOP: Of its audio, Hz; samples from one row of the front end to the next.
         reach: Samples that a row is made of.
         before: Rows before one that tell its position.
-        again: Rows that are computed again before new ones; None: all of a window.
+        again: Share of a window's rows that are computed again before new ones; None: all.
         norm: What the front end is told of the loudness of all that was heard; None where it asks for nothing.
     """
 
@@ -31,7 +32,7 @@ class StreamedContent(Protocol):
     HOP: int
     reach: int
     before: int
-    again: int | None
+    again: float | None
     norm: FirstNorm | None
 
 
@@ -83,7 +84,9 @@ class ContentTrack:
         if self._content.again is None:
             features: Floats = (yield Request("transform", (rows[None, -count:],)))[0][0]
             return features
-        new = self._said.wanted(count, round(self._content.again * self.share))
+        # rows further back than the positions' reach are placed without a look at new ones
+        again = min(ceil(self._content.again * self._kept), self._content.before)
+        new = self._said.wanted(count, round(again * self.share))
         before = rows[max(0, len(rows) - new - self._content.before) : len(rows) - new]
         before = np.pad(before, ((self._content.before - len(before), 0), (0, 0)))
         past = self._said.past(count, new)
