@@ -75,7 +75,7 @@ def test_another_sample_rate_is_the_same_voice(voice_page: VoicePage, khz: float
     rate = page.listen()
     assert rate == 1000 * khz
     page.page.wait_for_timeout(500)
-    said, heard = (resampled(x, rate) for x in page.record(3))
+    said, heard = (resampled(x, rate) for x in page.record(2))
     late = page.stats()["loop_ms"] / 1000
     assert lag(said, heard)[0] == pytest.approx(late, abs=0.015)
     assert raised_st(said, heard, late) == pytest.approx(HELIUM_ST, abs=0.5)

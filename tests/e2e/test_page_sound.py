@@ -122,14 +122,14 @@ def test_a_man_is_heard_as_a_woman_within_120_ms(voice_page: VoicePage, tmp_path
 
 def test_comparing_gives_the_own_voice_as_late_as_shown_and_the_other_one_again(helium: VoicePage) -> None:
     page = helium
-    said, heard = page.record(3)
+    said, heard = page.record(2)
     late = page.stats()["loop_ms"] / 1000
     assert raised_st(said, heard, late) == pytest.approx(HELIUM_ST, abs=0.5)
 
     page.page.keyboard.down("c")
     assert page.page.get_by_role("button", name="Hold to compare").get_attribute("aria-pressed") == "true"
     settle(page)
-    said, heard = page.record(4)
+    said, heard = page.record(3)
     page.page.keyboard.up("c")
     found = exact_lags(said, heard)
     moments, late, alike = found.T
@@ -139,7 +139,7 @@ def test_comparing_gives_the_own_voice_as_late_as_shown_and_the_other_one_again(
     assert abs(np.median(apart)) <= 2
 
     settle(page)
-    said, heard = page.record(3)
+    said, heard = page.record(2)
     late = page.stats()["loop_ms"] / 1000
     assert raised_st(said, heard, late) == pytest.approx(HELIUM_ST, abs=0.5)
 
@@ -152,7 +152,7 @@ def test_the_pitch_slider_is_heard_at_once_and_voices_change_without_a_gap(heliu
         slider.press("ArrowRight")
     assert page.page.locator("#pitch_st-value").inner_text() == "+7 st"
     settle(page)
-    said, heard = page.record(3)
+    said, heard = page.record(2)
     late = page.stats()["loop_ms"] / 1000
     assert raised_st(said, heard, late) == pytest.approx(HELIUM_ST + 7, abs=0.7)
     page.page.get_by_role("button", name="Reset").click()
@@ -169,7 +169,7 @@ def test_the_pitch_slider_is_heard_at_once_and_voices_change_without_a_gap(heliu
 
 def test_the_equalizer_takes_the_treble(helium: VoicePage) -> None:
     def treble_db() -> float:
-        said, heard = helium.record(3)
+        said, heard = helium.record(2.5)
         tilt = [band_db(x, 5000, 10_000) - band_db(x, 500, 2000) for x in (said, heard)]
         return tilt[1] - tilt[0]
 
