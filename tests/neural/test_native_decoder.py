@@ -105,6 +105,16 @@ def test_audio_is_the_graphs_in_every_instruction_set(instructions):
     assert_same(f"set {instructions}", ours, _graph(config, weights, feeds))
 
 
+def test_audio_is_the_graphs_where_wide_layers_are_lean():
+    config = replace(USUAL, upsample_initial=512)
+    weights, feeds = _weights(config), _feeds(config, 14, (2, 1))
+    lean, fast = (NativeDecoder(config, weights, 2, lean=lean) for lean in (True, False))
+    assert_same("lean", lean.run(**feeds)[0], _graph(config, weights, feeds))
+    assert_same("fast", fast.run(**feeds)[0], _graph(config, weights, feeds))
+    for name in ("dec.resblocks.0.convs1.0", "dec.resblocks.0.convs2.0"):
+        assert lean._held.layers.packed[name].array.size < fast._held.layers.packed[name].array.size
+
+
 @pytest.mark.skipif(not bfloat16_sets(), reason="this processor has no bfloat16")
 @pytest.mark.parametrize("case", CONFIGS)
 def test_audio_is_near_the_graphs_in_bfloat16(case):

@@ -41,7 +41,7 @@ class ContentModel:
         layers: Of the transformer, as far as it is used.
         width: Of its rows.
         again: Share of a window's rows that a stream computes again before new ones, when they have heard what follows;
-            earlier ones stay as they are. None: all, each time: on a GPU that is sooner done than carried to and fro.
+            earlier ones stay as they are. None: all, each time: a GPU would have to be given what is carried.
         norm: What the front end is told of all that was heard; None where it asks for nothing.
 
     Raises:

@@ -74,7 +74,11 @@ class Synthesizer:
         openvino_halves = options.provider == Provider.OPENVINO and options.bfloat16
         if options.native and options.on_processor and not openvino_halves and covers(config, options.cores):
             coarse = next(iter(bfloat16_sets()), None) if options.bfloat16 else None
-            self._decoder = NativeDecoder(config, weights, options.cores, cache=options.cache, instructions=coarse)
+            # what is small anyway may be as fast as it can
+            lean = not (int8 or coarse)
+            self._decoder = NativeDecoder(
+                config, weights, options.cores, cache=options.cache, instructions=coarse, lean=lean
+            )
         else:
             # OpenVINO divides the work itself, a GPU has no need
             cores = options.cores if options.provider == Provider.CPU else 1

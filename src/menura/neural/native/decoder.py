@@ -50,6 +50,7 @@ class NativeDecoder:
         threads: For one call.
         cache: Folder where packed weights are kept (:mod:`menura.neural.native.weights`).
         instructions: One of :func:`~menura.neural.native.kernels.instruction_sets`; None: the best.
+        lean: Whether memory counts for more than time (:func:`~menura.neural.native.weights.held_weights`).
 
     Raises:
         ModelError: A weight is missing or of another shape.
@@ -63,13 +64,14 @@ class NativeDecoder:
         *,
         cache: Path | None = None,
         instructions: int | None = None,
+        lean: bool = False,
     ) -> None:
         self.name = "decoder"
         self.inputs: tuple[str, ...] = ("z", "speaker", "spare", *(("excitation",) if config.f0 else ()))
         self.outputs: tuple[str, ...] = ("audio",)
         self._config, self._threads = config, threads
         self._instructions = instructions or instruction_sets()[0]
-        self._held = held_weights(config, weights, self._instructions, cache)
+        self._held = held_weights(config, weights, self._instructions, cache, lean=lean)
         self._plans: dict[tuple[int, int, int], Plan] = {}
         self._free: list[Floats] = []
 
