@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from menura.errors import LimitError
+from menura.errors import FileError, LimitError
 from menura.server.app import create_app
 from menura.store.library import VoiceLibrary
 from menura.voices.builtin import builtin_voices
@@ -136,6 +137,28 @@ def test_what_is_no_model_is_refused_and_leaves_nothing(api: TestClient, home: P
     assert not list((home / "incoming").iterdir())
 
 
+@pytest.mark.parametrize("content", [b"nothing of the kind", b"PK\x03\x04" + bytes(100), b"\x80\x02cos\nsystem\n."])
+def test_refusal_names_the_file_as_its_sender_does(api: TestClient, home: Path, content: bytes) -> None:
+    for path, name in (("/api/models", "my singer.pth"), ("/api/voices/import", "my singer.menura")):
+        text = api.post(path, params={"filename": f"C/{name}"}, content=content).json()["error"]
+        assert text.startswith(f"{name}: ")
+        assert text.count(name) == 1
+        assert not re.search(r"[0-9a-f]{16}|incoming", text), text
+        assert str(home) not in text
+
+
+def test_refusal_of_a_file_that_cannot_be_read_names_it_too(
+    api: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(path: Path, *_: object) -> None:
+        raise FileError(f"{path}: cannot be opened (Input/output error)")
+
+    monkeypatch.setattr("menura.server.api.models.inspect_model", unreadable)
+    refused = api.post("/api/models?filename=singer.pth", content=b"x")
+    assert refused.json()["error"] == "singer.pth: cannot be opened (Input/output error)"
+    assert not list((home / "incoming").iterdir())
+
+
 def test_too_large_an_upload_is_refused_told_or_found(
     api: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +198,18 @@ def test_conversion_that_fails_says_why(api: TestClient) -> None:
     assert str(state["error"]).startswith("me.flac: cannot be read as audio")
     assert api.get(f"/api/conversions/{job}/audio").status_code == 409
     assert api.post("/api/conversions?voice=nobody", content=b"x").status_code == 404
+
+
+def test_conversion_that_fails_tells_no_place_of_the_server(
+    api: TestClient, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(source: Path, *_: object, **__: object) -> None:
+        raise FileError(f"{source}: cannot be read in time; {home / 'files' / 'ab' / 'model.pth'}: cannot be opened")
+
+    monkeypatch.setattr("menura.server.api.conversions.convert", broken)
+    data = (SPEECH / "am_michael_u1.flac").read_bytes()
+    job = api.post("/api/conversions?voice=robot&filename=me%20too", content=data).json()["id"]
+    assert finished(api, job)["error"] == "me too: cannot be read in time; model.pth: cannot be opened"
 
 
 def test_settings_are_checked_and_kept(api: TestClient) -> None:

@@ -50,7 +50,8 @@ export class Api {
     this.nothing("PUT", `${one("voices", id)}/favourite`, { body: { favourite } });
   duplicateVoice = (id: string, name?: string) =>
     this.json<Voice>("POST", `${one("voices", id)}/duplicate`, { body: name ? { name } : {} });
-  importVoice = (file: Blob, options?: Upload) => this.send<Voice>("/api/voices/import", {}, file, options);
+  importVoice = (file: File, options?: Upload) =>
+    this.send<Voice>("/api/voices/import", { filename: file.name }, file, options);
   exportPath = (id: string) => `${one("voices", id)}/export`;
   previewPath = (id: string) => `${one("voices", id)}/preview`;
 

@@ -22,7 +22,7 @@ from menura.live.convert import convert
 from menura.log import get_logger, log_internal_error
 from menura.places import data_folder
 from menura.server.api.errors import answers
-from menura.server.api.uploads import FILE_BODY, receive_to
+from menura.server.api.uploads import FILE_BODY, called, receive_to
 from menura.server.catalogue import Catalogue
 from menura.server.figures import ServerFigures
 from menura.store.scratch import Scratch
@@ -63,7 +63,9 @@ class Job:
     def source(self) -> Path:
         """What was sent; its ending helps to read it."""
         ending = PurePath(self.filename).suffix
-        return self.folder / f"in{ending if ending[1:].isalnum() and ending.isascii() and len(ending) < 8 else ''}"
+        return (
+            self.folder / f"{self.id}{ending if ending[1:].isalnum() and ending.isascii() and len(ending) < 8 else ''}"
+        )
 
     @property
     def target(self) -> Path:
@@ -138,11 +140,12 @@ class Conversions:
             return
         job.state = "running"
         try:
-            self._convert(job)
+            with called(job.filename, job.source), called("the result", job.target):
+                self._convert(job)
         except _CancelledError:
             shutil.rmtree(job.folder, ignore_errors=True)
         except MenuraError as error:
-            job.state, job.error = "failed", _told(job, error)
+            job.state, job.error = "failed", str(error)
         except Exception as error:
             log_id = log_internal_error(_log, "a conversion failed", error)
             job.state, job.error = "failed", f"Internal error {log_id}"
@@ -197,12 +200,6 @@ class Conversions:
             job.cancelled = True
         self._pool.shutdown(wait=True, cancel_futures=True)  # the one that runs ends with its next block
         self._scratch.close()
-
-
-def _told(job: Job, error: MenuraError) -> str:
-    """Files have the name that the client gave, and no place."""
-    text = str(error).replace(str(job.source), job.filename).replace(str(job.target), "the result")
-    return text.replace(str(job.folder), "")
 
 
 class ConversionReply(BaseModel):

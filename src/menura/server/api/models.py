@@ -15,7 +15,7 @@ from menura.errors import NotFoundError, RateLimitError, UnsupportedModelError
 from menura.neural.files.inspect import inspect_model
 from menura.neural.files.kinds import ModelKind
 from menura.server.api.errors import answers
-from menura.server.api.uploads import FILE_BODY, receive
+from menura.server.api.uploads import FILE_BODY, called, receive
 from menura.server.api.voices import VoiceReply
 from menura.server.catalogue import Catalogue
 from menura.server.figures import ServerFigures
@@ -83,11 +83,12 @@ class Uploads:
             ModelError and those below it: It is no model of a voice, and no index.
         """
         try:
-            facts = inspect_model(incoming.path)
-            role = _ROLES.get(facts.kind)
-            if role is None:
-                raise UnsupportedModelError(f"{name} is no voice and no index: it is {facts.kind}")
-            details = describe(role, incoming.path, name)
+            with called(name, incoming.path):
+                facts = inspect_model(incoming.path)
+                role = _ROLES.get(facts.kind)
+                if role is None:
+                    raise UnsupportedModelError(f"{name} is no voice and no index: it is {facts.kind}")
+                details = describe(role, incoming.path, name)
         except BaseException:
             incoming.__exit__()
             raise

@@ -2,18 +2,19 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
-from menura.errors import LimitError, MenuraError, ProtocolError, WaitTimeoutError
+from menura.errors import LimitError, MenuraError, ModelError, ProtocolError, WaitTimeoutError, public_text
 from menura.server.api.errors import DiskFullError
 from menura.store.files import PIECE, Incoming
 from menura.store.library import VoiceLibrary
 
-__all__ = ["FILE_BODY", "receive", "receive_to"]
+__all__ = ["FILE_BODY", "called", "receive", "receive_to"]
 
 FILE_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {}}}}
 """For OpenAPI: the body is a file as it is."""
@@ -22,6 +23,39 @@ SPARE_BYTES = 256 * 1024**2
 EMPTY, NO_ROOM = "the request has no body: send the file as it is", "the server's disk has no room for this file"
 PIECE_S, WHOLE_S = 30.0, 3600.0
 """Longest silence of a sender, and longest upload."""
+
+
+@contextmanager
+def called(name: str, *places: Path) -> Iterator[None]:
+    """What is refused in the block is refused under the name that its sender knows.
+
+    Args:
+        name: What the sender calls the file; "" where it did not say.
+        places: Where the server has it, under names like no word: they become the name. Other folders are left out.
+
+    Raises:
+        MenuraError: That of the block, its text changed. What is wrong with a model begins with the name.
+
+    >>> with called("me.pth", Path("/srv/incoming/0f3a")):
+    ...     raise ModelError("0f3a: it is no model")
+    Traceback (most recent call last):
+        ...
+    menura.errors.ModelError: me.pth: it is no model
+    """
+    try:
+        yield
+    except MenuraError as error:
+        text = str(error)
+        for place in places:  # whose folders may have spaces
+            text = text.replace(str(place), place.name)
+        error.args = (text,)
+        text = public_text(error)
+        for place in places:
+            text = text.replace(place.name, name or "the file")
+        if name and name not in text and isinstance(error, ModelError):
+            text = f"{name}: {text}"
+        error.args = (text,)
+        raise
 
 
 async def receive(request: Request, library: VoiceLibrary, max_bytes: int) -> Incoming:

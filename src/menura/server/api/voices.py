@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePath
 from typing import IO, Annotated, Any, Self
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from menura.errors import StateError
 from menura.server.api.errors import answers
-from menura.server.api.uploads import FILE_BODY, receive
+from menura.server.api.uploads import FILE_BODY, called, receive
 from menura.server.catalogue import Catalogue
 from menura.server.figures import ServerFigures
 from menura.server.previews import Previews
@@ -21,7 +22,7 @@ from menura.store.base_models import models_here, needed_models
 from menura.store.bundle import SUFFIX, export_voice, import_voice
 from menura.store.files import PIECE, Incoming, opened
 from menura.store.library import MAX_ID, MAX_MODEL_BYTES, StoredVoice, VoiceLibrary
-from menura.store.voice_data import StageData, VoiceData
+from menura.store.voice_data import StageData, VoiceData, shown
 from menura.voices.voice import Category, Voice
 
 __all__ = ["VoiceReply", "voice_routes"]
@@ -197,8 +198,8 @@ class _Shelf:
         library.delete(voice_id, version)
         self.catalogue.refresh()
 
-    def take(self, incoming: Incoming) -> VoiceReply:
-        with incoming, opened(incoming.path) as source:
+    def take(self, incoming: Incoming, name: str) -> VoiceReply:
+        with incoming, called(name, incoming.path), opened(incoming.path) as source:
             return self.changed(import_voice(self.library(), source))
 
     def export(self, voice_id: str) -> tuple[str, IO[bytes]]:
@@ -308,13 +309,17 @@ def _add_writing(routes: APIRouter, shelf: _Shelf, figures: ServerFigures) -> No
         responses=answers(400, 408, 409, 413, 422, 503, 507),
         openapi_extra=FILE_BODY,
     )
-    async def take(request: Request, response: Response) -> VoiceReply:
+    async def take(
+        request: Request,
+        response: Response,
+        filename: Annotated[str, Query(max_length=255, description="What a refusal calls the file.")] = "",
+    ) -> VoiceReply:
         """Add the voice of a `.menura` file: the body is the file. It is checked before it is kept."""
         with figures.upload("voice"):
             library = await run_in_threadpool(shelf.library)
             incoming = await receive(request, library, MAX_BUNDLE_BYTES)
             figures.received("voice", incoming.size)
-            return _tagged(response, await run_in_threadpool(shelf.take, incoming))
+            return _tagged(response, await run_in_threadpool(shelf.take, incoming, shown(PurePath(filename).name)))
 
     @routes.post(
         "/{voice_id}/duplicate",

@@ -37,6 +37,12 @@ export async function importModel(
   }
 }
 
+/** Why a file was refused, its name told once; empty for what the person cancelled. */
+export function refusal(file: string, text: string): string {
+  const why = text.startsWith(`${file}: `) ? text.slice(file.length + 2) : text;
+  return why && `${file} was refused. ${why.charAt(0).toUpperCase()}${why.slice(1)}`;
+}
+
 const KINDS = ".pth,.pt,.safetensors,.onnx,.index,.menura";
 
 type ImportDialogProps = { files: File[]; onClose: () => void };
@@ -75,8 +81,7 @@ export function ImportDialog({ files: given, onClose }: ImportDialogProps) {
         setFiles((before) => before.filter((other) => other !== one.model && other !== one.index));
       }
     } catch (error) {
-      const text = explain(error);
-      setFailure(text && `${file} was refused. ${text}`);
+      setFailure(refusal(file, explain(error)));
     } finally {
       setTold(null);
     }
