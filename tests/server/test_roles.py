@@ -47,6 +47,7 @@ def ask(tokens: AccessTokens) -> Asking:
     [
         ("GET", "/", "listen"),
         ("HEAD", "/page/a/b.js", "listen"),
+        ("GET", "/api/access", "listen"),
         ("GET", "/api/voices", "listen"),
         ("GET", "/api/voices/x", "listen"),
         ("GET", "/api/voices/import", "listen"),
@@ -274,6 +275,20 @@ def test_named_token_from_its_making_to_its_removal_in_another_process(tmp_path:
         assert tokens.all()[0].name == "operator"
     noted = {token.name: token.used_at for token in tokens.all()}
     assert noted["operator"] is not None
+    tokens.close()
+
+
+def test_client_is_told_what_its_token_allows(tmp_path: Path) -> None:
+    tokens = AccessTokens(tmp_path)
+    app = create_app(relay=False, access=Access(Token(TOKEN), named=tokens))
+    with TestClient(app) as client:
+        for role in Role:
+            _, text = tokens.add(f"of {role}", role)
+            told = client.get("/api/access", headers={"Authorization": f"Bearer {text}"})
+            assert told.json() == {"role": role, "token": f"of {role}"}
+        told = client.get("/api/access", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert told.json() == {"role": "manage", "token": ""}
+        assert client.get("/api/access").status_code == 401
     tokens.close()
 
 

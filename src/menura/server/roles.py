@@ -18,6 +18,7 @@ ROUTES: tuple[tuple[Role, tuple[str, ...], str], ...] = (
     (Role.LISTEN, READING, "/openapi.json"),
     (Role.LISTEN, READING, "/api/openapi.json"),
     (Role.LISTEN, SOCKET, "/ws/realtime-control"),
+    (Role.LISTEN, READING, "/api/access"),
     (Role.USE, SOCKET, "/ws/relay"),
     (Role.USE, SOCKET, "/v1/realtime"),
     (Role.LISTEN, READING, "/api/voices"),

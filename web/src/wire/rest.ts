@@ -1,5 +1,11 @@
 // Written by scripts/wire_types.py from the server's models: change those, then run it.
 
+/** What whoever asks may do, and by what right. */
+export interface Access {
+  role: Role;
+  token: string;
+}
+
 /** A token, without its text. */
 export interface AccessToken {
   id: string;

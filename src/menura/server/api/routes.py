@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from menura.log import get_logger, log_internal_error
 from menura.server.access import Gate
+from menura.server.api.access import access_routes
 from menura.server.api.conversions import Conversions, conversion_routes
 from menura.server.api.description import add_description
 from menura.server.api.effect_presets import effect_preset_routes
@@ -60,6 +61,7 @@ class Rest:
         for routes in (
             voice_routes(catalogue, self.previews, figures),
             system_routes(catalogue, page),
+            access_routes(),
             model_routes(catalogue, self.uploads, figures),
             conversion_routes(catalogue, self.conversions, figures),
             settings_routes(catalogue),
