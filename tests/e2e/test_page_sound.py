@@ -161,7 +161,7 @@ def test_the_pitch_slider_is_heard_at_once_and_voices_change_without_a_gap(heliu
         page.pick(name)
         page.page.wait_for_timeout(250)
     page.until(lambda stats: stats["voice"] == "natural-woman")
-    said, heard = page.record(1.0)
+    said, heard = page.record(2)
     late = page.stats()["loop_ms"] / 1000
     assert dropouts(said, heard, late) == []
     assert raised_st(said, heard, late) > 4
