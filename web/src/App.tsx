@@ -1,5 +1,6 @@
 import { useState } from "react";
 import { Adjust } from "./components/Adjust";
+import { Allowed } from "./components/Allowed";
 import { Announcer } from "./components/Announcer";
 import { AudioSettings } from "./components/AudioSettings";
 import { Header } from "./components/Header";
@@ -53,15 +54,21 @@ export function App() {
                 </div>
                 <Latency />
                 <HearYourself />
-                <RecordBar />
+                <Allowed needed="use">
+                  <RecordBar />
+                </Allowed>
               </div>
               <Tabs part={part} onPart={setPart} />
               <div className="part" data-part="adjust">
-                <Adjust />
-                <Mixer />
+                <Allowed needed="use">
+                  <Adjust />
+                  <Mixer />
+                </Allowed>
               </div>
               <div className="part" data-part="effects">
-                <Effects />
+                <Allowed needed="use">
+                  <Effects />
+                </Allowed>
               </div>
               <div className="part" data-part="sound">
                 <AudioSettings />

@@ -1,5 +1,6 @@
 import type { EffectSpec } from "../wire/control";
 import type {
+  Access,
   AccessToken,
   BaseModels,
   Conversion,
@@ -85,6 +86,7 @@ export class Api {
 
   // the server
 
+  access = () => this.json<Access>("GET", "/api/access");
   settings = () => this.json<Settings>("GET", "/api/settings");
   changeSettings = (changes: SettingsChange) => this.json<Settings>("PATCH", "/api/settings", { body: changes });
   sessions = () => this.json<{ sessions: OpenSession[] }>("GET", "/api/sessions");

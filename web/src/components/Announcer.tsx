@@ -5,7 +5,7 @@ import { useSettings } from "../state/settings";
 export function Announcer() {
   const phase = useLive((live) => live.phase);
   const silent = useLive((live) => live.silent);
-  const watching = useLive((live) => live.watching);
+  const watching = useLive((live) => live.role === "listen");
   const voice = useSettings((settings) => settings.voice);
   const name = useLive(({ voices }) => voices?.find(({ id }) => id === voice)?.name);
   const state = { idle: "Stopped", opening: "Starting", starting: "Starting", running: "Live", stopping: "Stopping" };

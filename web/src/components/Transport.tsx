@@ -1,6 +1,8 @@
 import { controller } from "../state/controller";
 import { type Phase, useLive } from "../state/live";
 import { useSettings } from "../state/settings";
+import { useWhyNot } from "../state/role";
+import { Allowed } from "./Allowed";
 import { HoldButton } from "./HoldButton";
 import { Icon } from "./Icon";
 
@@ -15,7 +17,7 @@ const LABELS: Record<Phase, string> = {
 export function Transport() {
   const phase = useLive((live) => live.phase);
   const connected = useLive((live) => live.connection === "open");
-  const watching = useLive((live) => live.watching);
+  const why = useWhyNot("use");
   const comparing = useLive((live) => live.comparing);
   const talking = useLive((live) => live.talking);
   const silent = useLive((live) => live.silent);
@@ -27,33 +29,35 @@ export function Transport() {
       <button
         type="button"
         className="start"
-        disabled={!voice || watching || (phase === "idle" && !connected)}
+        disabled={!voice || why !== "" || (phase === "idle" && !connected)}
         onClick={() => controller.toggle()}
       >
         {phase === "starting" && !connected ? "Reconnecting…" : LABELS[phase]}
       </button>
-      <div className="holds">
-        {push_to_talk && (
-          <HoldButton held={talking} onHold={(held) => useLive.setState({ talking: held })}>
-            Hold to talk
+      <Allowed needed="use">
+        <div className="holds">
+          {push_to_talk && (
+            <HoldButton held={talking} onHold={(held) => useLive.setState({ talking: held })}>
+              Hold to talk
+            </HoldButton>
+          )}
+          <HoldButton held={comparing} onHold={(held) => useLive.setState({ comparing: held })}>
+            Hold to compare
           </HoldButton>
-        )}
-        <HoldButton held={comparing} onHold={(held) => useLive.setState({ comparing: held })}>
-          Hold to compare
-        </HoldButton>
-        <button
-          type="button"
-          className="plain square"
-          aria-pressed={silent}
-          aria-label="Mute the microphone"
-          title="Mute the microphone"
-          onClick={() => useLive.setState({ silent: !silent })}
-        >
-          <Icon name="microphone" crossed={silent} />
-        </button>
-      </div>
-      {watching && <p className="quiet">Your token may look, not speak.</p>}
-      {phase === "idle" && !watching && !server && (
+          <button
+            type="button"
+            className="plain square"
+            aria-pressed={silent}
+            aria-label="Mute the microphone"
+            title="Mute the microphone"
+            onClick={() => useLive.setState({ silent: !silent })}
+          >
+            <Icon name="microphone" crossed={silent} />
+          </button>
+        </div>
+      </Allowed>
+      {why && <p className="quiet">{why}</p>}
+      {phase === "idle" && !why && !server && (
         <p className="quiet">Wear headphones: from a loudspeaker the microphone would hear you twice.</p>
       )}
     </div>

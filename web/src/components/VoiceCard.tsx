@@ -6,6 +6,7 @@ import { PreviewButton } from "../features/voices/PreviewButton";
 import { VoiceMenu } from "../features/voices/VoiceMenu";
 import { controller } from "../state/controller";
 import { notify, useLive } from "../state/live";
+import { useWhyNot } from "../state/role";
 import { Icon } from "./Icon";
 
 async function favour(voice: VoiceInfo): Promise<void> {
@@ -24,15 +25,18 @@ async function favour(voice: VoiceInfo): Promise<void> {
 }
 
 export const VoiceCard = memo(function VoiceCard({ voice, chosen }: { voice: VoiceInfo; chosen: boolean }) {
+  const mayNotUse = useWhyNot("use");
+  const mayNotManage = useWhyNot("manage");
   return (
     <div className="card">
       <PreviewButton voice={voice} />
-      <label>
+      <label title={mayNotUse || undefined}>
         <input
           type="radio"
           name="voice"
           value={voice.id}
           checked={chosen}
+          disabled={mayNotUse !== ""}
           onChange={() => controller.selectVoice(voice.id)}
         />
         <span className="text">
@@ -44,6 +48,8 @@ export const VoiceCard = memo(function VoiceCard({ voice, chosen }: { voice: Voi
         <button
           type="button"
           className="star"
+          disabled={mayNotManage !== ""}
+          title={mayNotManage || undefined}
           aria-pressed={voice.favourite}
           aria-label={`${voice.name} is a favourite`}
           onClick={() => void favour(voice)}
@@ -51,7 +57,7 @@ export const VoiceCard = memo(function VoiceCard({ voice, chosen }: { voice: Voi
           <Icon name="star" />
         </button>
       )}
-      <VoiceMenu voice={voice} />
+      {!mayNotManage && <VoiceMenu voice={voice} />}
     </div>
   );
 });

@@ -1,5 +1,8 @@
 import { lazy, Suspense, useState } from "react";
 import { Icon, type IconName } from "../components/Icon";
+import { notify, useLive } from "../state/live";
+import { whyNot } from "../state/role";
+import type { Role } from "../wire/rest";
 import { type DialogName, useDialogs } from "./dialogs";
 import { DropZone } from "./importing/DropZone";
 import { sorted } from "./importing/sort";
@@ -12,20 +15,28 @@ const RecordingsDialog = lazy(async () => ({
 }));
 const SettingsDialog = lazy(async () => ({ default: (await import("./settings/SettingsDialog")).SettingsDialog }));
 
-const TOOLS: readonly [DialogName & IconName, string][] = [
-  ["import", "Import"],
-  ["convert", "Convert a file"],
-  ["recordings", "Recordings"],
-  ["settings", "Settings"],
+const TOOLS: readonly [DialogName & IconName, string, Role][] = [
+  ["import", "Import", "manage"],
+  ["convert", "Convert a file", "use"],
+  ["recordings", "Recordings", "use"],
+  ["settings", "Settings", "listen"],
 ];
 
 /** What is not needed at every moment. */
 export function Toolbar() {
   const open = useDialogs((state) => state.open);
+  const role = useLive((live) => live.role);
   return (
     <nav className="tools toolbar" aria-label="Tools">
-      {TOOLS.map(([what, name]) => (
-        <button key={what} type="button" className="tool" title={name} onClick={() => open(what)}>
+      {TOOLS.map(([what, name, needed]) => (
+        <button
+          key={what}
+          type="button"
+          className="tool"
+          title={whyNot(role, needed) || name}
+          disabled={whyNot(role, needed) !== ""}
+          onClick={() => open(what)}
+        >
           <Icon name={what} />
           <span>{name}</span>
         </button>
@@ -40,8 +51,11 @@ export function Features({ onKeys }: { onKeys: () => void }) {
   const [serial, setSerial] = useState(0);
   const take = (files: File[]) => {
     const { audio, models, bundles } = sorted(files);
+    const what = audio.length && !models.length && !bundles.length ? "convert" : "import";
+    const forbidden = whyNot(useLive.getState().role, what === "convert" ? "use" : "manage");
+    if (forbidden) return notify(forbidden);
     setSerial(serial + 1);
-    open(audio.length && !models.length && !bundles.length ? "convert" : "import", files);
+    open(what, files);
   };
   const key = `${opened?.what} ${serial}`; // new files begin anew
   return (

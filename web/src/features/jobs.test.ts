@@ -4,7 +4,7 @@ import { ApiError } from "../api/errors";
 import type { Conversion, Voice } from "../wire/rest";
 import { finished } from "./convert/ConvertDialog";
 import { saveVoice } from "./effects/SaveVoice";
-import { importModel } from "./importing/ImportDialog";
+import { importModel, refusal } from "./importing/ImportDialog";
 import { sorted, suggestion } from "./importing/sort";
 import { balanced } from "./mixing/Mixer";
 
@@ -128,5 +128,13 @@ describe("the balance of two voices", () => {
     }
     expect(balanced("a", "b", 0).map(({ gain }) => gain)).toEqual([1, 0]);
     expect(balanced("a", "b", 9).map(({ gain }) => gain)).toEqual([0, 1]);
+  });
+});
+
+describe("a refusal", () => {
+  it("names its file once, and is empty where the person cancelled", () => {
+    expect(refusal("a.pth", "a.pth: it is no model")).toBe("a.pth was refused. It is no model");
+    expect(refusal("a.menura", "this zip is no voice")).toBe("a.menura was refused. This zip is no voice");
+    expect(refusal("a.pth", "")).toBe("");
   });
 });

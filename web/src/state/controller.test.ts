@@ -163,7 +163,7 @@ describe("what a token forbids", () => {
   it("is told by the page, not by a notice for everything it tries", async () => {
     const { server, useLive } = await opened();
     server.say({ type: "error", error: "Forbidden", code: "forbidden", action: "selectVoice" });
-    expect(useLive.getState().watching).toBe(true);
+    expect(useLive.getState().role).toBe("listen");
     expect(useLive.getState().notice?.text).not.toContain("Forbidden");
   });
 });

@@ -9,6 +9,7 @@ import type { ServerTold, Told } from "../connection/link";
 import type { ActionName, ControlError, ServerMessage, VoiceInfo } from "../connection/messages";
 import { Figures } from "./figures";
 import { notify, type Phase, useLive } from "./live";
+import { isRole, whyNot } from "./role";
 import { inherit } from "./server-settings";
 import { adopt, hasChosen, type Parameters, type Settings, useSettings } from "./settings";
 import { keepToken, takeToken } from "./token";
@@ -30,6 +31,7 @@ export class Controller {
   private serial = 0; // of the start that counts; what is told of an earlier one comes too late
   private accepted: VoiceChoice | null = null; // the server has it
   private missed = false; // the notice says that the server is gone
+  private known = false; // the server has told what the token allows
   private inherited = false; // the server's settings
   private treated = false; // the server was told to treat the input
 
@@ -52,6 +54,7 @@ export class Controller {
 
   /** Have another voice; its sliders stand where it has them. */
   selectVoice(id: string): void {
+    if (whyNot(useLive.getState().role, "use")) return;
     const { voice, parameters } = useSettings.getState();
     if (voice === this.accepted?.voice) this.accepted = { voice, parameters };
     useSettings.setState(chosenFrom(useLive.getState().voices, id));
@@ -74,6 +77,8 @@ export class Controller {
 
   async start(): Promise<void> {
     const settings = useSettings.getState();
+    const forbidden = whyNot(useLive.getState().role, "use");
+    if (forbidden) return notify(forbidden);
     const serial = ++this.serial;
     notify("");
     if (settings.source === "server") {
@@ -208,9 +213,17 @@ export class Controller {
 
   private greeted(): void {
     useLive.setState({ refused: false });
+    const api = new Api(this.token);
+    api.access().then(
+      ({ role }) => {
+        this.known = isRole(role);
+        if (this.known) useLive.setState({ role });
+      },
+      () => undefined, // an older server does not tell: its refusals do
+    );
     if (this.inherited) return;
     this.inherited = true;
-    new Api(this.token).settings().then(
+    api.settings().then(
       (common) => inherit(common, useLive.getState().voices),
       () => undefined, // then the page's own defaults hold
     );
@@ -231,7 +244,7 @@ export class Controller {
   }
 
   private refused({ code, error, reason }: ControlError, action: ActionName | null): void {
-    if (code === "forbidden") useLive.setState({ watching: true });
+    if (code === "forbidden" && !this.known) useLive.setState({ role: "listen" });
     if (code === "not_active" || (code === "forbidden" && action !== "start")) return; // nobody pressed anything
     notify(reason ? `${error}: ${reason}` : error);
   }

@@ -2,6 +2,7 @@
 
 import { create } from "zustand";
 import type { StatusFigures, VoiceInfo } from "../connection/messages";
+import type { Role } from "../wire/rest";
 import type { Delay } from "./delay";
 
 export type Phase = "idle" | "opening" | "starting" | "running" | "stopping";
@@ -32,8 +33,8 @@ export interface Live {
   talking: boolean;
   /** The microphone is muted; a new page begins with it on. */
   silent: boolean;
-  /** The token's role is to see, not to speak. */
-  watching: boolean;
+  /** What the token allows; all, until the server tells. */
+  role: Role;
 }
 
 export const useLive = create<Live>(() => ({
@@ -51,7 +52,7 @@ export const useLive = create<Live>(() => ({
   comparing: false,
   talking: false,
   silent: false,
-  watching: false,
+  role: "manage",
 }));
 
 export const notify = (text: string, retry?: string): void =>

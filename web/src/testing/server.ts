@@ -68,14 +68,16 @@ class InlineWorker {
   }
 }
 
-/** Have the page's modules find these in place of the browser's; `settings` is what the server has for everybody. */
-export function pretend(settings: object | null = null): void {
+/** Have the page's modules find these in place of the browser's; `settings` is what the server has for everybody, `role`
+ * what the token allows. */
+export function pretend(settings: object | null = null, role: string | null = null): void {
   FakeSocket.all = [];
   vi.stubGlobal("WebSocket", FakeSocket);
   vi.stubGlobal("Worker", InlineWorker);
-  vi.stubGlobal("fetch", async () =>
-    settings ? Response.json(settings) : new Response("{}", { status: 503 }),
-  );
+  vi.stubGlobal("fetch", async (path: string) => {
+    if (path === "/api/access") return role ? Response.json({ role, token: "" }) : new Response("{}", { status: 404 });
+    return settings ? Response.json(settings) : new Response("{}", { status: 503 });
+  });
 }
 
 export const IDLE = { processing: false, input_level: 0, output_level: 0, latency_ms: 0, processing_time_ms: 0 };

@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { explain } from "../../api/errors";
+import { useWhyNot } from "../../state/role";
 import type { EffectKind, EffectPreset } from "../../wire/rest";
 import { useHost } from "../host";
 import { latest } from "../latest";
@@ -32,6 +33,7 @@ const keyOf = (preset: { id?: string; name: string }) => preset.id ?? `menura ${
 /** The effects after the voice: what is changed here is heard at once. */
 export function Effects() {
   const { api, connected, wantEffects, notify } = useHost();
+  const forbidden = useWhyNot("manage");
   const [catalogue, setCatalogue] = useState<EffectKind[]>([]);
   const [chain, setChain] = useState<Link[]>([]);
   const [own, setOwn] = useState<EffectPreset[]>([]);
@@ -161,11 +163,23 @@ export function Effects() {
         })}
       </ol>
       <footer className="effects-foot">
-        <button type="button" className="plain" onClick={() => setDialog("voice")} disabled={!connected}>
+        <button
+          type="button"
+          className="plain"
+          title={forbidden || undefined}
+          onClick={() => setDialog("voice")}
+          disabled={!connected || forbidden !== ""}
+        >
           Save as my voice…
         </button>
         {(chain.length > 0 || own.length > 0) && (
-          <button type="button" className="plain" onClick={() => setDialog("presets")} disabled={!connected}>
+          <button
+            type="button"
+            className="plain"
+            title={forbidden || undefined}
+            onClick={() => setDialog("presets")}
+            disabled={!connected || forbidden !== ""}
+          >
             My presets…
           </button>
         )}

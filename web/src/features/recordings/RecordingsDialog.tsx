@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
 import { explain } from "../../api/errors";
+import { useWhyNot } from "../../state/role";
 import type { Recording, Side } from "../../wire/rest";
 import { Dialog, Failure, Progress } from "../Dialog";
 import { useHost } from "../host";
@@ -63,6 +64,7 @@ type RowProps = {
 
 function Row({ recording, onRename, onDelete, onDownload }: RowProps) {
   const { api } = useHost();
+  const forbidden = useWhyNot("manage");
   const [sure, setSure] = useState(false);
   const { id, name, sides, state } = recording;
   const going = state === "recording";
@@ -79,7 +81,8 @@ function Row({ recording, onRename, onDelete, onDownload }: RowProps) {
           aria-label={`Name of ${name}`}
           defaultValue={name}
           maxLength={200}
-          disabled={going}
+          disabled={going || forbidden !== ""}
+          title={forbidden || undefined}
           onBlur={({ target }) => {
             const wanted = target.value.trim();
             if (wanted && wanted !== name) onRename(wanted);
@@ -130,7 +133,8 @@ function Row({ recording, onRename, onDelete, onDownload }: RowProps) {
         <button
           type="button"
           className="plain danger"
-          disabled={going}
+          disabled={going || forbidden !== ""}
+          title={forbidden || undefined}
           aria-label={sure ? `Delete ${name} for good` : `Delete ${name}`}
           onClick={() => (sure ? onDelete() : setSure(true))}
         >
