@@ -149,7 +149,7 @@ def builtin_voices() -> tuple[Voice, ...]:
         _character(
             "helium",
             "Helium",
-            "The balloon trick: the throat shrinks, the pitch stays",
+            "The balloon trick: the throat shrinks, and the pitch rises a little",
             _stage("shift", pitch_st=3.0, formant=1.48),
             _equalizer(_band("high_pass", 180), _band("high_shelf", 8000, -3.0)),
         ),

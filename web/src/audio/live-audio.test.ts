@@ -42,7 +42,8 @@ async function getUserMedia({ audio }: { audio: MediaTrackConstraints }) {
   const what = asked(audio);
   if (refused.includes(what)) throw new DOMException("", "NotReadableError");
   log.push(`open ${what}`);
-  const track = { onended: null, stop: () => void log.push(`stop ${what}`) };
+  const getSettings = () => (what === "usb" ? {} : { latency: 0.023 });
+  const track = { onended: null, getSettings, stop: () => void log.push(`stop ${what}`) };
   return { getTracks: () => [track], getAudioTracks: () => [track] };
 }
 
@@ -76,6 +77,13 @@ it("keeps a microphone until another one is there", async () => {
   log = [];
   await audio.setMicrophone({ ...CHOICE, device: "usb" });
   expect(log).toEqual(["open usb", "stop any"]);
+});
+
+it("tells what the microphone's buffer adds, where the browser does", async () => {
+  const audio = await opened();
+  expect(audio.inputMs).toBeCloseTo(23);
+  await audio.setMicrophone({ ...CHOICE, device: "usb" });
+  expect(audio.inputMs).toBe(0);
 });
 
 it("makes one change after the other", async () => {

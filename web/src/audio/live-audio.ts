@@ -173,6 +173,14 @@ export class LiveAudio {
     if (this.context) this.input?.gain.setTargetAtTime(gain, this.context.currentTime, GLIDE_S);
   }
 
+  /** What the microphone adds before the worklet, where the browser tells it. */
+  get inputMs(): number {
+    const [track] = this.microphone?.getAudioTracks() ?? [];
+    // not in TypeScript's list of settings: Media Capture and Streams, 4.3.6
+    const settings: MediaTrackSettings & { latency?: number } = track?.getSettings() ?? {};
+    return (settings.latency || 0) * 1000;
+  }
+
   /** What the loudspeaker adds after the worklet, as the browser tells it. */
   get outputMs(): number {
     if (!this.context) return 0;

@@ -27,7 +27,8 @@ export function Latency() {
   const meters = useAudioMeters(useSettings((settings) => settings.status_interval_ms));
   const delay = useLive((live) => live.delay);
   const gaps = useLive((live) => live.gaps);
-  const device_ms = useLive((live) => live.output_device_ms);
+  const input_ms = useLive((live) => live.input_device_ms);
+  const output_ms = useLive((live) => live.output_device_ms);
   const [open, setOpen] = useState(() => !narrow());
   return (
     <div className="latency" data-state={delay ? "known" : "idle"}>
@@ -61,10 +62,16 @@ export function Latency() {
           <dt>Gaps heard</dt>
           <dd>{delay ? gaps : "–"}</dd>
         </div>
-        {delay && device_ms >= 1 && (
+        {delay && input_ms >= 1 && (
+          <div>
+            <dt>Microphone’s buffer</dt>
+            <dd>+{ms(input_ms)}</dd>
+          </div>
+        )}
+        {delay && output_ms >= 1 && (
           <div>
             <dt>Speaker</dt>
-            <dd>+{ms(device_ms)}</dd>
+            <dd>+{ms(output_ms)}</dd>
           </div>
         )}
       </dl>

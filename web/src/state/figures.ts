@@ -48,6 +48,7 @@ export class Figures {
       details,
       delay: status.processing ? (server ? serverDelay(status, details) : browser) : null,
       gaps: server ? (details.gaps ?? 0) : (this.report?.underruns ?? 0),
+      input_device_ms: audio?.inputMs ?? 0,
       output_device_ms: audio?.outputMs ?? 0,
     });
   }
@@ -68,6 +69,7 @@ export class Figures {
       server_ms: delay?.processing ?? null,
       network_ms: delay?.network ?? null,
       playback_ms: delay?.playback ?? null,
+      input_device_ms: audio?.inputMs ?? null,
       output_device_ms: audio?.outputMs ?? null,
       rtt_ms: this.rtt_ms,
       fill_ms: this.report?.fill_ms ?? null,
