@@ -26,6 +26,7 @@ export interface Live {
   details: Record<string, number>;
   delay: Delay | null;
   gaps: number;
+  input_device_ms: number;
   output_device_ms: number;
   /** The unchanged voice is heard, for as long as a key is held. */
   comparing: boolean;
@@ -48,6 +49,7 @@ export const useLive = create<Live>(() => ({
   details: {},
   delay: null,
   gaps: 0,
+  input_device_ms: 0,
   output_device_ms: 0,
   comparing: false,
   talking: false,
