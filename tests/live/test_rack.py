@@ -68,6 +68,46 @@ def test_what_stays_rings_on_while_others_change():
     np.testing.assert_array_equal(np.concatenate(out), alone)
 
 
+def level_db(y):
+    return 10.0 * np.log10(np.mean(np.square(y, dtype=np.float64)) + 1e-20)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "name", "values"),
+    [
+        ("reverb", {"room": 0.8, "wet": 0.5}, "wet", np.linspace(0.5, 0.55, 11)),
+        ("reverb", {"room": 0.8, "wet": 0.5}, "damping", np.linspace(0.4, 0.45, 11)),
+        ("reverb", {"room": 0.8, "wet": 0.5}, "room", np.linspace(0.8, 0.85, 11)),
+        ("reverb", {"room": 0.8, "wet": 0.5}, "room", np.linspace(0.8, 0.75, 11)),
+        ("echo", {"delay_ms": 200.0, "feedback": 0.8}, "feedback", np.linspace(0.8, 0.82, 11)),
+        ("echo", {"delay_ms": 200.0, "feedback": 0.8}, "mix", np.linspace(0.35, 0.4, 11)),
+        ("echo", {"delay_ms": 200.0, "feedback": 0.8}, "delay_ms", np.linspace(200.0, 300.0, 11)),
+        ("echo", {"delay_ms": 200.0, "feedback": 0.8}, "delay_ms", np.linspace(200.0, 150.0, 11)),
+    ],
+)
+def test_tail_rings_on_while_a_slider_is_dragged(kind, params, name, values):
+    """Speech ends, then the slider is moved by ten steps of 50 ms: what still rings is not cut."""
+    block, spoken = RATE // 100, RATE
+    x = np.zeros((3 * RATE, 1), np.float32)
+    x[:spoken] = X[RATE // 2 : RATE // 2 + spoken]
+
+    def tail(changed):
+        rack, out = Rack(RATE, 1), []
+        rack.set(entries((kind, params)))
+        for number, start in enumerate(range(0, len(x), block)):
+            step, part = divmod(number - 105, 5)
+            if changed and not part and 0 <= step < len(values):
+                rack.set(entries((kind, {**params, name: float(values[step])})))
+            out.append(rack.process(x[start : start + block]))
+        return np.concatenate(out)
+
+    still, moved = tail(False), tail(True)
+    after = slice(int(1.65 * RATE), int(2.05 * RATE))
+    assert abs(level_db(moved[after]) - level_db(still[after])) < 6.0
+    rings = slice(spoken, None)
+    assert clicks(moved[rings], RATE) <= max(clicks(still[rings], RATE), clicks(x, RATE))
+
+
 def test_many_changes_leave_nothing_behind():
     rack = Rack(RATE, 1)
     kinds = list(EFFECTS)

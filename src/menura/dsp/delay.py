@@ -2,11 +2,15 @@
 
 import math
 from ctypes import c_double, c_int, c_int64, c_void_p
+from typing import Self
+
+import numpy as np
 
 from menura.audio.block import Samples, silence
 from menura.dsp.glide import corner
 from menura.dsp.inplace import InPlace
 from menura.dsp.native import declare, pointer
+from menura.dsp.ringing import resized, unrolled
 from menura.errors import ConfigError
 from menura.units import ms_to_frames, st_to_ratio
 
@@ -15,6 +19,9 @@ __all__ = ["Chorus", "Echo", "Vibrato"]
 _D, _I, _L, _P = c_double, c_int, c_int64, c_void_p
 _echo = declare("mn_echo", [_P, _L, _I, _P, _L, _L, _D, _D, _D])
 _chorus = declare("mn_chorus", [_P, _L, _I, _P, _L, _L, _I, _D, _D, _D, _D, _D])
+
+TURN_MS = 20.0
+"""Of the fades within an echo's line whose length changes."""
 
 
 class Echo(InPlace):
@@ -47,7 +54,13 @@ class Echo(InPlace):
     def reset(self) -> None:
         """Forget all audio."""
         super().reset()
-        self._line = silence(self._delay + 1, self.channels)
+        self._line = silence(self._delay + 1, self.channels)  # and its low-pass
+
+    def take_over(self, old: Self) -> None:
+        """Go on with the echoes of another, at this one's delay."""
+        held = unrolled(old._line[:-1], old._at)
+        fade_frames = ms_to_frames(TURN_MS, self.rate_in)
+        self._at, self._line = 0, np.concatenate([resized(held, self._delay, fade_frames), old._line[-1:]])
 
     def _run(self, y: Samples) -> None:
         _echo(pointer(y), len(y), self.channels, pointer(self._line), self._delay, self._at, *self._levels)

@@ -1,6 +1,7 @@
 """The sound of a room."""
 
 from ctypes import c_double, c_int, c_int64, c_void_p
+from typing import Self
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from menura.audio.block import Samples
 from menura.dsp.glide import corner
 from menura.dsp.inplace import InPlace
 from menura.dsp.native import declare, pointer
+from menura.dsp.ringing import resized, unrolled
 from menura.errors import ConfigError
 from menura.units import ms_to_frames
 
@@ -21,6 +23,8 @@ _reverb = declare(
 DIFFUSERS_MS = (4.9, 7.3)
 LINES_MS = (29.3, 33.1, 37.7, 41.3, 45.1, 49.7, 53.9, 59.1)
 """Times without common factors, so that the echoes never fall together."""
+TURN_MS = 5.0
+"""Of the fades within lines whose length changes."""
 
 
 def _prime_from(n: int) -> int:
@@ -63,6 +67,17 @@ class Reverb(InPlace):
         """Let the room fall silent."""
         super().reset()
         self._memory = np.zeros((self.channels, int(self._lengths.sum()) + len(LINES_MS)), np.float32)
+
+    def take_over(self, old: Self) -> None:
+        """Go on with what sounds in another room, in this one's size."""
+        self.reset()
+        fade_frames = ms_to_frames(TURN_MS, self.rate_in)
+        start = old_start = 0
+        for length, old_length in zip(self._lengths, old._lengths, strict=True):
+            held = unrolled(old._memory[:, old_start : old_start + old_length].T, old._at)
+            self._memory[:, start : start + length] = resized(held, int(length), fade_frames).T
+            start, old_start = start + length, old_start + old_length
+        self._memory[:, start:] = old._memory[:, old_start:]
 
     def _run(self, y: Samples) -> None:
         _reverb(

@@ -8,6 +8,7 @@ import numpy as np
 
 from menura.audio.block import Samples, silence
 from menura.dsp.fade import fade_in_curve
+from menura.dsp.ringing import Ringing
 from menura.dsp.stage import Stage
 from menura.units import ms_to_frames
 
@@ -68,6 +69,8 @@ class _Place:
         if self._next is None and self._waiting is not None:
             self._next, self._waiting = self._waiting, None
             stage = self._next.stage
+            if isinstance(stage, Ringing) and type(stage) is type(self._stage):
+                stage.take_over(self._stage)
             self._at = 0 if stage is None else -stage.latency - ms_to_frames(SETTLE_MS, self._rate)
 
     def process(self, x: Samples) -> Samples:
@@ -109,7 +112,8 @@ class Rack:
     """Stages in a row that may be changed at any moment.
 
     A stage that is replaced is crossfaded with the new one over 30 ms, after that one has run unheard for its latency;
-    the others go on undisturbed: what rings in them rings on. ``process`` and ``finish`` belong to one thread;
+    the others go on undisturbed: what rings in them rings on. So does what rings in one that is replaced by one of its
+    kind: :class:`~menura.dsp.ringing.Ringing`. ``process`` and ``finish`` belong to one thread;
     :meth:`set` may be called from any and takes effect at the next block. Before any audio came it does so at once.
 
     Args:
