@@ -56,7 +56,7 @@ export function Transport() {
           </button>
         </div>
       </Allowed>
-      {why && <p className="quiet">{why}</p>}
+      {why && <p className="quiet why">{why}</p>}
       {phase === "idle" && !why && !server && (
         <p className="quiet">Wear headphones: from a loudspeaker the microphone would hear you twice.</p>
       )}
