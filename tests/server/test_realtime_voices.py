@@ -41,7 +41,10 @@ def saying(audio: bytes):
 async def answered(agent: Agent) -> bytes:
     """The audio of one more answer."""
     await agent.connection.response.create()
-    return agent.audio((await agent.until("response.output_audio.done"))["item_id"])
+    item = (await agent.until("response.output_audio.done"))["item_id"]
+    # a client that leaves with more than a few events unread waits 10 s to be let go
+    await agent.until("response.done")
+    return agent.audio(item)
 
 
 def updates(peer: Peer) -> list[dict[str, Any]]:

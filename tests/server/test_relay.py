@@ -131,7 +131,7 @@ def test_client_that_does_not_read_loses_the_oldest_audio_and_no_event() -> None
 
 
 def test_paced_answer_is_sent_no_earlier_than_it_may() -> None:
-    now = [0.0]
+    now, cut = [0.0], "conversation.item.truncate"
 
     async def long(peer: Peer) -> None:
         await peer.greet()
@@ -156,10 +156,11 @@ def test_paced_answer_is_sent_no_earlier_than_it_may() -> None:
                 clear = await until(relay, "clear", audio)
                 assert (clear["playedMs"], clear["reason"]) == (500.0, "client")
                 assert len(audio) <= 48 * 620
+                await asyncio.to_thread(provider.until, lambda: cut in provider.peers[0].types)
 
         run(job)
-        [cut] = [event for event in provider.peers[0].events if event["type"] == "conversation.item.truncate"]
-        assert cut["audio_end_ms"] == 500
+        [told] = [event for event in provider.peers[0].events if event["type"] == cut]
+        assert told["audio_end_ms"] == 500
 
 
 def test_provider_that_needs_another_key_ends_the_relay() -> None:
