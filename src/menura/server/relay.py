@@ -458,7 +458,7 @@ class WebSocketRelay:
     @property
     def answering(self) -> bool:
         """Whether an answer is being made, or waits to be heard."""
-        return bool(self._tasks) and (self._connection.responding or self._waiting_down_ms() > 0.0)
+        return bool(self._tasks) and (self._connection.responding or self._player.replies.waiting_ms > 0.0)
 
     async def _watch(self) -> None:
         """Tell the client now and then what was lost."""
@@ -481,9 +481,6 @@ class WebSocketRelay:
         unread_ms = 1000.0 * self._outbox.dropped_bytes / (form.frame_bytes * form.rate)
         return wire.stale_audio_ms + wire.overflow_audio_ms, self._player.replies.dropped_ms + unread_ms
 
-    def _waiting_down_ms(self) -> float:
-        return self._player.replies.waiting_ms
-
     def stats(self) -> dict[str, float | str]:
         """Figures of now: the provider's state, what waits and what was lost, in ms of audio."""
         self._check()
@@ -494,7 +491,7 @@ class WebSocketRelay:
             "received_ms": round(wire.audio_received_ms, 3),
             "withheld_ms": round(self._lane.withheld_ms, 3),
             "waiting_up_ms": round(wire.queued_audio_ms + self._lane.pending_ms, 3),
-            "waiting_down_ms": round(self._waiting_down_ms(), 3),
+            "waiting_down_ms": round(self._player.replies.waiting_ms, 3),
             "dropped_up_ms": round(lost[0], 3),
             "dropped_down_ms": round(lost[1], 3),
             "reconnects": wire.reconnects,
