@@ -187,6 +187,24 @@ def test_models_are_listed_and_a_false_one_is_not_kept(menura, tmp_path):
         mirror.server_close()
 
 
+def test_a_voice_has_the_content_model_it_was_imported_with(menura, tmp_path):
+    model, pitch = FIXTURES / "v2_48k_f0.pth", ("--pitch-model", FIXTURES / "rmvpe_tiny.pt")
+    done = menura("voices", "import", model, *pitch, "--content", FIXTURES / "hubert_tiny768")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    with VoiceLibrary(tmp_path / "home") as library:
+        stored = library.get(done.stdout.split()[0])
+    assert stored.data.stages[0].params["content"] == "@content"
+    assert stored.files["content"].details == {"kind": "hubert"}
+    speech = FIXTURES.parent / "speech" / "af_heart_u1.flac"
+    done = menura("convert", speech, "-o", tmp_path / "o.wav", "--voice", stored.id)
+    assert done.returncode == 0, done.stderr
+    done = menura("voices", "import", model, "--content", FIXTURES / "rmvpe_tiny.pt")
+    assert "a HuBERT or ContentVec content model is needed here" in done.stderr
+    done = menura("voices", "import", model, "--content", FIXTURES / "hubert_tiny")
+    assert "4 attention heads, which its weights alone do not tell" in done.stderr
+
+
 def test_a_voice_has_the_options_and_the_pitch_model_it_was_imported_with(menura, tmp_path):
     done = menura(
         "voices", "import", FIXTURES / "v2_48k_f0.pth", "--quality", "lightest", "--pitch", "fcpe",

@@ -71,6 +71,10 @@ def import_voice(
         str,
         typer.Option(help="How pitch is found: rmvpe; fcpe; swift (extra swift); tracker, without a model."),
     ] = "rmvpe",
+    content: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Its own HuBERT or ContentVec, not the pulled one.", show_default=False),
+    ] = None,
     pitch_model: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Its own rmvpe or fcpe, not the pulled one.", show_default=False)
     ] = None,
@@ -83,7 +87,8 @@ def import_voice(
     from menura.cli.voices import import_file, parse_options
 
     named = {"key_st": key, "pitch": pitch} | ({"quality": quality} if quality else {})
-    import_file(file, index, pitch_model, name, named | parse_options(option or []))
+    options = named | parse_options(option or [])
+    import_file(file, index, content=content, pitch_model=pitch_model, name=name, options=options)
 
 
 @voices.command("export")

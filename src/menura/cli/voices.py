@@ -50,13 +50,19 @@ def _voices(search: str, category: str | None) -> list[tuple[str, str, str, str]
 
 
 def import_file(
-    path: Path, index: Path | None, pitch_model: Path | None, name: str | None, options: Mapping[str, Any]
+    path: Path,
+    index: Path | None,
+    *,
+    content: Path | None,
+    pitch_model: Path | None,
+    name: str | None,
+    options: Mapping[str, Any],
 ) -> None:
     """Add a model or a ``.menura`` file to the library, and say how to use it.
 
     Args:
         path: Which.
-        index, pitch_model: Of a model.
+        index, content, pitch_model: Of a model.
         name: What to call it.
         options: Of a model's stage.
     """
@@ -68,7 +74,9 @@ def import_file(
         if path.suffix.lower() == SUFFIX:
             stored = _import_bundle(library, path, name)
         else:
-            stored = import_model(library, path, index, pitch_model=pitch_model, name=name, settings=options)
+            stored = import_model(
+                library, path, index, content=content, pitch_model=pitch_model, name=name, settings=options
+            )
     print(f"{stored.id}  {stored.data.name}")
     here = models_here()
     missing = [name for name in needed_models(stored) if name not in here]

@@ -90,7 +90,8 @@ def needed_models(stored: StoredVoice) -> list[str]:
     needed = []
     for stage in stored.data.stages:
         if stage.kind == "rvc":
-            needed.append("content")
+            if not stage.params.get("content"):
+                needed.append("content")
             model = stored.files.get("model")
             sings = model is None or model.details.get("pitch", True)
             pitch = stage.params.get("pitch") or "rmvpe"
