@@ -64,7 +64,7 @@ export function Latency() {
         </div>
         {delay && input_ms >= 1 && (
           <div>
-            <dt>Microphone’s buffer</dt>
+            <dt>Mic buffer</dt>
             <dd>+{ms(input_ms)}</dd>
           </div>
         )}
