@@ -53,8 +53,7 @@ _ENDS_OF_AUDIO = frozenset({"response.output_audio.done", "response.done"})
 _LIGHT_VAD = (VADType.ENERGY_BASED,)
 BAD_GATEWAY, INTERNAL = 1014, 1011
 """Close codes of RFC 6455 and IANA: the provider failed; the relay did."""
-WATCH_S = 1.0
-MAX_RESPONSES = 16
+WATCH_S, MAX_RESPONSES = 1.0, 16
 
 
 class WebSocketRelay:
@@ -285,9 +284,9 @@ class WebSocketRelay:
         if self._closed or self.close_code != 1000:
             return
         _log.warning("a relay's provider failed: %s", error)
-        refused = isinstance(error, ProviderError | AuthenticationError)
-        code = "provider_refused" if refused else "provider_unavailable"
-        text = "The AI provider refuses to serve the relay" if refused else "The AI provider cannot be reached"
+        code, text = "provider_unavailable", "The AI provider cannot be reached"
+        if isinstance(error, ProviderError | AuthenticationError):
+            code, text = "provider_refused", "The AI provider refuses to serve the relay"
         self.close_code = BAD_GATEWAY
         self._silence("provider")
         self.say(type="error", error=text, code=code)
@@ -450,15 +449,14 @@ class WebSocketRelay:
 
     async def __anext__(self) -> str | bytes:
         """What to send to the client next: text or audio; it ends when the relay does, with :attr:`close_code`."""
-        item = await self._outbox.next()
-        if item is None:
+        if (item := await self._outbox.next()) is None:
             raise StopAsyncIteration
         return item
 
     @property
     def answering(self) -> bool:
         """Whether an answer is being made, or waits to be heard."""
-        return bool(self._tasks) and (self._connection.responding or self._player.replies.waiting_ms > 0.0)
+        return bool(self._tasks) and (self._connection.responding or self._waiting_down_ms() > 0.0)
 
     async def _watch(self) -> None:
         """Tell the client now and then what was lost."""
@@ -481,6 +479,9 @@ class WebSocketRelay:
         unread_ms = 1000.0 * self._outbox.dropped_bytes / (form.frame_bytes * form.rate)
         return wire.stale_audio_ms + wire.overflow_audio_ms, self._player.replies.dropped_ms + unread_ms
 
+    def _waiting_down_ms(self) -> float:
+        return self._player.replies.waiting_ms
+
     def stats(self) -> dict[str, float | str]:
         """Figures of now: the provider's state, what waits and what was lost, in ms of audio."""
         self._check()
@@ -491,7 +492,7 @@ class WebSocketRelay:
             "received_ms": round(wire.audio_received_ms, 3),
             "withheld_ms": round(self._lane.withheld_ms, 3),
             "waiting_up_ms": round(wire.queued_audio_ms + self._lane.pending_ms, 3),
-            "waiting_down_ms": round(self._player.replies.waiting_ms, 3),
+            "waiting_down_ms": round(self._waiting_down_ms(), 3),
             "dropped_up_ms": round(lost[0], 3),
             "dropped_down_ms": round(lost[1], 3),
             "reconnects": wire.reconnects,
