@@ -2,21 +2,10 @@
 #include "decode.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
+#include "decode_avx512.h"
 
 #define INSTRUCTIONS __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma")))
 #define NAME mn_decode_avx512
-#define VEC __m512
-#define WIDTH 16
-#define MOST_ROWS 12
-#define LOAD _mm512_loadu_ps
-#define STORE _mm512_storeu_ps
-#define SET1 _mm512_set1_ps
-#define ADD _mm512_add_ps
-#define SUB _mm512_sub_ps
-#define MUL _mm512_mul_ps
-#define MAX _mm512_max_ps
-#define FMA _mm512_fmadd_ps
 #include "decode_kernels.h"
 #else
 const mn_decode_set *mn_decode_avx512(void) { return NULL; }
