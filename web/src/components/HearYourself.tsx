@@ -1,5 +1,5 @@
 import { useSettings } from "../state/settings";
-import { Icon } from "./Icon";
+import { MuteButton } from "./MuteButton";
 
 /** How loud the person hears the changed voice. */
 export function HearYourself() {
@@ -19,16 +19,12 @@ export function HearYourself() {
         aria-valuetext={`${volume} %${muted ? ", muted" : ""}`}
         onChange={(event) => useSettings.setState({ volume: Number(event.target.value), muted: false })}
       />
-      <button
-        type="button"
-        className="plain square"
-        aria-pressed={muted}
-        aria-label="Mute what you hear"
-        title="Mute what you hear"
-        onClick={() => useSettings.setState({ muted: !muted })}
-      >
-        <Icon name="speaker" crossed={muted} />
-      </button>
+      <MuteButton
+        icon="speaker"
+        label="Mute what you hear"
+        muted={muted}
+        onMute={(muted) => useSettings.setState({ muted })}
+      />
     </div>
   );
 }

@@ -4,7 +4,7 @@ import { useSettings } from "../state/settings";
 import { useWhyNot } from "../state/role";
 import { Allowed } from "./Allowed";
 import { HoldButton } from "./HoldButton";
-import { Icon } from "./Icon";
+import { MuteButton } from "./MuteButton";
 
 const LABELS: Record<Phase, string> = {
   idle: "Start",
@@ -44,16 +44,12 @@ export function Transport() {
           <HoldButton held={comparing} onHold={(held) => useLive.setState({ comparing: held })}>
             Hold to compare
           </HoldButton>
-          <button
-            type="button"
-            className="plain square"
-            aria-pressed={silent}
-            aria-label="Mute the microphone"
-            title="Mute the microphone"
-            onClick={() => useLive.setState({ silent: !silent })}
-          >
-            <Icon name="microphone" crossed={silent} />
-          </button>
+          <MuteButton
+            icon="microphone"
+            label="Mute the microphone"
+            muted={silent}
+            onMute={(silent) => useLive.setState({ silent })}
+          />
         </div>
       </Allowed>
       {why && <p className="quiet why">{why}</p>}
