@@ -34,25 +34,42 @@ def lag(x: Signal, y: Signal, most: float = 0.3) -> tuple[float, float]:
 def exact_lags(said: Signal, heard: Signal, most: float = 0.4) -> NDArray[np.float64]:
     """By how much ``heard`` comes after, to the sample, where it is the same waveform and not another voice.
 
+    What is most alike in a fifth of a second says where to begin; from there parts are followed to both ends, each
+    looked for within 5 ms of where its neighbour was.
+
     Returns:
-        For each loud part of 25 ms its moment in seconds, the lag in ms, and how alike they are; a part is looked for
-        within 5 ms of where the one before it was.
+        For each loud part of 25 ms its moment in seconds, the lag in ms, and how alike they are.
     """
     size, near = RATE // 40, RATE // 200
     below = butter(4, 1200, fs=RATE, output="sos")  # a speed 0.5 % off turns the phase of higher tones within a part
     said, heard = (sosfiltfilt(below, x).astype(np.float32) for x in (said, heard))
-    first = int(np.flatnonzero(np.abs(said) > 0.05)[0])
-    late, _ = lag_of(heard[first : first + RATE + round(most * RATE)].astype(float), said[first : first + RATE])
+    begin, start = _surest(said, heard, round(most * RATE))
+    last = min(len(said), len(heard)) - 2 * size - near
     found = []
-    for at in range(first, min(len(said), len(heard) - late) - 2 * size - near, size):
-        part = said[at : at + size].astype(float)
-        if level_db(said[at : at + size]) < -34 or at + late < near:
-            continue
-        place, alike = lag_of(heard[at + late - near : at + late + size + near].astype(float), part)
-        if alike > SAME:
-            late += place - near
-        found.append((at / RATE, 1000 * late / RATE, alike))
-    return np.array(found).reshape(-1, 3)
+    for places in (range(begin, last, size), range(begin - size, size, -size)):  # not the edges of the filter
+        late = start
+        for at in places:
+            part = said[at : at + size].astype(float)
+            if level_db(said[at : at + size]) < -34 or at + late < near or at + late + size + near > len(heard):
+                continue
+            place, alike = lag_of(heard[at + late - near : at + late + size + near].astype(float), part)
+            if alike > SAME:
+                late += place - near
+            found.append((at / RATE, 1000 * late / RATE, alike))
+    return np.array(sorted(found)).reshape(-1, 3)
+
+
+def _surest(said: Signal, heard: Signal, most: int) -> tuple[int, int]:
+    """Where a fifth of a second of what was said is heard most alike, and how many frames later."""
+    size = RATE // 5
+    fits = []
+    for at in range(size // 2, len(said) - size, size):
+        part = said[at : at + size]
+        if level_db(part) > -34:
+            place, alike = lag_of(heard[at : at + size + most].astype(float), part.astype(float))
+            fits.append((alike, at, place))
+    _, at, place = max(fits)
+    return at, place
 
 
 def gaps(found: NDArray[np.float64]) -> list[float]:

@@ -58,9 +58,20 @@ def test_a_gap_in_speech_is_found(length_ms: int) -> None:
     assert longest_zero_run(broken) == pytest.approx(length_ms / 1000, abs=0.002)
 
 
+@pytest.mark.parametrize("begin_s", [0.4, 0.9, 1.3])
+@pytest.mark.parametrize("speed", [0.996, 1.004])
+def test_what_is_played_a_little_faster_or_slower_is_the_same_wherever_it_begins(speed: float, begin_s: float) -> None:
+    x = np.tile(said(), 2)
+    begin = round(begin_s * RATE)
+    at = begin + np.arange(3 * RATE) * speed - LATE
+    slow = np.interp(at, np.arange(len(x)), x).astype(np.float32)
+    found = exact_lags(x[begin : begin + 3 * RATE], slow)
+    assert len(found) > 20
+    assert gaps(found) == []
+
+
 @pytest.mark.parametrize("length_ms", [3, 10, 40])
 def test_a_lost_piece_is_found(length_ms: int) -> None:
     at, lost = middle_of_speech(), RATE * length_ms // 1000
     found = gaps(exact_lags(said(), np.delete(heard(), slice(at, at + lost))))
-    assert found
-    assert found[0] == pytest.approx((at - LATE) / RATE, abs=0.1)
+    assert min(abs(moment - (at - LATE) / RATE) for moment in found) < 0.1
