@@ -1,6 +1,9 @@
 """Chains of effects under a name, in SQLite and in PostgreSQL."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from menura.errors import ConfigError, NotFoundError, StateError
-from menura.store.effect_presets import EffectPresets
+from menura.store.effect_presets import EffectPreset, EffectPresets
 from menura.store.library import VoiceLibrary
 from menura.store.tables import EffectPresetRow
 from tests.postgres import postgres
@@ -64,6 +67,52 @@ def test_names_are_used_once_and_there_are_not_too_many(library: VoiceLibrary, m
         presets.add("Other", HALL)
 
 
+def test_preset_is_replaced_where_that_is_asked_for_even_if_no_more_are_possible(
+    library: VoiceLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    presets = EffectPresets.of(library)
+    made = presets.add("Hall", HALL, replace=True)
+    monkeypatch.setattr("menura.store.effect_presets.MAX_PRESETS", 1)
+    again = presets.add(" Hall", [{"kind": "gain"}], replace=True)
+    assert [effect.kind for effect in again.effects] == ["gain"]
+    assert (again.id, again.created_at) == (made.id, made.created_at)
+    assert presets.all() == [again]
+    with pytest.raises(ConfigError):
+        presets.add("Hall", [{"kind": "teleport"}], replace=True)
+    assert presets.all() == [again]
+
+
+def test_preset_is_replaced_by_many_at_once_and_one_is_left(library: VoiceLibrary) -> None:
+    begin = threading.Barrier(4)
+
+    def put(gain_db: float) -> EffectPreset:
+        begin.wait()
+        return EffectPresets.of(library).add("Hall", [{"kind": "gain", "params": {"gain_db": gain_db}}], replace=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(put, (-6.0, -3.0, 3.0, 6.0)))
+    assert len({preset.id for preset in made}) == 1
+    [left] = EffectPresets.of(library).all()
+    assert left in made
+
+
+def test_preset_gets_another_name_that_no_other_has(library: VoiceLibrary) -> None:
+    presets = EffectPresets.of(library)
+    made = presets.add("Hall", HALL)
+    presets.add("Room", HALL[:1])
+    renamed = presets.rename(made.id, "  Big hall ")
+    assert renamed == replace(made, name="Big hall")
+    assert presets.rename(made.id, "Big hall") == renamed
+    with pytest.raises(StateError, match="already"):
+        presets.rename(made.id, "Room")
+    with pytest.raises(ConfigError):
+        presets.rename(made.id, "   ")
+    for unknown in ("effects-0", "\0"):
+        with pytest.raises(NotFoundError):
+            presets.rename(unknown, "Other")
+    assert [preset.name for preset in presets.all()] == ["Big hall", "Room"]
+
+
 def test_preset_that_another_menura_has_written_is_left_out(tmp_path: Path) -> None:
     with VoiceLibrary(tmp_path) as library:
         presets = EffectPresets.of(library)
@@ -73,6 +122,9 @@ def test_preset_that_another_menura_has_written_is_left_out(tmp_path: Path) -> N
             assert row is not None
             row.effects = [{"kind": "of the future"}]
         assert presets.all() == []
+        with pytest.raises(StateError, match="newer"):
+            presets.rename(made.id, "Other")
+        assert presets.add("Hall", HALL, replace=True).id == made.id
 
 
 def test_library_of_an_earlier_menura_gets_its_place_for_presets(library: VoiceLibrary, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ ROUTES: tuple[tuple[Role, tuple[str, ...], str], ...] = (
     (Role.MANAGE, ("PATCH", "DELETE"), "/api/recordings/{}"),
     (Role.MANAGE, ("PUT", "PATCH"), "/api/settings"),
     (Role.MANAGE, ("POST",), "/api/effect-presets"),
-    (Role.MANAGE, ("DELETE",), "/api/effect-presets/{}"),
+    (Role.MANAGE, ("PATCH", "DELETE"), "/api/effect-presets/{}"),
     (Role.MANAGE, (*READING, "POST"), "/api/tokens"),
     (Role.MANAGE, ("DELETE",), "/api/tokens/{}"),
 )

@@ -263,7 +263,15 @@ def test_presets_of_effects_are_kept_told_and_deleted(api: TestClient, home: Pat
         assert (refused.status_code, refused.json()["code"]) == (400, "invalid_config")
     assert api.post(path, json={"name": "None", "effects": []}).status_code == 422
     assert api.get(path).json() == {"presets": [made.json()]}
+    replacing = api.post(path, json={"name": "My hall", "effects": [{"kind": "echo"}], "replace": True})
+    assert replacing.status_code == 201, replacing.text
+    assert api.get(path).json() == {"presets": [replacing.json()]}
+    assert (replacing.json()["id"], replacing.json()["effects"][0]["kind"]) == (made.json()["id"], "echo")
     one = f"{path}/{made.json()['id']}"
+    assert api.patch(one, json={"name": "My hills"}).json() == replacing.json() | {"name": "My hills"}
+    assert api.patch(one, json={"name": ""}).status_code == 422
+    assert api.patch(f"{path}/none", json={"name": "x"}).status_code == 404
+    assert api.patch(f"{path}/none", json={"name": "x"}).json()["code"] == "not_found"
     assert [api.delete(one).status_code for _ in range(2)] == [204, 404]
 
 

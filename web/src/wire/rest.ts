@@ -159,6 +159,7 @@ export interface Name {
 export interface NewEffectPreset {
   name: string;
   effects: NewPresetEffect[];
+  replace?: boolean;
 }
 
 /** An effect; what is missing of its parameters is their default. */
@@ -200,6 +201,11 @@ export interface PresetEffect {
   kind: string;
   params: Record<string, number | string>;
   enabled: boolean;
+}
+
+/** How it is called. */
+export interface PresetName {
+  name: string;
 }
 
 /** Whether it can serve; what is missing, if not. */

@@ -63,6 +63,16 @@ class NewEffectPreset(BaseModel):
 
     name: str = Field(min_length=1, max_length=MAX_NAME, examples=["My hall"])
     effects: list[NewPresetEffect] = Field(min_length=1, max_length=MAX_EFFECTS)
+    replace: bool = False
+    """Take the place of the preset that has this name, if there is one; its id stays."""
+
+
+class PresetName(BaseModel):
+    """How it is called."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=MAX_NAME, examples=["Big hall"])
 
 
 def effect_preset_routes(catalogue: Catalogue) -> APIRouter:
@@ -73,6 +83,12 @@ def effect_preset_routes(catalogue: Catalogue) -> APIRouter:
         library = catalogue.library(make=make)
         return None if library is None else EffectPresets.of(library)
 
+    def existing() -> EffectPresets:
+        kept = presets(make=False)
+        if kept is None:
+            raise NotFoundError("No preset of effects has this id")
+        return kept
+
     @routes.get("", operation_id="listEffectPresets", responses=answers(503))
     def listed() -> EffectPresetList:
         """The chains of effects that were kept."""
@@ -81,19 +97,22 @@ def effect_preset_routes(catalogue: Catalogue) -> APIRouter:
 
     @routes.post("", status_code=201, operation_id="addEffectPreset", responses=answers(400, 409, 422, 503))
     def add(preset: NewEffectPreset) -> EffectPresetReply:
-        """Keep a chain under a name that no other has."""
+        """Keep a chain under a name that no other has, or in the place of the one that has it."""
         kept = presets(make=True)
         assert kept is not None  # it was made
-        return EffectPresetReply.of(kept.add(preset.name, [effect.model_dump() for effect in preset.effects]))
+        effects = [effect.model_dump() for effect in preset.effects]
+        return EffectPresetReply.of(kept.add(preset.name, effects, replace=preset.replace))
+
+    @routes.patch("/{preset_id}", operation_id="renameEffectPreset", responses=answers(400, 404, 409, 422, 503))
+    def rename(preset_id: PresetId, name: PresetName) -> EffectPresetReply:
+        """Give one another name."""
+        return EffectPresetReply.of(existing().rename(preset_id, name.name))
 
     @routes.delete(
         "/{preset_id}", status_code=204, operation_id="deleteEffectPreset", responses=answers(404, 409, 422, 503)
     )
     def delete(preset_id: PresetId) -> None:
         """Forget one."""
-        kept = presets(make=False)
-        if kept is None:
-            raise NotFoundError("No preset of effects has this id")
-        kept.delete(preset_id)
+        existing().delete(preset_id)
 
     return routes
