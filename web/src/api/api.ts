@@ -70,8 +70,11 @@ export class Api {
   effects = () => this.json<{ effects: EffectKind[] }>("GET", "/api/effects");
   rvcOptions = () => this.json<RvcOptions>("GET", "/api/rvc-options");
   effectPresets = () => this.json<EffectPresetList>("GET", "/api/effect-presets");
-  keepEffects = (name: string, effects: EffectSpec[]) =>
-    this.json<EffectPreset>("POST", "/api/effect-presets", { body: { name, effects } });
+  /** @param replace take the place of the preset that has this name */
+  keepEffects = (name: string, effects: EffectSpec[], replace = false) =>
+    this.json<EffectPreset>("POST", "/api/effect-presets", { body: { name, effects, replace } });
+  renameEffectPreset = (id: string, name: string) =>
+    this.json<EffectPreset>("PATCH", one("effect-presets", id), { body: { name } });
   deleteEffectPreset = (id: string) => this.nothing("DELETE", one("effect-presets", id));
   recordings = () => this.json<{ recordings: Recording[] }>("GET", "/api/recordings");
   renameRecording = (id: string, name: string) =>

@@ -4,9 +4,9 @@ export interface Naming {
   description: string;
 }
 
-type NameFieldsProps = { naming: Naming; onChange: (naming: Naming) => void; disabled?: boolean };
+type NameFieldsProps = { naming: Naming; onChange: (naming: Naming) => void };
 
-export function NameFields({ naming, onChange, disabled = false }: NameFieldsProps) {
+export function NameFields({ naming, onChange }: NameFieldsProps) {
   const { name, description } = naming;
   return (
     <>
@@ -14,10 +14,8 @@ export function NameFields({ naming, onChange, disabled = false }: NameFieldsPro
         Name
         <input
           data-first=""
-          required
           maxLength={80}
           value={name}
-          disabled={disabled}
           onChange={({ target }) => onChange({ name: target.value, description })}
         />
       </label>
@@ -26,7 +24,6 @@ export function NameFields({ naming, onChange, disabled = false }: NameFieldsPro
         <input
           maxLength={500}
           value={description}
-          disabled={disabled}
           onChange={({ target }) => onChange({ name, description: target.value })}
         />
       </label>

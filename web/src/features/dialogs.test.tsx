@@ -53,29 +53,62 @@ describe("presets of effects", () => {
   const spec = [{ kind: "reverb", params: { wet: 0.3 }, enabled: true }];
   const hall = { id: "p1", name: "Hall", effects: spec, created_at: "" };
 
-  it("are kept under a name; the one that had it goes", async () => {
+  const catalogue = [{ kind: "reverb", name: "Reverb", description: "", params: [] }];
+  const presets = { catalogue, presets: [hall], from: "", onKept: nothing, onClose: nothing, onChanged: async () => {} };
+
+  it("are kept under a name, in the place of the one that had it, by one request", async () => {
     const keepEffects = vi.fn(async () => hall);
-    const deleteEffectPreset = vi.fn(async () => undefined);
-    const changed = vi.fn(async () => undefined);
-    const closed = vi.fn();
-    shown(<Presets chain={chain} presets={[hall]} onChanged={changed} onClose={closed} />, {
-      keepEffects,
-      deleteEffectPreset,
-    });
-    fireEvent.change(field(/Name/), { target: { value: " Hall " } });
+    const onChanged = vi.fn(async () => undefined);
+    const onKept = vi.fn();
+    const onClose = vi.fn();
+    shown(<Presets chain={chain} {...presets} {...{ onKept, onChanged, onClose }} />, { keepEffects });
+    fireEvent.change(field(/Name of this/), { target: { value: " Hall " } });
     press("Replace");
-    await waitFor(() => expect(closed).toHaveBeenCalled());
-    expect(deleteEffectPreset).toHaveBeenCalledWith("p1");
-    expect(keepEffects).toHaveBeenCalledWith("Hall", spec);
-    expect(changed).toHaveBeenCalled();
+    await waitFor(() => expect(onClose).toHaveBeenCalled());
+    expect(keepEffects).toHaveBeenCalledExactlyOnceWith("Hall", spec, true);
+    expect(onKept).toHaveBeenCalledWith("Hall");
+    expect(onChanged).toHaveBeenCalled();
   });
 
-  it("say why they cannot be kept", async () => {
-    const keepEffects = () => Promise.reject(new ApiError("There are enough", "conflict", 409));
-    shown(<Presets chain={chain} presets={[]} onChanged={async () => undefined} onClose={nothing} />, { keepEffects });
-    fireEvent.change(field(/Name/), { target: { value: "Hall" } });
+  it("are kept under the name they were chosen by, unless another is typed", () => {
+    shown(<Presets chain={chain} {...presets} from="Hall" />, {});
+    expect(field(/Name of this/).value).toBe("Hall");
+    expect(screen.getByText(/takes the place/)).toBeTruthy();
+    fireEvent.change(field(/Name of this/), { target: { value: "Room" } });
+    expect(screen.queryByText(/takes the place/)).toBeNull();
+  });
+
+  it("say why they cannot be kept, and what there is by now", async () => {
+    const keepEffects = vi.fn(() => Promise.reject(new ApiError("There is one", "conflict", 409)));
+    const onChanged = vi.fn(async () => undefined);
+    shown(<Presets chain={chain} {...presets} presets={[]} onChanged={onChanged} />, { keepEffects });
+    fireEvent.change(field(/Name of this/), { target: { value: "Hall" } });
     press("Keep");
-    expect((await screen.findByRole("alert")).textContent).toBe("There are enough");
+    expect((await screen.findByRole("alert")).textContent).toBe("There is one");
+    expect(keepEffects).toHaveBeenCalledWith("Hall", spec, false);
+    expect(onChanged).toHaveBeenCalled();
+  });
+
+  it("get another name where they stand, and go when that is meant", async () => {
+    const renameEffectPreset = vi.fn(async () => hall);
+    const deleteEffectPreset = vi.fn(async () => undefined);
+    const onChanged = vi.fn(async () => undefined);
+    shown(<Presets chain={[]} {...presets} onChanged={onChanged} />, { renameEffectPreset, deleteEffectPreset });
+    expect(screen.getByText("Reverb")).toBeTruthy();
+    const name = field("Name of Hall");
+    fireEvent.change(name, { target: { value: "Dome" } });
+    fireEvent.keyDown(name, { key: "Escape" });
+    fireEvent.blur(name);
+    expect([name.value, renameEffectPreset.mock.calls]).toEqual(["Hall", []]);
+    fireEvent.change(name, { target: { value: "Dome" } });
+    fireEvent.blur(name);
+    await waitFor(() => expect(onChanged).toHaveBeenCalledOnce());
+    expect(renameEffectPreset).toHaveBeenCalledWith("p1", "Dome");
+    press("Delete Hall");
+    expect(deleteEffectPreset).not.toHaveBeenCalled();
+    press("Delete Hall for good");
+    await waitFor(() => expect(onChanged).toHaveBeenCalledTimes(2));
+    expect(deleteEffectPreset).toHaveBeenCalledWith("p1");
   });
 });
 

@@ -38,6 +38,7 @@ export function Effects() {
   const [chain, setChain] = useState<Link[]>([]);
   const [own, setOwn] = useState<EffectPreset[]>([]);
   const [dialog, setDialog] = useState<"voice" | "presets" | null>(null);
+  const [from, setFrom] = useState(""); // the preset of one's own that was chosen last
   const [said, setSaid] = useState("");
   const dragged = useRef<number | null>(null);
   const tell = useRef({ wantEffects, notify });
@@ -94,7 +95,9 @@ export function Effects() {
           disabled={!catalogue.length}
           onChange={({ target }) => {
             const preset = [...presets, ...own].find((one) => keyOf(one) === target.value);
-            if (preset) put(restored(preset.effects, catalogue));
+            if (!preset) return;
+            setFrom("id" in preset ? preset.name : "");
+            put(restored(preset.effects, catalogue));
           }}
         >
           <option value="" disabled>
@@ -194,7 +197,15 @@ export function Effects() {
       </p>
       {dialog === "voice" && <SaveVoice chain={chain} onClose={() => setDialog(null)} onSaved={() => put([])} />}
       {dialog === "presets" && (
-        <Presets chain={chain} presets={own} onChanged={loadPresets} onClose={() => setDialog(null)} />
+        <Presets
+          chain={chain}
+          catalogue={catalogue}
+          presets={own}
+          from={from}
+          onKept={setFrom}
+          onChanged={loadPresets}
+          onClose={() => setDialog(null)}
+        />
       )}
     </section>
   );

@@ -1,82 +1,89 @@
 import { useState } from "react";
-import type { EffectPreset } from "../../wire/rest";
+import { explain } from "../../api/errors";
+import type { EffectKind, EffectPreset } from "../../wire/rest";
 import { Dialog, Failure } from "../Dialog";
 import { useHost } from "../host";
-import { useJob } from "../useJob";
+import { JobForm } from "../JobForm";
+import { Delete, Rename } from "../rows";
 import { type Link, specs } from "./chain";
+
+const MAX_NAME = 80;
 
 type PresetsProps = {
   chain: readonly Link[];
+  catalogue: readonly EffectKind[];
   presets: readonly EffectPreset[];
+  /** Which of them the chain was. */
+  from: string;
+  onKept: (name: string) => void;
   onChanged: () => Promise<void>;
   onClose: () => void;
 };
 
-/** Chains of effects under names of one's own: keep this one, delete others. */
-export function Presets({ chain, presets, onChanged, onClose }: PresetsProps) {
+/** Chains of effects under names of one's own: keep this one, rename and delete others. */
+export function Presets({ chain, catalogue, presets, from, onKept, onChanged, onClose }: PresetsProps) {
   const { api } = useHost();
-  const [name, setName] = useState("");
-  const { busy, failure, run } = useJob();
+  const [name, setName] = useState(from);
+  const [failure, setFailure] = useState("");
   const wanted = name.trim();
-  const before = presets.find((one) => one.name === wanted);
+  const before = presets.some((one) => one.name === wanted);
+  const nameOf = (wantedKind: string) => catalogue.find(({ kind }) => kind === wantedKind)?.name ?? wantedKind;
 
   async function keep(): Promise<void> {
-    if (before) await api.deleteEffectPreset(before.id);
-    await api.keepEffects(wanted, specs(chain));
-    await onChanged();
+    try {
+      await api.keepEffects(wanted, specs(chain), before);
+    } catch (error) {
+      await onChanged().catch(() => undefined); // somebody else may have taken the name
+      throw error;
+    }
+    onKept(wanted);
+    await onChanged().catch(() => undefined);
     onClose();
   }
 
+  const act = (what: Promise<unknown>) => {
+    setFailure("");
+    what.then(onChanged).catch((error) => setFailure(explain(error)));
+  };
+
   return (
     <Dialog title="My presets of effects" onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(keep);
-        }}
-      >
-        {chain.length > 0 ? (
-          <>
-            <label className="field">
-              Name of these {chain.length === 1 ? "settings" : `${chain.length} effects`}
-              <input
-                required
-                data-first=""
-                maxLength={80}
-                value={name}
-                disabled={busy}
-                onChange={({ target }) => setName(target.value)}
-              />
-            </label>
-            {before && <p className="quiet">It takes the place of the one that has this name.</p>}
-            <div className="actions">
-              <button type="submit" className="primary" disabled={busy || !wanted}>
-                {before ? "Replace" : "Keep"}
-              </button>
-            </div>
-          </>
-        ) : (
-          <p className="quiet">Add effects first; then they can be kept here under a name.</p>
-        )}
-        <Failure text={failure} />
-      </form>
+      {chain.length > 0 ? (
+        <JobForm work={keep} submit={before ? "Replace" : "Keep"} ready={wanted !== ""}>
+          <label className="field">
+            Name of {chain.length === 1 ? "this effect as it is set" : `these ${chain.length} effects as they are set`}
+            <input
+              data-first=""
+              maxLength={MAX_NAME}
+              value={name}
+              onFocus={({ target }) => target.select()}
+              onChange={({ target }) => setName(target.value)}
+            />
+          </label>
+          <p className="quiet" role="status">
+            {before ? "It takes the place of the one that has this name." : ""}
+          </p>
+        </JobForm>
+      ) : (
+        <p className="quiet">Add effects first; then they can be kept here under a name.</p>
+      )}
+      <Failure text={failure} />
       {presets.length > 0 && (
-        <ul className="list">
-          {presets.map((preset) => (
-            <li key={preset.id} className="row-card line">
-              <span>
-                {preset.name} <span className="quiet">{preset.effects.map(({ kind }) => kind).join(", ")}</span>
-              </span>
-              <button
-                type="button"
-                className="plain danger"
-                disabled={busy}
-                aria-label={`Delete the preset ${preset.name}`}
-                onClick={() => void run(() => api.deleteEffectPreset(preset.id).then(onChanged))}
-              >
-                Delete
-              </button>
+        <ul className="list" aria-label="Presets">
+          {presets.map(({ id, name: called, effects }) => (
+            <li key={id} className="row-card">
+              <Rename
+                key={called}
+                name={called}
+                maxLength={MAX_NAME}
+                onRename={(other) => act(api.renameEffectPreset(id, other))}
+              />
+              <p className="quiet">
+                {effects.map(({ kind, enabled }) => nameOf(kind) + (enabled ? "" : " (off)")).join(", ")}
+              </p>
+              <div className="actions">
+                <Delete name={called} onDelete={() => act(api.deleteEffectPreset(id))} />
+              </div>
             </li>
           ))}
         </ul>

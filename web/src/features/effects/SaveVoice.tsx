@@ -1,10 +1,10 @@
 import { useState } from "react";
 import type { Api } from "../../api/api";
 import type { Voice } from "../../wire/rest";
-import { Dialog, Failure } from "../Dialog";
+import { Dialog } from "../Dialog";
 import { useHost } from "../host";
+import { JobForm } from "../JobForm";
 import { NameFields, type Naming, trimmed } from "../NameFields";
-import { useJob } from "../useJob";
 import { type Link, stagesWith } from "./chain";
 
 type Made = Naming & { parameters: Record<string, number>; chain: readonly Link[] };
@@ -28,7 +28,6 @@ export function SaveVoice({ chain, onClose, onSaved }: SaveVoiceProps) {
   const { api, voice, voices, parameters, selectVoice, refreshVoices } = useHost();
   const base = voices.find(({ id }) => id === voice);
   const [naming, setNaming] = useState<Naming>({ name: base ? `My ${base.name}` : "My voice", description: "" });
-  const { busy, failure, run } = useJob();
 
   async function save(): Promise<void> {
     const saved = await saveVoice(api, voice, { ...trimmed(naming), parameters: { ...parameters }, chain });
@@ -40,26 +39,14 @@ export function SaveVoice({ chain, onClose, onSaved }: SaveVoiceProps) {
 
   return (
     <Dialog title="Save as my voice" onClose={onClose}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(save);
-        }}
-      >
+      <JobForm work={save} submit="Save" working="Saving…" ready={naming.name.trim() !== "" && base !== undefined}>
         <p className="quiet">
           {base?.name ?? "The voice"} with your pitch, formant, mix
           {chain.length ? ` and ${chain.length === 1 ? "its effect" : `${chain.length} effects`}` : ""}. It becomes the
           chosen voice.
         </p>
-        <NameFields naming={naming} onChange={setNaming} disabled={busy} />
-        <Failure text={failure} />
-        <div className="actions">
-          <button type="submit" className="primary" disabled={busy || !naming.name.trim() || !base}>
-            {busy ? "Saving…" : "Save"}
-          </button>
-        </div>
-      </form>
+        <NameFields naming={naming} onChange={setNaming} />
+      </JobForm>
     </Dialog>
   );
 }

@@ -1,9 +1,9 @@
 import { useCallback, useEffect, useState } from "react";
 import { explain } from "../../api/errors";
-import { useWhyNot } from "../../state/role";
 import type { Recording, Side } from "../../wire/rest";
 import { Dialog, Failure, Progress } from "../Dialog";
 import { useHost } from "../host";
+import { Delete, Rename } from "../rows";
 import { download } from "../save";
 import { duration, size, when } from "../write";
 
@@ -64,32 +64,11 @@ type RowProps = {
 
 function Row({ recording, onRename, onDelete, onDownload }: RowProps) {
   const { api } = useHost();
-  const forbidden = useWhyNot("manage");
-  const [sure, setSure] = useState(false);
   const { id, name, sides, state } = recording;
   const going = state === "recording";
   return (
     <li className="row-card">
-      <form
-        className="rename"
-        onSubmit={(event) => {
-          event.preventDefault();
-          (document.activeElement as HTMLElement | null)?.blur();
-        }}
-      >
-        <input
-          aria-label={`Name of ${name}`}
-          defaultValue={name}
-          maxLength={200}
-          disabled={going || forbidden !== ""}
-          title={forbidden || undefined}
-          onBlur={({ target }) => {
-            const wanted = target.value.trim();
-            if (wanted && wanted !== name) onRename(wanted);
-            else target.value = name;
-          }}
-        />
-      </form>
+      <Rename name={name} maxLength={200} disabled={going} onRename={onRename} />
       <p className="quiet">
         {[
           when(recording.created_at),
@@ -125,21 +104,7 @@ function Row({ recording, onRename, onDelete, onDownload }: RowProps) {
         ))
       )}
       <div className="actions">
-        {sure && (
-          <button type="button" className="plain" onClick={() => setSure(false)}>
-            Keep
-          </button>
-        )}
-        <button
-          type="button"
-          className="plain danger"
-          disabled={going || forbidden !== ""}
-          title={forbidden || undefined}
-          aria-label={sure ? `Delete ${name} for good` : `Delete ${name}`}
-          onClick={() => (sure ? onDelete() : setSure(true))}
-        >
-          {sure ? "Delete for good" : "Delete"}
-        </button>
+        <Delete name={name} disabled={going} onDelete={onDelete} />
       </div>
     </li>
   );

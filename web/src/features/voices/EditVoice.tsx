@@ -2,10 +2,10 @@ import { useEffect, useState } from "react";
 import { explain } from "../../api/errors";
 import type { VoiceInfo } from "../../wire/control";
 import type { RvcOption, Voice } from "../../wire/rest";
-import { Dialog, Failure } from "../Dialog";
+import { Dialog } from "../Dialog";
 import { useHost } from "../host";
+import { JobForm } from "../JobForm";
 import { NameFields, type Naming, trimmed } from "../NameFields";
-import { useJob } from "../useJob";
 import { RvcFields, type RvcParams } from "./RvcFields";
 
 type EditVoiceProps = { voice: VoiceInfo; onClose: () => void };
@@ -20,7 +20,6 @@ export function EditVoice({ voice, onClose }: EditVoiceProps) {
   const [options, setOptions] = useState<readonly RvcOption[]>([]);
   const [params, setParams] = useState<RvcParams>({});
   const [unread, setUnread] = useState("");
-  const { busy, failure, run } = useJob();
   useEffect(() => {
     const load = async () => {
       const found = await api.voice(voice.id);
@@ -44,15 +43,14 @@ export function EditVoice({ voice, onClose }: EditVoiceProps) {
   const rvc = rvcOf(whole);
   return (
     <Dialog title={`Edit ${voice.name}`} onClose={onClose}>
-      <form
-        className="stack"
-        noValidate // what is folded could not be pointed at: the server says what cannot be
-        onSubmit={(event) => {
-          event.preventDefault();
-          void run(change);
-        }}
+      <JobForm
+        work={change}
+        submit="Save"
+        working="Saving…"
+        ready={whole !== null && naming.name.trim() !== ""}
+        trouble={unread}
       >
-        <NameFields naming={naming} onChange={setNaming} disabled={busy} />
+        <NameFields naming={naming} onChange={setNaming} />
         {rvc && options.length > 0 && (
           <RvcFields
             options={options}
@@ -60,13 +58,7 @@ export function EditVoice({ voice, onClose }: EditVoiceProps) {
             onChange={(name, value) => setParams({ ...params, [name]: value })}
           />
         )}
-        <Failure text={failure || unread} />
-        <div className="actions">
-          <button type="submit" className="primary" disabled={busy || !whole || !naming.name.trim()}>
-            {busy ? "Saving…" : "Save"}
-          </button>
-        </div>
-      </form>
+      </JobForm>
     </Dialog>
   );
 }
