@@ -114,3 +114,49 @@ def test_what_is_no_audio_but_is_named_so_is_refused_when_opened(tmp_path: Path,
     (tmp_path / name).write_bytes(b"no audio")
     with pytest.raises(FileError, match="cannot be read as audio"):
         AudioReader(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1.0,\n{}\n#EXT-X-ENDLIST\n"),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1.0,\nfile://{}\n#EXT-X-ENDLIST\n"),
+        ("list", "ffconcat version 1.0\nfile beside.mp3\n"),
+        ("list.concat", "ffconcat version 1.0\nfile beside.mp3\n"),
+    ],
+)
+def test_a_file_that_names_others_reads_none_of_them(tmp_path: Path, name: str, text: str) -> None:
+    write_audio(tmp_path / "beside.mp3", np.zeros((48_000, 1), np.float32), 48_000)
+    (tmp_path / name).write_text(text.format(tmp_path / "beside.mp3"))
+    with pytest.raises(FileError, match="cannot be read as audio"):
+        AudioReader(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "name"),
+    [
+        ("mpegts", "mp2", "x.ts"),
+        ("matroska", "pcm_s16le", "x.mkv"),
+        ("avi", "mp2", "x.avi"),
+        ("asf", "mp2", "x.wma"),
+        ("adts", "aac", "x.aac"),
+        ("wv", "wavpack", "x.wv"),
+        ("au", "pcm_s16be", "x"),
+        ("flv", "adpcm_swf", "x.flv"),
+        ("tta", "tta", "x.tta"),
+    ],
+)
+def test_what_telephones_cameras_and_players_write_is_read(
+    tmp_path: Path, container: str, codec: str, name: str
+) -> None:
+    import av
+
+    with av.open(str(tmp_path / name), "w", format=container) as out:
+        stream = out.add_stream(codec, rate=44_100, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 44_100), np.int16), "s16", "mono")
+        frame.rate = 44_100
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            out.mux(packet)
+    x, rate = read_audio(tmp_path / name)
+    assert rate == 44_100
+    assert abs(len(x) - rate) < 0.1 * rate

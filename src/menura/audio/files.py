@@ -32,6 +32,13 @@ class FileFormat(NamedTuple):
     rates: tuple[int, ...] = ()
 
 
+_CONTAINERS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,gsm,iff,latm,loas,m4a,matroska,mlp,mov,mp3,"
+    "mp4,mpc,mpc8,mpeg,mpegts,nut,ogg,oma,qcp,qoa,rm,sox,tak,truehd,tta,voc,w64,wav,webm,wtv,wv,xwma"
+)
+"""What PyAV may read: each is whole in itself. Playlists and scripts (HLS, DASH, concat, SDP …) name other files and
+addresses, which would be read for whoever sends one."""
+
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _AAC_RATES = (*_MP3_RATES, 64000, 88200, 96000)
@@ -88,7 +95,11 @@ class _AvSource:
     def __init__(self, path: Path) -> None:
         import av
 
-        self._container = av.open(str(path))
+        only = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+        try:
+            self._container = av.open(f"file:{path}", options=only)
+        except av.error.ArgumentError:
+            raise ValueError("files of this kind are not read") from None
         if not self._container.streams.audio:
             self._container.close()
             raise ValueError("it has no audio track")
@@ -143,7 +154,14 @@ def _open(path: Path) -> _Source:
 
 
 def _short(reason: str, path: Path) -> str:
-    for noise in (f"Error opening {str(path)!r}: ", f": {str(path)!r}", "[Errno 1094995529] ", "[Errno 1] "):
+    address = f"file:{path}"
+    for noise in (
+        f"Error opening {str(path)!r}: ",
+        f": {address!r}",
+        f": {str(path)!r}",
+        "[Errno 1094995529] ",
+        "[Errno 1] ",
+    ):
         reason = reason.replace(noise, "")
     return reason.rstrip(".")
 
