@@ -10,6 +10,7 @@ from menura.errors import ConfigError, MenuraError, ModelError, UnsupportedModel
 from menura.live.convert import stream_through
 from menura.live.making import make_stage as live_stage
 from menura.live.session import VoiceSession
+from menura.neural.native import bfloat16_sets
 from menura.neural.options import RuntimeOptions
 from menura.neural.pitch import FcpePitch
 from menura.neural.precision import bfloat16_here
@@ -323,6 +324,23 @@ def test_a_voice_computes_in_the_precision_it_asks_for(precision):
     exact, fast = said
     assert not np.array_equal(exact, fast)
     assert snr_db(fast, exact) > 15.0
+
+
+@pytest.mark.skipif(not bfloat16_sets(), reason="this processor has no products of bfloat16")
+def test_a_fast_voice_s_decoder_in_bfloat16_is_near_and_knows_no_cuts():
+    x = speech(48_000, "am_michael")[:48_000]
+    exact, fast, again = (
+        make_stage(voice(precision="fp32", decoder=decoder, noise=0.0), 48_000) for decoder in ("fp32", "bf16", "bf16")
+    )
+    models = [stage._models[0]._model for stage in (exact, fast, again)]
+    assert models[0].content is models[1].content
+    assert models[0].synthesizer is not models[1].synthesizer
+    assert models[1].synthesizer is models[2].synthesizer
+    said, near = exact.process(x), fast.process(x)
+    cut = np.concatenate([again.process(x[at : at + 317]) for at in range(0, len(x), 317)])
+    assert np.array_equal(cut, near)
+    assert not np.array_equal(near, said)
+    assert snr_db(near, said) > 25.0
 
 
 def test_pitch_is_found_in_single_precision_whatever_the_rest_computes_in():

@@ -25,7 +25,8 @@ VOICE = {"model": "singer.pth"}
 def machine(monkeypatch):
     """A processor that has what is said, whatever this one has."""
 
-    def be(*, bf16=False, int8=False):
+    def be(*, bf16=False, int8=False, products=False):
+        monkeypatch.setattr(rvc_plan, "bfloat16_sets", lambda: (8,) if products else ())
         monkeypatch.setattr(rvc_plan, "bfloat16_here", lambda: bf16)
         monkeypatch.setattr(rvc_plan, "eight_bits_here", lambda: int8)
 
@@ -139,6 +140,28 @@ def test_a_precision_that_a_provider_has_not_is_refused_with_those_it_has(provid
         check_rvc(**VOICE, provider=provider, precision=precision)
 
 
+def test_a_fast_voice_is_decoded_in_bfloat16_where_the_processor_has_it(machine):
+    machine(int8=True, products=True)
+    decoders = {name: plan_options(VOICE | {"quality": name}, {}).decoder for name in QUALITIES}
+    assert decoders == {"best": "fp32", "balanced": "fp32", "fast": "bf16", "lightest": "bf16"}
+    plan = plan_options(VOICE | {"quality": "fast"}, {})
+    assert (plan.voice_runtime.bfloat16, plan.runtime.bfloat16, plan.pitch_runtime.bfloat16) == (True, False, False)
+    assert plan_options(VOICE | {"quality": "fast", "decoder": "fp32"}, {}).decoder == "fp32"
+    assert plan_options(VOICE | {"decoder": "bf16"}, {}).decoder == "bf16"
+    assert GUIConfig(quality="lightest", decoder="fp32").plan().decoder == "fp32"
+    for provider in ("openvino", "cuda"):
+        assert plan_options(VOICE | {"quality": "fast", "provider": provider}, {}).decoder == "fp32"
+
+
+def test_a_decoder_that_is_asked_for_is_refused_where_it_cannot_be(machine):
+    assert plan_options(VOICE | {"quality": "fast"}, {}).decoder == "fp32"
+    check_rvc(**VOICE, decoder="bf16")  # it may be for another machine
+    with pytest.raises(ConfigError, match=r"no products of bfloat16 .*'auto'"):
+        plan_options(VOICE | {"decoder": "bf16"}, {})
+    with pytest.raises(ConfigError, match=r"decoder 'bf16' is of provider 'cpu'"):
+        check_rvc(**VOICE, decoder="bf16", provider="cuda")
+
+
 def test_a_precision_that_is_asked_for_says_what_installs_it(monkeypatch):
     """A preset falls back; what is asked for by name does not."""
     real_import, real_find = builtins.__import__, importlib.util.find_spec
@@ -244,5 +267,7 @@ def test_the_guide_has_every_option_as_it_is():
     for option in OPTIONS.values():
         assert row(option) in text, f"docs/rvc.md lacks the row\n{row(option)}"
     for name, explicit in QUALITIES.items():
-        line = f"| `{name}` | `{explicit['precision']}` | {shown(explicit['context_ms'])} ms |"
+        line = (
+            f"| `{name}` | `{explicit['precision']}` | `{explicit['decoder']}` | {shown(explicit['context_ms'])} ms |"
+        )
         assert line in text, f"docs/rvc.md lacks the row\n{line}"

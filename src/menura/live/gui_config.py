@@ -35,6 +35,7 @@ class GUIConfig:
         n_cpu: Threads of a computation; 0 for as many as there are cores.
         quality: ``best``, ``balanced``, ``fast`` or ``lightest``; "" for ``balanced``, or what ``MENURA_QUALITY`` says.
         precision: ``auto``, ``fp32``, ``int8``, ``bf16`` or ``fp16``; "" as ``quality`` says.
+        decoder: ``auto``, ``fp32`` or ``bf16``: what the decoder computes in on a processor; "" as ``quality`` says.
         adapt: Whether the context becomes shorter while blocks take too long.
     """
 
@@ -56,6 +57,7 @@ class GUIConfig:
     n_cpu: int = 0
     quality: str = ""
     precision: str = ""
+    decoder: str = ""
     adapt: bool = True
 
     def options(self) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def load_planned(
     tell, runtime = progress or (lambda done, text: None), plan.runtime
     model, index, content = options["model"], options.get("index"), options.get("content")
     tell(0.0, "the voice")
-    synthesizer = _once(("voice", _mark(model), runtime, plan.int8), lambda: _synthesizer(model, plan))
+    synthesizer = _once(("voice", _mark(model), plan.voice_runtime, plan.int8), lambda: _synthesizer(model, plan))
     version = synthesizer.config.version
     place = base_model("content") if content is None else content
     tell(0.3, "the content model")
@@ -168,7 +168,7 @@ def _mark(path: str | Path) -> tuple[str, int, int]:
 
 def _synthesizer(path: str | Path, plan: RvcPlan) -> Synthesizer:
     read = voice_later(path)
-    return Synthesizer(read.config, read.weights, plan.runtime, int8=plan.int8)
+    return Synthesizer(read.config, read.weights, plan.voice_runtime, int8=plan.int8)
 
 
 def _content(path: str | Path, version: str, plan: RvcPlan) -> ContentModel:

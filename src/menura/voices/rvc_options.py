@@ -21,11 +21,12 @@ __all__ = ["OPTIONS", "PITCH_METHODS", "PRECISIONS", "QUALITIES", "Kind", "RvcOp
 PITCH_METHODS = ("rmvpe", "fcpe", "swift", "tracker")
 SCHEMES = ("menura", "official")
 PRECISIONS = ("auto", "fp32", "int8", "bf16", "fp16")
+DECODERS = ("auto", "fp32", "bf16")
 QUALITIES: Mapping[str, Mapping[str, Any]] = {
-    "best": {"precision": "fp32", "context_ms": 2000.0},
-    "balanced": {"precision": "fp32", "context_ms": 1000.0},
-    "fast": {"precision": "auto", "context_ms": 1000.0},
-    "lightest": {"precision": "auto", "context_ms": 500.0},
+    "best": {"precision": "fp32", "decoder": "fp32", "context_ms": 2000.0},
+    "balanced": {"precision": "fp32", "decoder": "fp32", "context_ms": 1000.0},
+    "fast": {"precision": "auto", "decoder": "auto", "context_ms": 1000.0},
+    "lightest": {"precision": "auto", "decoder": "auto", "context_ms": 500.0},
 }
 """What each preset stands for: options that may also be given by themselves, and then count."""
 _NO_MODEL = "'tracker' needs no model either, and 'rmvpe' is misled least"
@@ -173,6 +174,7 @@ _ALL = (
     _setting("noise", "", "", "of the network's own randomness; 0 gives always the same"),
     _choice("quality", tuple(QUALITIES), "balanced", "precision and context, where they are not given", "quality"),
     _choice("precision", PRECISIONS, None, "what networks compute in; pitch always in fp32", "precision"),
+    _choice("decoder", DECODERS, None, "what the decoder, which is heard, computes in on a processor", "decoder"),
     RvcOption(
         "context_ms", "what the model hears before a block", Kind.NUMBER, None, 140.0, 30_000.0, "ms",
         gui="extra_time", gui_unit="s", gui_range=(0.14, 30.0),

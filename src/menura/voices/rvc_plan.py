@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from menura.errors import ConfigError
+from menura.neural.native import bfloat16_sets
 from menura.neural.options import Provider, RuntimeOptions
 from menura.neural.precision import bfloat16_here, eight_bits_here
 from menura.neural.stream.official import OfficialShape
@@ -37,6 +38,7 @@ class RvcPlan:
 
     Attributes:
         precision: What networks compute in.
+        decoder: What our decoder computes in, which a processor runs.
         runtime: Where and how they run.
         block_ms, context_ms: How a stream is cut.
         scheme: How its blocks are joined.
@@ -44,6 +46,7 @@ class RvcPlan:
     """
 
     precision: str
+    decoder: str
     runtime: RuntimeOptions
     block_ms: float
     context_ms: float
@@ -54,6 +57,11 @@ class RvcPlan:
     def int8(self) -> bool:
         """Whether content model and text encoder compute in 8 bits."""
         return self.precision == "int8"
+
+    @property
+    def voice_runtime(self) -> RuntimeOptions:
+        """How the voice itself is computed, its decoder included."""
+        return replace(self.runtime, bfloat16=True) if self.decoder == "bf16" else self.runtime
 
     @property
     def pitch_runtime(self) -> RuntimeOptions:
@@ -139,6 +147,10 @@ def check_options(options: Mapping[str, Any], environment: Mapping[str, str] = o
             f"precision {full['precision']!r} is none of provider {full['provider']!r}, which has {', '.join(computes)}"
             " and auto"
         )
+    if full["decoder"] == "bf16" and full["provider"] != Provider.CPU:
+        raise ConfigError(
+            f"decoder 'bf16' is of provider 'cpu': of {full['provider']!r} it computes in what precision says"
+        )
     if full["scheme"] == "official":
         OfficialShape(OFFICIAL_HZ, full["block_ms"] / 1000.0, extra_s=full["context_ms"] / 1000.0)
     else:
@@ -153,7 +165,8 @@ def plan_options(options: Mapping[str, Any], environment: Mapping[str, str] = os
     machine; a precision that is asked for by name is a demand: where it cannot be, loading says what to install.
 
     Raises:
-        ConfigError: As :func:`check_options`.
+        ConfigError: As :func:`check_options`; or a decoder in bfloat16 is asked for, and the processor has no such
+            products.
     """
     full = check_options(options, environment)
     precision, provider = _resolved(full["precision"], Provider(full["provider"]))
@@ -167,13 +180,21 @@ def plan_options(options: Mapping[str, Any], environment: Mapping[str, str] = os
     )
     # an engine of TensorRT's is built for minutes for each length
     adapt = full["adapt"] and full["scheme"] == "menura" and provider is not Provider.TENSORRT
-    return RvcPlan(precision, runtime, full["block_ms"], full["context_ms"], full["scheme"], adapt)
+    decoder = _decoder(full["decoder"], provider)
+    return RvcPlan(precision, decoder, runtime, full["block_ms"], full["context_ms"], full["scheme"], adapt)
 
 
 def _resolved(precision: str, provider: Provider) -> tuple[str, Provider]:
     if precision == "auto":
         precision = _fastest(provider)
     return precision, Provider.OPENVINO if precision == "bf16" else provider
+
+
+def _decoder(wanted: str, provider: Provider) -> str:
+    """What the decoder computes in: bfloat16 costs nothing that is heard beside 8 bits elsewhere."""
+    if wanted == "bf16" and not bfloat16_sets():
+        raise ConfigError("decoder 'bf16': this processor has no products of bfloat16 (AVX512_BF16); say 'auto'")
+    return "bf16" if wanted != "fp32" and provider is Provider.CPU and bfloat16_sets() else "fp32"
 
 
 def _fastest(provider: Provider) -> str:
