@@ -149,7 +149,7 @@ def flow(config: SynthesizerConfig, w: Weights, z: F64, speaker: F64) -> F64:
             layer = f"{name}.enc.in_layers.{j}"
             gates = conv(x, w[f"{layer}.weight"], w[f"{layer}.bias"], pad=(2, 2))
             gates = gates + shift[2 * hidden * j : 2 * hidden * (j + 1), None]
-            acts = np.tanh(gates[:hidden]) / (1 + np.exp(-gates[hidden:]))
+            acts = np.tanh(gates[:hidden]) * (0.5 + 0.5 * np.tanh(0.5 * gates[hidden:]))
             layer = f"{name}.enc.res_skip_layers.{j}"
             y = conv(acts, w[f"{layer}.weight"], w[f"{layer}.bias"])
             if j < 2:
@@ -190,7 +190,7 @@ def _block(config: SynthesizerConfig, w: Weights, x: F64, number: int, index: in
     for step, dilation in enumerate(config.resblock_dilations[index]):
         first = f"{name}.{'convs1' if config.resblock == '1' else 'convs'}.{step}"
         pad = (kernel - 1) // 2
-        wide = (pad * dilation, pad * dilation)
+        wide = ((kernel - 1) * dilation // 2,) * 2
         y = conv(leaky(x, 0.1), w[f"{first}.weight"], w[f"{first}.bias"], pad=wide, dilation=dilation)
         if config.resblock == "1":
             second = f"{name}.convs2.{step}"

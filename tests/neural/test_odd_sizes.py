@@ -30,6 +30,11 @@ ODD = {
     "blocks of type 2": replace(
         USUAL, resblock="2", resblock_kernels=(3, 5), resblock_dilations=((1, 2), (2, 6)), upsample_initial=16
     ),
+    "blocks of type 2, even kernels": replace(
+        USUAL, resblock="2", resblock_kernels=(4, 2, 7), resblock_dilations=((2, 6), (4, 2), (1, 2)),
+        upsample_initial=16
+    ),
+    "no layers": replace(USUAL, layers=0),
     "one head, wide kernel": replace(USUAL, heads=1, kernel=5, layers=3, filter=20),
     "even kernel, four heads": replace(USUAL, heads=4, kernel=4, layers=1),
     "kernel of one": replace(USUAL, kernel=1, layers=1),
@@ -120,12 +125,20 @@ def test_the_newest_frames_of_a_prior_are_the_same_alone(case):
 
 
 def test_stages_that_do_not_fit_an_excitation_are_refused():
-    config = replace(USUAL, upsample_rates=(10, 8, 3, 3), upsample_kernels=(20, 16, 5, 5))
-    weights = reference.random_weights(config, 10, seed=1)
-    with pytest.raises(ModelError, match="odd factor"):
-        decoder(config, weights)
+    for rates, kernels in (((10, 8, 3, 3), (20, 16, 5, 5)), ((10, 8, 2, 1), (20, 16, 4, 1))):
+        with pytest.raises(ModelError, match="odd factor"):
+            replace(USUAL, upsample_rates=rates, upsample_kernels=kernels)
     with pytest.raises(ModelError, match="kernel of 17 does not fit a rate of 10"):
-        decoder(replace(USUAL, upsample_kernels=(17, 16, 4, 4)), weights)
+        replace(USUAL, upsample_kernels=(17, 16, 4, 4))
+    with pytest.raises(ModelError, match="kernel of 8 does not fit a rate of 10"):
+        replace(USUAL, f0=False, upsample_kernels=(8, 16, 4, 4))
+
+
+def test_residual_blocks_that_do_not_fit_what_they_are_added_to_are_refused():
+    with pytest.raises(ModelError, match="kernel of 4 does not fit dilations of 1, 3, 5"):
+        replace(USUAL, resblock_kernels=(3, 4, 11))
+    with pytest.raises(ModelError, match="kernel of 4 does not fit dilations of 2, 3"):
+        replace(USUAL, resblock="2", resblock_kernels=(4,), resblock_dilations=((2, 3),))
 
 
 def test_sizes_that_make_no_network_are_refused():

@@ -167,3 +167,16 @@ def test_a_record_that_cannot_be_unpacked_is_damaged() -> None:
 def test_a_storage_with_too_few_bytes_is_damaged() -> None:
     with pytest.raises(DamagedModelError, match=r"has 8 bytes and claims 16"):
         read_checkpoint(hostile(tensor(0, "f4", 4, (4,), (1,)), b"\0" * 8))
+
+
+def test_an_archive_that_was_written_without_checksums_is_read() -> None:
+    data = packed(("model/data.pkl", PICKLE), ("model/version", b"3"))
+    at = -1
+    while (at := data.find(b"PK\x01\x02", at + 1)) >= 0:
+        data[at + 16 : at + 20] = bytes(4)
+    assert read_checkpoint(bytes(data)) is None
+    # one checksum alone that is 0 is a wrong one
+    first = data.index(b"PK\x01\x02")
+    data[first + 16 : first + 20] = struct.pack("<L", zlib.crc32(PICKLE) + 1)
+    with pytest.raises(DamagedModelError, match="checksum differs"):
+        read_checkpoint(bytes(data))

@@ -66,6 +66,9 @@ def test_a_voice_of_any_size_is_read_with_its_sizes(config: list[Any], version: 
     lambda v: v.update(vocoder="HiFi-GAN", embedder_model="contentvec", epoch=100, author="x", speakers_id=1),
     lambda v: v["weight"].update({"enc_q.pre.weight": np.zeros((1, 1), np.float16)}),
     lambda v: v.update(config=tuple(v["config"])),
+    lambda v: v["config"].__setitem__(9, 1),
+    lambda v: v["config"].__setitem__(11, [[1, 3, 5, 7], [1, 3, 5], [1, 3, 5, 9, 2], [1, 3, 5]]),
+    lambda v: v["config"].__setitem__(14, [24, 20, 4, 4, 2]),
 ])  # fmt: skip
 def test_what_tools_write_differently_makes_no_difference(change: Callable[[dict[str, Any]], object]) -> None:
     plain = read_voice(changed(id))
@@ -73,6 +76,25 @@ def test_what_tools_write_differently_makes_no_difference(change: Callable[[dict
     assert voice.config == plain.config
     assert all(np.array_equal(voice.weights[name], plain.weights[name]) for name in plain.weights)
     assert voice.ignored == ()
+
+
+def test_blocks_of_type_2_take_two_of_three_dilations() -> None:
+    config = [*ODD[:11], [[1, 3]], *ODD[12:17], 24_000]
+    value = random_voice(config, f0=False)
+    value["config"] = [*ODD[:11], [[1, 3, 5]], *ODD[12:17], 24_000]
+    assert read_voice(checkpoint(value)).config == voice_config(config, f0=False)
+    value["weight"].pop("dec.resblocks.0.convs.1.weight_g")
+    with pytest.raises(DamagedModelError, match="weight_g is missing"):
+        read_voice(checkpoint(value))
+
+
+def test_a_text_encoder_without_layers_is_read() -> None:
+    config = [*ODD[:6], 0, *ODD[7:17], 24_000]
+    assert read_voice(checkpoint(random_voice(config, f0=False))).config.layers == 0
+    value = random_voice(config, f0=False)
+    value["config"] = ODD
+    with pytest.raises(DamagedModelError, match=r"ffn_layers\.0\.conv_1\.weight is missing"):
+        read_voice(checkpoint(value))
 
 
 def test_weight_norm_under_its_new_names_is_the_same_voice() -> None:
@@ -114,8 +136,9 @@ def test_what_a_voice_says_of_itself_is_kept_short_and_plain() -> None:
     (lambda v: v.update(config="big"), "str entries"),
     (lambda v: v.update(config=[*SMALL[:12], [0], *SMALL[13:]]), "no sizes"),
     (lambda v: v.update(config=[*SMALL[:12], "12,10", *SMALL[13:]]), "no list of upsampling rates"),
-    (lambda v: v.update(config=[*SMALL[:12], [12, 10, 2], *SMALL[13:]]), "one rate and one kernel"),
-    (lambda v: v.update(config=[*SMALL[:9], "3", *SMALL[10:]]), "type '1' or '2'"),
+    (lambda v: v.update(config=[*SMALL[:14], [24, 20, 4], *SMALL[15:]]), "one rate and one kernel"),
+    (lambda v: (v.update(config=[*SMALL[:9], "3", *SMALL[10:]]), v["weight"].pop("dec.resblocks.0.convs1.0.weight_v"),
+                v["weight"].pop("dec.resblocks.0.convs1.0.weight_g")), "type '1' or '2'"),
     (lambda v: v.update(config=[*SMALL[:17], "hifi"], sr=None), "names no sampling rate"),
     (lambda v: v["weight"].clear(), "is no voice"),
 ])  # fmt: skip

@@ -37,7 +37,7 @@ class Archive:
 
     Args:
         view: The archive.
-        verify: Compare every record that is read with its checksum.
+        verify: Compare every record that is read with its checksum, if the archive has any.
 
     Raises:
         DamagedModelError: It is cut short or contradicts itself.
@@ -46,10 +46,12 @@ class Archive:
     """
 
     def __init__(self, view: memoryview, verify: bool = True) -> None:
-        self._view, self._verify = view, verify
+        self._view = view
         self._budget = budget_for(len(view))
         start, size, count = self._directory()
         self._entries = self._read_directory(start, size, count)
+        # PyTorch can be told to compute none (torch.serialization.set_crc32_options)
+        self._verify = verify and any(entry.crc for entry in self._entries.values())
 
     @property
     def names(self) -> list[str]:

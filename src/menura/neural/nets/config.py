@@ -62,9 +62,9 @@ class SynthesizerConfig:
             self.hidden,
             self.filter,
             self.heads,
-            self.layers,
             self.kernel,
         )
+        _check(self.layers >= 0, "a voice's sizes are above 0")
         sizes += (self.upsample_initial, self.speakers, self.gin, *self.upsample_rates, *self.upsample_kernels)
         _check(all(size > 0 for size in (*sizes, *self.resblock_kernels)), "a voice's sizes are above 0")
         _check(self.hidden % self.heads == 0, f"{self.hidden} hidden channels do not divide among {self.heads} heads")
@@ -80,6 +80,24 @@ class SynthesizerConfig:
         )
         halved = self.upsample_initial >> len(self.upsample_rates)
         _check(halved > 0, f"{self.upsample_initial} channels cannot be halved {len(self.upsample_rates)} times")
+        self._check_upsampling()
+        self._check_blocks()
+
+    def _check_upsampling(self) -> None:
+        for rate, kernel in zip(self.upsample_rates, self.upsample_kernels, strict=True):
+            fits = kernel >= rate and not (self.f0 and (kernel - rate) % 2)
+            _check(fits, f"an upsampling kernel of {kernel} does not fit a rate of {rate}")
+        for stage in range(1, len(self.upsample_rates) if self.f0 else 0):
+            factor = prod(self.upsample_rates[stage:])
+            _check(factor % 2 == 0, f"an excitation cannot be brought down by an odd factor, {factor}")
+
+    def _check_blocks(self) -> None:
+        # what such a block adds to its input would be one sample shorter
+        for kernel, dilations in zip(self.resblock_kernels, self.resblock_dilations, strict=True):
+            even = any((kernel - 1) * d % 2 for d in (dilations if self.resblock == "2" else (1,)))
+            _check(
+                not even, f"a residual kernel of {kernel} does not fit dilations of {', '.join(map(str, dilations))}"
+            )
 
     @property
     def hop(self) -> int:

@@ -9,7 +9,6 @@ from math import prod
 
 import numpy as np
 
-from menura.errors import ModelError
 from menura.neural.nets.config import SynthesizerConfig
 from menura.neural.nets.graph import Graph, Network, Weights
 from menura.neural.nets.layers import add, conv, leaky
@@ -51,7 +50,7 @@ def decoder(config: SynthesizerConfig, weights: Weights, *, cores: int = 1, half
         ``[batch, samples]`` without that of the spare frames, ``config.hop`` a frame in every network that has a pitch.
 
     Raises:
-        ModelError: A weight is missing or of another shape, or the stages do not fit the excitation.
+        ModelError: A weight is missing or of another shape.
     """
     g = Graph("decoder", weights, half=half)
     z = g.op("Unsqueeze", g.input("z", ("batch", config.inter, "frames")), g.ints(2))
@@ -81,7 +80,7 @@ def _needs(config: SynthesizerConfig) -> list[int]:
     last convolution.
     """
     needs = [ENDS // 2]
-    widest = max(map(_reach, config.resblock_kernels, config.resblock_dilations))
+    widest = max(_reaches(config))
     for stage in reversed(range(len(config.upsample_rates))):
         rate, kernel = config.upsample_rates[stage], config.upsample_kernels[stage]
         # an excitation that is cut is brought down with zeros beyond, which reach one sample far
@@ -135,8 +134,6 @@ def _upsample(g: Graph, config: SynthesizerConfig, x: str, stage: int) -> str:
     """A transposed convolution."""
     rate, kernel = config.upsample_rates[stage], config.upsample_kernels[stage]
     inputs, outputs = config.upsample_initial >> stage, config.upsample_initial >> (stage + 1)
-    if kernel < rate or (config.f0 and (kernel - rate) % 2):
-        raise ModelError(f"decoder: an upsampling kernel of {kernel} does not fit a rate of {rate}")
     name, pad = f"dec.ups.{stage}", (kernel - rate) // 2
     weight = g.hold(f"{name}.weight", g.array(f"{name}.weight", (inputs, outputs, kernel))[:, :, None, :])
     bias = g.weight(f"{name}.bias", (outputs,))
@@ -151,8 +148,6 @@ def _excite(g: Graph, config: SynthesizerConfig, excitation: str, stage: int) ->
     name = f"dec.noise_convs.{stage}"
     if stage == len(config.upsample_rates) - 1:
         return conv(g, excitation, name, (outputs, 1, 1))
-    if stride % 2 and stride > 1:
-        raise ModelError(f"decoder: an excitation cannot be brought down by an odd factor, {stride}")
     pad = stride // 2
     return conv(g, excitation, name, (outputs, 1, 2 * stride), pads=(pad, pad), stride=stride)
 
@@ -167,7 +162,7 @@ def _mixed_span(
         told: How far beyond the wanted audio their mean must be right, and how often time is halved.
     """
     (x, span), (need, halvings) = given, told
-    reaches = list(map(_reach, config.resblock_kernels, config.resblock_dilations))
+    reaches = _reaches(config)
     if halvings or max(reaches) - min(reaches) < span.rate:
         # less than a frame is not worth another copy
         return span.narrow(g, _mixed(g, config, x, stage, halvings), need)
@@ -183,7 +178,7 @@ def _mixed(g: Graph, config: SynthesizerConfig, x: str, stage: int, halvings: in
     """The mean of a stage's residual blocks, computed in halves of halves of time as often as told."""
     if halvings:
         # a half is as long as it must be for its own frames, and for all that these look at beyond the middle
-        reach = max(map(_reach, config.resblock_kernels, config.resblock_dilations))
+        reach = max(_reaches(config))
         frames = g.op("Shape", x, start=3, end=4)
         own = g.op("Div", frames, g.ints(2))
         length = g.op("Add", g.op("Sub", frames, own), g.ints(reach))
@@ -200,9 +195,11 @@ def _mixed(g: Graph, config: SynthesizerConfig, x: str, stage: int, halvings: in
     return g.op("Mul", add(g, *blocks), g.constant(1.0 / count))
 
 
-def _reach(kernel: int, dilations: tuple[int, ...]) -> int:
-    """Frames to each side that a residual block looks at."""
-    return sum((kernel - 1) // 2 * (dilation + 1) for dilation in dilations)
+def _reaches(config: SynthesizerConfig) -> list[int]:
+    """Frames to each side that each residual block looks at."""
+    second = 1 if config.resblock == "1" else 0
+    blocks = zip(config.resblock_kernels, config.resblock_dilations, strict=True)
+    return [sum((kernel - 1) * (d + second) // 2 for d in dilations) for kernel, dilations in blocks]
 
 
 def _block(g: Graph, config: SynthesizerConfig, x: str, stage: int, index: int) -> str:
