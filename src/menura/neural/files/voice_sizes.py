@@ -115,7 +115,7 @@ def _resblock(told: Any, stored: Mapping[str, Any]) -> str:
 def _used(
     dilations: tuple[tuple[int, ...], ...], resblock: str, stored: Mapping[str, Any]
 ) -> tuple[tuple[int, ...], ...]:
-    """Those that a voice has weights for: RVC's blocks are of three steps, or of two, and leave out what is told beyond."""
+    """Those that a voice has weights for: RVC's blocks take three, or two, and leave out what is told beyond."""
     if resblock not in _PARTS:
         return dilations
     steps = _STEPS[resblock]
