@@ -46,18 +46,18 @@ export function EffectCard({ kind, link, first, last, onChange, onMove, onRemove
         <button
           type="button"
           className="plain square"
-          disabled={first}
+          aria-disabled={first} // and keeps the focus
           aria-label={`${kind.name}: earlier`}
-          onClick={() => onMove(-1)}
+          onClick={() => first || onMove(-1)}
         >
           <Icon name="up" />
         </button>
         <button
           type="button"
           className="plain square"
-          disabled={last}
+          aria-disabled={last}
           aria-label={`${kind.name}: later`}
-          onClick={() => onMove(1)}
+          onClick={() => last || onMove(1)}
         >
           <Icon name="down" />
         </button>

@@ -6,6 +6,7 @@ import { useHost } from "../host";
 import { latest } from "../latest";
 import { added, changed, type Link, MAX_EFFECTS, moved, PRESETS, removed, restored, specs } from "./chain";
 import { EffectCard } from "./EffectCard";
+import { Picker } from "./Picker";
 import { Presets } from "./Presets";
 import { SaveVoice } from "./SaveVoice";
 
@@ -40,6 +41,7 @@ export function Effects() {
   const [dialog, setDialog] = useState<"voice" | "presets" | null>(null);
   const [from, setFrom] = useState(""); // the preset of one's own that was chosen last
   const [said, setSaid] = useState("");
+  const title = useRef<HTMLHeadingElement>(null);
   const dragged = useRef<number | null>(null);
   const tell = useRef({ wantEffects, notify });
   tell.current = { wantEffects, notify };
@@ -81,6 +83,13 @@ export function Effects() {
     setSaid(`Effect ${Math.min(chain.length, Math.max(1, to + 1))} of ${chain.length}`);
   }
 
+  function remove({ key, kind }: Link): void {
+    put(removed(chain, key));
+    setSaid(`${catalogue.find((one) => one.kind === kind)?.name ?? kind} removed`);
+    title.current?.focus(); // the button that had it is gone
+  }
+
+  const full = chain.length >= MAX_EFFECTS;
   const presets = PRESETS.filter(({ effects }) =>
     effects.every(({ kind }) => catalogue.some((known) => known.kind === kind)),
   );
@@ -88,21 +97,18 @@ export function Effects() {
   return (
     <section className="effects" aria-labelledby="effects-title">
       <header className="effects-head">
-        <h2 id="effects-title">Effects</h2>
-        <select
-          aria-label="Presets of effects"
-          value=""
+        <h2 id="effects-title" ref={title} tabIndex={-1}>Effects</h2>
+        <Picker
+          name="Presets of effects"
+          label="Presets"
           disabled={!catalogue.length}
-          onChange={({ target }) => {
-            const preset = [...presets, ...own].find((one) => keyOf(one) === target.value);
+          onPick={(value) => {
+            const preset = [...presets, ...own].find((one) => keyOf(one) === value);
             if (!preset) return;
             setFrom("id" in preset ? preset.name : "");
             put(restored(preset.effects, catalogue));
           }}
         >
-          <option value="" disabled>
-            Presets
-          </option>
           {own.length > 0 && (
             <optgroup label="Mine">
               {own.map((preset) => (
@@ -119,25 +125,22 @@ export function Effects() {
               </option>
             ))}
           </optgroup>
-        </select>
-        <select
-          aria-label="Add an effect"
-          value=""
-          disabled={!catalogue.length || chain.length >= MAX_EFFECTS}
-          onChange={({ target }) => {
-            const kind = catalogue.find((one) => one.kind === target.value);
+        </Picker>
+        <Picker
+          name="Add an effect"
+          label={full ? `At most ${MAX_EFFECTS}` : "Add…"}
+          disabled={!catalogue.length || full}
+          onPick={(value) => {
+            const kind = catalogue.find((one) => one.kind === value);
             if (kind) put(added(chain, kind));
           }}
         >
-          <option value="" disabled>
-            {chain.length >= MAX_EFFECTS ? `At most ${MAX_EFFECTS}` : "Add…"}
-          </option>
           {catalogue.map(({ kind, name, description }) => (
             <option key={kind} value={kind} title={description}>
               {name}
             </option>
           ))}
-        </select>
+        </Picker>
       </header>
       {chain.length === 0 && <p className="quiet">None. Add a room, an echo or a radio after the voice.</p>}
       <ol className="chain">
@@ -153,7 +156,7 @@ export function Effects() {
               last={at === chain.length - 1}
               onChange={(change) => put(changed(chain, link.key, change))}
               onMove={(by) => move(link.key, at + by)}
-              onRemove={() => put(removed(chain, link.key))}
+              onRemove={() => remove(link)}
               onDrag={() => {
                 dragged.current = link.key;
               }}
@@ -187,7 +190,15 @@ export function Effects() {
           </button>
         )}
         {chain.length > 0 && (
-          <button type="button" className="plain" onClick={() => put([])}>
+          <button
+            type="button"
+            className="plain"
+            onClick={() => {
+              put([]);
+              setSaid("All effects removed");
+              title.current?.focus();
+            }}
+          >
             Remove all
           </button>
         )}
