@@ -355,3 +355,21 @@ def test_socket_in_use_is_not_silent_though_nothing_comes() -> None:
 
     scope = {"type": "websocket", "path": "/v1/realtime", "headers": [], "client": None}
     asyncio.run(Gate(application, Access(limits=ServerLimits(idle_s=0.05)), {})(scope, None, None))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("session=5", "there is no limit 'session'; there are body_bytes"),
+        ("sessions", "limit sessions: a whole number, not ''"),
+        ("sessions=1.5", "a whole number, not '1.5'"),
+        ("sessions=0", "sessions must be above 0"),
+        ("requests=50", "limit requests: PER_SECOND/BURST, not '50'"),
+        ("requests=0/9", "a rate has per_s and burst above 0"),
+        ("stall_s=soon", "limit stall_s: a number"),
+        ("stall_s=nan", "above 0"),
+    ],
+)
+def test_limit_that_cannot_be_is_refused_by_name(text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        ServerLimits().changed([text])

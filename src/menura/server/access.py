@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from menura.errors import RateLimitError
 from menura.server.hosts import HostRules, same_origin
 from menura.server.limits import Ending, Limiter, ServerLimits, Session, client_name
+from menura.server.proxies import FORWARDED_SCHEME, Proxies
 from menura.server.realtime_words import INVALID, error_event
 from menura.server.refusals import NO_TOKEN, OTHER_HOST, OTHER_ORIGIN, POLICY, REALTIME, Refusal, later, refuse
 from menura.server.requests import serve_request
@@ -51,6 +52,7 @@ class Access:
             none is required, whoever brings none may do everything; whoever brings a named one, what that allows.
         hosts: Names under which it may be addressed; any by default.
         limits: How much they may ask.
+        proxies: Who is believed when it says for whom it asks.
     """
 
     token: Token | None = None
@@ -58,6 +60,7 @@ class Access:
     limits: ServerLimits = field(default_factory=ServerLimits)
     named: TokenSource | None = None
     required: bool = False
+    proxies: Proxies = field(default_factory=Proxies)
 
     @property
     def open(self) -> bool:
@@ -89,6 +92,7 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._live(scope, receive, send)
         elif scope["type"] in ("http", "websocket"):
+            self._access.proxies.look_behind(scope)
             try:
                 await self._let_in(scope, receive, send)
             except RateLimitError as error:
@@ -193,7 +197,8 @@ class Gate:
         if len(hosts) > 1 or not self._access.hosts.allow(hosts[0] if hosts else ""):
             return OTHER_HOST
         changing = scope["type"] == "websocket" or scope["method"] not in READING
-        if changing and origins and not (len(origins) == 1 and hosts and same_origin(origins[0], hosts[0])):
+        scheme = scope.get(FORWARDED_SCHEME)
+        if changing and origins and not (len(origins) == 1 and hosts and same_origin(origins[0], hosts[0], scheme)):
             return OTHER_ORIGIN  # only browsers say from where they come; other clients need not
         return None
 
@@ -228,10 +233,11 @@ class Gate:
         if not _is_page(scope) or (token is None and not grant.token_id):
             return send
         if grant.token_id and self._roster is not None:
-            cookie = page_cookie(*self._roster.page_cookie(grant.token_id)).encode()
+            named = self._roster.page_cookie(grant.token_id)
         else:
             assert token is not None
-            cookie = page_cookie(*token.page_cookie).encode()
+            named = token.page_cookie
+        cookie = page_cookie(*named, secure=scope.get(FORWARDED_SCHEME) == "https").encode()
 
         async def send_with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":

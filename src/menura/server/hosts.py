@@ -44,10 +44,16 @@ def split_host(text: str) -> tuple[str, int | None] | None:
     return plain, port
 
 
-def same_origin(origin: str, host: str) -> bool:
+def same_origin(origin: str, host: str, scheme: str | None = None) -> bool:
     """Whether the page that an ``Origin`` header names was loaded from the server that ``Host`` names, port and all.
 
-    Without a port in ``Host`` the one of the page's scheme is meant: behind TLS the server does not know it.
+    Without a port in ``Host`` the one of the page's scheme is meant: behind TLS the server does not know it, unless its
+    proxy tells.
+
+    Args:
+        origin: The header.
+        host: The other.
+        scheme: ``http`` or ``https``, where it is known how the server is addressed.
 
     >>> same_origin("https://Voice.example", "voice.example:443"), same_origin("http://host:8001", "host:8000")
     (True, False)
@@ -59,6 +65,8 @@ def same_origin(origin: str, host: str) -> bool:
         return False
     page, server = split_host(found["host"]), split_host(host)
     if page is None or server is None:
+        return False
+    if scheme is not None and found["scheme"].lower() != scheme:
         return False
     usual = _PORTS[found["scheme"].lower()]
     return page[0] == server[0] and (page[1] or usual) == (server[1] or usual)

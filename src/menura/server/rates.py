@@ -1,7 +1,9 @@
 """How much clients may ask, and how often."""
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 from menura.errors import ConfigError
 
@@ -26,6 +28,19 @@ class Rate:
     def __post_init__(self) -> None:
         if not (0.0 < self.per_s < math.inf and self.burst >= 1):
             raise ConfigError(f"a rate has per_s and burst above 0, not {self.per_s} and {self.burst}")
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """From ``per_s/burst``.
+
+        Raises:
+            ValueError, ConfigError: It is none.
+
+        >>> Rate.read("50/200")
+        Rate(per_s=50.0, burst=200)
+        """
+        per_s, _, burst = text.partition("/")
+        return cls(float(per_s), int(burst))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +104,32 @@ class ServerLimits:
             value = getattr(self, field.name)
             if not isinstance(value, Rate) and not 0 < value < math.inf:
                 raise ConfigError(f"{field.name} must be above 0, not {value}")
+
+    def changed(self, texts: Iterable[str]) -> Self:
+        """Others in their place, as an operator writes them: ``NAME=VALUE``, a rate as ``per_s/burst``.
+
+        Raises:
+            ConfigError: There is no such limit, or it cannot be so.
+
+        >>> limits = ServerLimits().changed(["sessions=500", "requests=100/400"])
+        >>> limits.sessions, limits.requests
+        (500, Rate(per_s=100.0, burst=400))
+        """
+        names = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        changes: dict[str, Any] = {}
+        for text in texts:
+            name, _, value = text.partition("=")
+            if name not in names:
+                raise ConfigError(f"there is no limit {name[:40]!r}; there are {', '.join(sorted(names))}")
+            kind = names[name]
+            try:
+                changes[name] = Rate.read(value) if kind is Rate else kind(value)
+            except ConfigError:
+                raise
+            except ValueError:
+                form = {Rate: "PER_SECOND/BURST", int: "a whole number", float: "a number"}[kind]
+                raise ConfigError(f"limit {name}: {form}, not {value[:40]!r}") from None
+        return replace(self, **changes)
 
 
 class Meter:

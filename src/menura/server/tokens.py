@@ -119,9 +119,9 @@ def answered_subprotocol(offered: list[str]) -> str | None:
     return next((one for one in offered if one.startswith(IN_SUBPROTOCOL)), None)
 
 
-def page_cookie(name: str, value: str) -> str:
+def page_cookie(name: str, value: str, *, secure: bool = False) -> str:
     """A ``Set-Cookie`` header with a cookie that opens the page, for as long as the browser is open."""
-    return f"{name}={value}; Path=/; HttpOnly; SameSite=Lax"
+    return f"{name}={value}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if secure else ''}"
 
 
 def page_cookies(headers: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from menura.server.limits import client_name
 from menura.server.masking import MaskSecrets
+from menura.server.proxies import Proxies
 from menura.server.rates import ServerLimits
 
 __all__ = ["MAX_MESSAGE", "server_config"]
@@ -34,8 +35,8 @@ class _Connections:
     So whoever opens many and says nothing, or little and slowly, pushes out only such connections.
     """
 
-    def __init__(self, limits: ServerLimits) -> None:
-        self.limits = limits
+    def __init__(self, limits: ServerLimits, proxies: Proxies) -> None:
+        self.limits, self._proxies = limits, proxies
         self._all: OrderedDict[Any, tuple[str, Callable[[], bool]]] = OrderedDict()
 
     def add(self, transport: asyncio.Transport, waiting: Callable[[], bool]) -> bool:
@@ -45,10 +46,12 @@ class _Connections:
             transport: Of it.
             waiting: Whether it asks nothing now.
         """
-        client = client_name(transport.get_extra_info("peername"))
+        peer = transport.get_extra_info("peername")
+        client = client_name(peer)
+        crowd = peer is not None and self._proxies.trust(peer[0])  # it asks for many, who are not known yet
         own = [other for other, (name, _) in self._all.items() if name == client]
         room = True
-        if len(own) >= self.limits.open_per_client:
+        if len(own) >= self.limits.open_per_client and not crowd:
             room = self._drop(own)
         elif len(self._all) >= self.limits.open_connections:
             room = self._drop(list(self._all))
@@ -210,7 +213,9 @@ class _Socket(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
 
 
-def server_config(app: ASGIApp, limits: ServerLimits | None = None, log_level: str = "warning") -> uvicorn.Config:
+def server_config(
+    app: ASGIApp, limits: ServerLimits | None = None, log_level: str = "warning", proxies: Proxies | None = None
+) -> uvicorn.Config:
     """How uvicorn runs the application: ``uvicorn.Server(server_config(app)).run(sockets=[listener])``.
 
     Heads of requests, silence and unread answers are limited in time, connections in number; tokens are kept out of
@@ -220,8 +225,9 @@ def server_config(app: ASGIApp, limits: ServerLimits | None = None, log_level: s
         app: To serve.
         limits: Of its :class:`~menura.server.access.Access`.
         log_level: Of uvicorn.
+        proxies: Of its access: each may have as many connections as all clients together.
     """
-    connections = _Connections(limits or ServerLimits())
+    connections = _Connections(limits or ServerLimits(), proxies or Proxies())
     for name in ("uvicorn.access", "uvicorn.error"):
         logger = logging.getLogger(name)
         if not any(isinstance(one, MaskSecrets) for one in logger.filters):
@@ -237,7 +243,7 @@ def server_config(app: ASGIApp, limits: ServerLimits | None = None, log_level: s
         ws_per_message_deflate=False,  # a small message may unfold to a large one
         ws_ping_interval=PING_EVERY_S,
         ws_ping_timeout=PONG_WITHIN_S,
-        proxy_headers=False,  # else whoever is on this machine could name any address as its own
+        proxy_headers=False,  # the gate knows which proxies are believed
         server_header=False,
         timeout_graceful_shutdown=2,
     )
