@@ -1,3 +1,4 @@
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -46,11 +47,21 @@ def test_nothing_appears_when_writing_fails(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("missing.wav", "no such file"), ("folder", "is a folder"), ("text.wav", "cannot be read as audio")],
+    [
+        ("missing.wav", "no such file"),
+        ("folder", "is a folder"),
+        ("text.wav", "cannot be read as audio"),
+        ("empty.mp3", "is empty"),
+        ("unknown.wav", "its encoding is unknown"),
+    ],
 )
 def test_error_names_the_file_when_it_cannot_be_read(tmp_path: Path, name: str, says: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.wav").write_text("this is no audio " * 100)
+    (tmp_path / "empty.mp3").touch()
+    form = struct.pack("<HHIIHH", 1, 3, 8000, 8000 * 15, 15, 36)  # no decoder knows samples of 36 bits
+    data = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", 75) + bytes(75)
+    (tmp_path / "unknown.wav").write_bytes(b"RIFF" + struct.pack("<I", len(data)) + data)
     with pytest.raises(FileError, match=says) as caught:
         AudioReader(tmp_path / name)
     assert name in str(caught.value)

@@ -1,16 +1,22 @@
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
-from menura import builtin_voices, read_audio, write_audio
+from menura import builtin_voices, cli, read_audio, write_audio
 from menura.audio.files import AudioReader
+from menura.cli.app import app
 from tests.commands import fails, menura, program
 
 SPEECH = Path("tests/fixtures/speech").resolve()
@@ -64,6 +70,7 @@ def test_one_bad_file_among_several_is_told_and_the_rest_done(tmp_path: Path) ->
         (SPEECH / "af_heart_u1.flac", "/proc/none/out.wav", "robot", "/proc/none"),
         (SPEECH / "af_heart_u1.flac", "/dev/null/out.wav", "robot", "/dev/null"),
         (SPEECH / "af_heart_u1.flac", "out.wav", "a\nb", "menura: Voice not found: a?b;"),
+        (SPEECH / "af_heart_u1.flac", f"{'x' * 300}.wav", "robot", "x.wav: File name too long"),
     ],
 )
 def test_failure_is_one_clear_line(tmp_path: Path, source: object, target: str, voice: str, says: str) -> None:
@@ -85,6 +92,42 @@ def test_output_that_cannot_be_written_is_one_line(arguments: list[str]) -> None
         command = [sys.executable, "-m", "menura", *arguments]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (1, "menura: No space left on device\n")
+
+
+def test_what_a_terminal_cannot_show_is_a_question_mark() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "menura", "voices", "--search", "trailer"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "In a world ? the deepest voice" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such shell")
+def test_closed_outputs_do_no_harm(tmp_path: Path) -> None:
+    line = '"$0" -m menura convert "$1" -o "$2" --voice robot >&- 2>&-'
+    done = subprocess.run(["sh", "-c", line, sys.executable, SPEECH / "af_heart_u1.flac", tmp_path / "out.wav"])
+    assert done.returncode == 0
+    assert (tmp_path / "out.wav").exists()
+
+
+def test_ctrl_c_while_it_starts_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: type[Exception]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_run", interrupted)
+    done = menura("voices")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+@pytest.mark.parametrize("option", ["threads", "provider", "quality"])
+def test_what_a_machine_cannot_be_told_is_called_as_it_was_given(option: str) -> None:
+    variable = f"MENURA_{option.upper()}"
+    given = ("convert", "in.wav", "-o", "out.wav", "-v", "robot")
+    with mock.patch.dict(os.environ):
+        os.environ.pop(variable, None)
+        assert fails(*given, f"--{option}", "many").startswith(f"menura: --{option}: ")
+        run = partial(menura, environment={variable: "many"})
+        assert fails(*given, run=run).startswith(f"menura: {variable}: ")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
@@ -112,12 +155,49 @@ def test_option_out_of_range_is_refused(tmp_path: Path) -> None:
     assert "--pitch" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [("voices",), ("convert", "--list-voices")])
+@pytest.mark.parametrize("arguments", [("voices",), ("voices", "list"), ("convert", "--list-voices")])
 def test_voices_are_listed(arguments: tuple[str, ...]) -> None:
     done = menura(*arguments)
     assert done.returncode == 0
     for voice in builtin_voices():
         assert voice.id in done.stdout
+
+
+def test_a_line_that_is_not_for_a_terminal_is_one_record_and_never_cut() -> None:
+    head, *rows = menura("voices").stdout.splitlines()
+    assert head.split() == ["id", "name", "category", "description"]
+    assert [row.split()[0] for row in rows] == [voice.id for voice in builtin_voices()]
+    for row, voice in zip(rows, builtin_voices(), strict=True):
+        assert row.endswith(voice.description)
+    assert menura("voices", "--search", "nobody").stdout == "There is no such voice; menura voices lists all.\n"
+
+
+@pytest.mark.parametrize("list_", [("voices",), ("voices", "list"), ("models",), ("models", "list"), ("tokens",)])
+def test_what_is_listed_is_there_for_programs_too(list_: tuple[str, ...]) -> None:
+    records = json.loads(menura(*list_, "--json").stdout)
+    if list_[0] == "voices":
+        assert set(records[0]) == {"id", "name", "category", "description"}
+    elif list_[0] == "models":
+        assert set(records[0]) == {"name", "file", "bytes", "here", "what"}
+
+
+def test_a_shell_completes_voices_and_commands() -> None:
+    asked = {"_MENURA_COMPLETE": "complete_bash", "COMP_WORDS": "menura live --voice nat", "COMP_CWORD": "3"}
+    assert menura(environment=asked).stdout.split() == ["natural-man", "natural-woman"]
+    asked |= {"COMP_WORDS": "menura vir", "COMP_CWORD": "1"}
+    assert menura(environment=asked).stdout.split() == ["virtual-mic"]
+
+
+def test_every_command_is_described_whole() -> None:
+    """What a list of commands says of each is not cut short."""
+
+    def described(command: Any, path: str) -> Iterator[tuple[str, str]]:
+        for name, child in getattr(command, "commands", {}).items():
+            yield f"{path} {name}", child.get_short_help_str(limit=80 - 6 - max(map(len, command.commands)) - 2)
+            yield from described(child, f"{path} {name}")
+
+    cut = {name: text for name, text in described(get_command(app), "menura") if not text or text.endswith("...")}
+    assert cut == {}
 
 
 def test_port_in_use_is_one_clear_line() -> None:

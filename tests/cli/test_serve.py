@@ -1,7 +1,37 @@
 import asyncio
+import errno
+import signal
 import socket
+import subprocess
+import sys
+from functools import partial
+
+import pytest
 
 from menura.cli.serve import _listen
+from menura.errors import ConfigError
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
+def test_a_closed_terminal_ends_it_as_a_polite_kill_does() -> None:
+    command = [sys.executable, "-m", "menura", "serve", "--port", "0"]
+    heed = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests behind nohup has it ignored
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as running:
+        assert running.stdout is not None
+        assert "menura is at" in running.stdout.readline()
+        running.send_signal(signal.SIGHUP)
+        _, said = running.communicate(timeout=60)
+    assert (running.returncode, said) == (-signal.SIGHUP, "")
+
+
+def test_an_address_of_another_machine_is_to_be_changed_not_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: socket.socket, address: object) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(ConfigError, match="choose another with --host"):
+        _listen("192.0.2.1", 8000)
 
 
 def test_small_messages_are_sent_at_once() -> None:

@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from menura.cli.serve import AccessFlags, _admission, _given_token
+from menura.cli.serve import AccessFlags, _admission, _given_token, _with_environment
 from menura.errors import ConfigError
 from menura.store.access_tokens import AccessTokens
 from tests.serving import Client
@@ -142,3 +142,30 @@ def test_required_token_is_made_unless_there_are_named_ones(tmp_path: Path, monk
     named = _admission("127.0.0.1", "127.0.0.1", None, flags)
     assert (named.made, named.access.token, named.access.open) == ("", None, False)
     assert _admission("0.0.0.0", "0.0.0.0", None, AccessFlags()).made
+
+
+def test_behind_a_proxy_a_token_is_needed_on_loopback_too() -> None:
+    admission = _admission("127.0.0.1", "127.0.0.1", None, AccessFlags(proxies=["127.0.0.1"]))
+    assert admission.made
+    assert not admission.access.open
+    assert admission.access.hosts.allow("voice.example")
+    assert admission.access.proxies.trust("127.0.0.1")
+    named = _admission("127.0.0.1", "127.0.0.1", None, AccessFlags(hosts=["voice.example"], proxies=["10.0.0.0/8"]))
+    assert not named.access.hosts.allow("evil.example")
+
+
+def test_limits_and_proxies_come_from_the_environment_too() -> None:
+    environment = {"MENURA_LIMITS": "sessions=7, requests=9/90", "MENURA_TRUSTED_PROXIES": "10.0.0.0/8"}
+    flags = _with_environment(AccessFlags(limits=["sessions=8"], proxies=["127.0.0.1"]), environment)
+    access = _admission("127.0.0.1", "127.0.0.1", None, flags).access
+    assert (access.limits.sessions, access.limits.requests.burst) == (8, 90)
+    assert access.proxies.trust("10.2.3.4")
+    assert access.proxies.trust("127.0.0.1")
+
+
+@pytest.mark.parametrize("arguments", [["--limit", "sesions=5"], ["--trust-proxy", "proxy.example"]])
+def test_limit_or_proxy_that_cannot_be_ends_with_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    with served(tmp_path, *arguments) as said:
+        pass
+    assert len(said[-1].splitlines()) == 1
+    assert "there is no limit" in said[-1] or "a proxy is an address" in said[-1]

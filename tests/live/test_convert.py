@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from menura import convert, find_voice, make_stage, read_audio, write_audio
 from menura.audio.files import AudioWriter
@@ -25,6 +26,17 @@ def test_file_converted_whole_equals_the_live_stream_sample_for_sample(tmp_path:
     stream = np.concatenate([*blocks, live.flush()])[live.latency :]
     assert frames == len(y) == len(x)
     assert np.array_equal(float_to_int16(y), float_to_int16(stream))  # the file has 16 bits
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "says"),
+    [(4000, 1, "in.wav: sample rate must be"), (48_000, 9, "in.wav: channels must be")],
+)
+def test_a_file_that_no_voice_takes_is_named(tmp_path: Path, rate: int, channels: int, says: str) -> None:
+    soundfile.write(tmp_path / "in.wav", np.zeros((480, channels)), rate)
+    with pytest.raises(FileError, match=says):
+        convert(tmp_path / "in.wav", tmp_path / "out.wav", find_voice("robot"))
+    assert not (tmp_path / "out.wav").exists()
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000, 96000])

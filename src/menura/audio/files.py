@@ -104,6 +104,9 @@ class _AvSource:
             self._container.close()
             raise ValueError("it has no audio track")
         self._stream = self._container.streams.audio[0]
+        if getattr(self._stream, "codec_context", None) is None:
+            self._container.close()
+            raise ValueError("its encoding is unknown")
         self.rate = int(self._stream.rate)
         self.channels = int(self._stream.channels)
         if self.rate <= 0 or self.channels <= 0:  # PyAV takes a file's ending for what is in it
@@ -141,6 +144,8 @@ def _open(path: Path) -> _Source:
         raise FileError(f"{path}: no such file")
     if path.is_dir():
         raise FileError(f"{path}: is a folder, not a file")
+    if path.is_file() and not path.stat().st_size:
+        raise FileError(f"{path}: is empty")
     reason = "unknown format"
     # MP3's encoder delay is known to PyAV's demuxer only, which keeps the alignment
     for source in (_AvSource, _SoundFileSource) if path.suffix.lower() == ".mp3" else (_SoundFileSource, _AvSource):

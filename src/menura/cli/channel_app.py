@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from menura.cli.options import Formant, Mix, Pitch, device_of, turned
+from menura.cli.options import Formant, Mix, Pitch, VoiceId, device_of, known_voices, turned
 
 __all__ = ["channel"]
 
@@ -23,7 +23,7 @@ def record(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Its ending chooses the format.")],
     url: Url = BROKER,
 ) -> None:
-    """Write a channel to a file, until it is closed or Ctrl-C; what is missing is silence."""
+    """Write a channel to a file. It ends when the channel is closed, or by Ctrl-C; what is missing is silence."""
     from menura.cli.channel import record_channel
 
     record_channel(url, name, file)
@@ -35,7 +35,9 @@ def play(
     name: Name,
     url: Url = BROKER,
     loop: Annotated[bool, typer.Option("--loop", help="Again and again.")] = False,
-    pace: Annotated[float, typer.Option(min=0, help="1 is real time, 0 as fast as it is taken.")] = 1.0,
+    pace: Annotated[
+        float, typer.Option(metavar="SPEED", min=0, help="1 is real time, 0 as fast as it is taken.")
+    ] = 1.0,
 ) -> None:
     """Read a file into a channel, and close it at the end."""
     from menura.cli.channel import play_to_channel
@@ -48,9 +50,9 @@ def speak(
     name: Name,
     url: Url = BROKER,
     device: Device = None,
-    rate: Annotated[int, typer.Option(min=8000, max=192_000, help="Hz.")] = 48_000,
+    rate: Annotated[int, typer.Option(metavar="HZ", min=8000, max=192_000)] = 48_000,
 ) -> None:
-    """Say into a channel what a microphone hears, until Ctrl-C."""
+    """Say into a channel what a microphone hears."""
     from menura.cli.channel import speak_to_channel
 
     speak_to_channel(url, name, device_of(device), rate=rate)
@@ -58,7 +60,7 @@ def speak(
 
 @channel.command("listen")
 def listen(name: Name, url: Url = BROKER, device: Device = None) -> None:
-    """Hear a channel on a loudspeaker, until it is closed or Ctrl-C."""
+    """Hear a channel on a loudspeaker. It ends when the channel is closed, or by Ctrl-C."""
     from menura.cli.channel import listen
 
     listen(url, name, device_of(device))
@@ -68,7 +70,7 @@ def listen(name: Name, url: Url = BROKER, device: Device = None) -> None:
 def convert(
     source: Annotated[str, typer.Argument(metavar="FROM", help="Channel of the audio.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="Channel of the changed voice.")],
-    voice: Annotated[str, typer.Option("--voice", "-v", metavar="ID", help="Which voice; menura voices shows them.")],
+    voice: VoiceId,
     url: Url = BROKER,
     pitch: Pitch = 0.0,
     formant: Formant = 1.0,
@@ -77,7 +79,7 @@ def convert(
         str | None, typer.Option("--orders", metavar="CHANNEL", help="Where it listens to menura channel switch.")
     ] = None,
 ) -> None:
-    """Change the voice of one channel into another, until the first is closed or Ctrl-C."""
+    """Change the voice of a channel into another. It ends when the first is closed, or by Ctrl-C."""
     from menura.cli.channel import change_voice
 
     found, parameters = turned(voice, pitch, formant, mix)
@@ -88,12 +90,20 @@ def convert(
 def switch(
     orders: Annotated[str, typer.Argument(metavar="CHANNEL", help="The --orders of a menura channel convert.")],
     url: Url = BROKER,
-    voice: Annotated[str | None, typer.Option("--voice", "-v", metavar="ID", help="Another voice.")] = None,
-    pitch: Annotated[float | None, typer.Option(min=-24, max=24, help="Semitones on top of the voice.")] = None,
-    formant: Annotated[float | None, typer.Option(min=0.5, max=2, help="Factor on the formants.")] = None,
-    mix: Annotated[float | None, typer.Option(min=0, max=1, help="Share of the changed voice.")] = None,
+    voice: Annotated[
+        str | None, typer.Option("--voice", "-v", metavar="ID", help="Another voice.", autocompletion=known_voices)
+    ] = None,
+    pitch: Annotated[
+        float | None, typer.Option(metavar="ST", min=-24, max=24, help="Semitones on top of the voice.")
+    ] = None,
+    formant: Annotated[
+        float | None, typer.Option(metavar="FACTOR", min=0.5, max=2, help="Factor on the formants.")
+    ] = None,
+    mix: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Share of the changed voice.")
+    ] = None,
 ) -> None:
-    """Give a running convert another voice, or other settings; it says so, or why not."""
+    """Give a running convert another voice. Or other settings; it says so, or why not."""
     from menura.cli.channel import ask_for
 
     settings = {"pitch_st": pitch, "formant": formant, "mix": mix}

@@ -1,10 +1,12 @@
 """``menura devices``: what can be recorded from and played to."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from operator import itemgetter
+from typing import Any
 
 from menura.cli.quiet import quiet_libraries
-from menura.devices.port import DeviceInfo
+from menura.cli.tables import Columns, show_records
 from menura.devices.portaudio import list_devices
 
 __all__ = ["show_devices"]
@@ -17,28 +19,19 @@ def show_devices(*, as_json: bool = False) -> None:
         DeviceError: PortAudio is missing.
     """
     quiet_libraries()
-    devices = list_devices()
-    if as_json:
-        print(json.dumps([asdict(device) for device in devices], indent=2))
-        return
-    if not devices:
-        print("This machine has no audio devices.")
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("name", "index", "in", "out", "rate", "default", "system", box=None, header_style="bold")
-    for column in table.columns[1:5]:
-        column.justify = "right"
-    for device in devices:
-        channels = [str(count) if count else "" for count in (device.inputs, device.outputs)]
-        table.add_row(
-            Text(device.name), str(device.index), *channels, str(device.default_rate), _default(device), device.host_api
-        )
-    Console().print(table)
+    columns: Columns = {
+        "name": itemgetter("name"),
+        "index": lambda device: str(device["index"]),
+        "in": lambda device: str(device["inputs"] or ""),
+        "out": lambda device: str(device["outputs"] or ""),
+        "rate": lambda device: str(device["default_rate"]),
+        "default": _default,
+        "system": itemgetter("host_api"),
+    }
+    devices = [asdict(device) for device in list_devices()]
+    nothing = "This machine has no audio devices."
+    show_records(devices, columns, as_json=as_json, right=("index", "in", "out", "rate"), none=nothing)
 
 
-def _default(device: DeviceInfo) -> str:
-    marks = [word for word, is_it in (("in", device.is_default_input), ("out", device.is_default_output)) if is_it]
-    return ", ".join(marks)
+def _default(device: Mapping[str, Any]) -> str:
+    return ", ".join(word for word, key in (("in", "input"), ("out", "output")) if device[f"is_default_{key}"])

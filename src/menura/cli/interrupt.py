@@ -3,11 +3,11 @@
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["ended_politely", "until_interrupted"]
+__all__ = ["before_hanging_up", "ended_politely", "until_interrupted"]
 
 _KILLS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -33,6 +33,28 @@ def ended_politely() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
         if told:
             signal.raise_signal(told[0])
+
+
+@contextmanager
+def before_hanging_up(end: Callable[[], object]) -> Iterator[None]:
+    """A closed terminal calls ``end``; once that has had its effect, it ends the program as it would have at once."""
+    number = getattr(signal, "SIGHUP", None)
+    if number is None or signal.getsignal(number) is signal.SIG_IGN:
+        yield
+        return
+    told: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+        end()
+
+    before = signal.signal(number, hear)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+    if told:
+        signal.raise_signal(number)
 
 
 @contextmanager

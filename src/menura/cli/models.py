@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import asdict
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from menura.cli.tables import show_table
+from menura.cli.tables import Columns, show_records, show_table
 from menura.errors import ConfigError
 from menura.neural.files.inspect import inspect_model
 from menura.places import data_folder
@@ -46,14 +47,21 @@ def inspect_file(path: Path) -> None:
     show_table(table)
 
 
-def list_models() -> None:
+def list_models(*, as_json: bool = False) -> None:
     """The models that voices share, and which are here."""
-    table = Table("name", "file", "size", "here", "what", box=None, header_style="bold")
+    records = []
     for model in MODELS.values():
         path = data_folder() / "models" / model.file
         here = "yes" if path.exists() else "partly" if path.with_name(f"{model.file}.part").exists() else "no"
-        table.add_row(model.name, model.file, f"{model.size / 1e6:.0f} MB", here, model.what)
-    show_table(table)
+        records.append({"name": model.name, "file": model.file, "bytes": model.size, "here": here, "what": model.what})
+    columns: Columns = {
+        "name": itemgetter("name"),
+        "file": itemgetter("file"),
+        "size": lambda model: f"{model['bytes'] / 1e6:.0f} MB",
+        "here": itemgetter("here"),
+        "what": itemgetter("what"),
+    }
+    show_records(records, columns, as_json=as_json, right=("size",), none="")
 
 
 def pull_models(names: list[str], mirror: str | None, quiet: bool) -> None:

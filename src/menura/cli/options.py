@@ -1,6 +1,7 @@
 """Options that several commands have."""
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,11 +9,43 @@ import typer
 if TYPE_CHECKING:
     from menura.voices.voice import Voice, VoiceParameters
 
-__all__ = ["Formant", "Mix", "Pitch", "Provider", "Quality", "Threads", "device_of", "turned"]
+__all__ = [
+    "AsJson",
+    "Formant",
+    "Mix",
+    "Pitch",
+    "Provider",
+    "Quality",
+    "Threads",
+    "VoiceId",
+    "device_of",
+    "known_voices",
+    "turned",
+]
 
-Pitch = Annotated[float, typer.Option(min=-24, max=24, help="Semitones on top of the voice.")]
-Formant = Annotated[float, typer.Option(min=0.5, max=2, help="Factor on the formants: above 1, smaller.")]
-Mix = Annotated[float, typer.Option(min=0, max=1, help="Share of the changed voice.")]
+
+def known_voices(incomplete: str) -> list[tuple[str, str]]:
+    """Ids that begin so, each with its name: what a shell offers."""
+    from menura.errors import MenuraError
+    from menura.store.lookup import all_voices
+
+    with suppress(MenuraError):  # a shell that completes a line has no place for an error
+        return [(voice.id, voice.name) for voice in all_voices() if voice.id.startswith(incomplete)]
+    return []
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+VoiceId = Annotated[
+    str,
+    typer.Option(
+        "--voice", "-v", metavar="ID", help="Which voice; menura voices shows them.", autocompletion=known_voices
+    ),
+]
+Pitch = Annotated[float, typer.Option(metavar="ST", min=-24, max=24, help="Semitones on top of the voice.")]
+Formant = Annotated[
+    float, typer.Option(metavar="FACTOR", min=0.5, max=2, help="Factor on the formants: above 1, smaller.")
+]
+Mix = Annotated[float, typer.Option(metavar="SHARE", min=0, max=1, help="Share of the changed voice.")]
 
 
 def _machine(name: str, metavar: str, text: str) -> Any:
@@ -21,10 +54,15 @@ def _machine(name: str, metavar: str, text: str) -> Any:
 
     def note(value: str) -> str:
         if value:
+            from menura.errors import ConfigError
             from menura.voices.rvc_plan import check_options
 
+            typed = os.environ.get(variable) != value
             os.environ[variable] = value
-            check_options({})
+            try:
+                check_options({})
+            except ConfigError as error:
+                raise ConfigError(str(error).replace(variable, f"--{name}") if typed else str(error)) from None
         return value
 
     return typer.Option(

@@ -1,5 +1,6 @@
 """``menura serve``: the server on uvicorn."""
 
+import errno
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
+from menura.cli.interrupt import before_hanging_up
 from menura.cli.quiet import quiet_libraries
 from menura.cli.relay import RelayFlags, relay_settings
 from menura.errors import ConfigError, MenuraError
@@ -17,6 +19,8 @@ from menura.live.speaking_stats import Devices
 from menura.server.access import Access
 from menura.server.app import create_app
 from menura.server.hosts import HostRules, plain_address
+from menura.server.proxies import Proxies
+from menura.server.rates import ServerLimits
 from menura.server.tokens import Token
 from menura.server.web_server import server_config
 from menura.store.access_tokens import AccessTokens
@@ -39,7 +43,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(1024)  # from here on a client may connect, and is served as soon as the server runs
     except OSError as error:
         listener.close()
-        named = isinstance(error, socket.gaierror) or not port
+        named = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL or not port
         hint = f"choose another with {'--host' if named else '--port'}"
         raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); {hint}") from error
     return listener
@@ -53,11 +57,15 @@ class AccessFlags:
         token_file: Where the token is that clients need.
         hosts: Further names under which the server is addressed.
         require_token: Clients of this machine need a token too; where there are named ones, none is made.
+        proxies: Addresses and networks of reverse proxies, which are believed when they say for whom they ask.
+        limits: Others than the default, ``NAME=VALUE``.
     """
 
     token_file: Path | None = None
     hosts: Sequence[str] = ()
     require_token: bool = False
+    proxies: Sequence[str] = ()
+    limits: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +100,31 @@ def _admission(bound: str, host: str, token: Token | None, flags: AccessFlags) -
     """What clients of a server at this address need: a token, unless only this machine reaches it."""
     made = ""
     address, named = plain_address(bound), AccessTokens()
-    required = flags.require_token or not (address is not None and address.is_loopback)
+    proxies, limits = Proxies.of(flags.proxies), ServerLimits().changed(flags.limits)
+    local = address is not None and address.is_loopback and not proxies  # through a proxy anybody comes to loopback
+    required = flags.require_token or not local
     if token is None and required and not (flags.require_token and _any_valid(named)):
         made = Token.make()
         token = Token(made)
     required = required or token is not None
     hosts = HostRules.of(bound, host, named=flags.hosts, token=required)
-    return _Admission(Access(token, hosts, named=named, required=required), made)
+    if proxies and not flags.hosts:
+        hosts = HostRules(None)  # the proxy's names are the server's; who needs a token cannot be brought by a name
+    return _Admission(Access(token, hosts, limits, named=named, required=required, proxies=proxies), made)
+
+
+def _with_environment(flags: AccessFlags, environment: Mapping[str, str]) -> AccessFlags:
+    """The flags, and what the environment says beside; a limit that is given as a flag counts above."""
+
+    def listed(name: str) -> list[str]:
+        return environment.get(name, "").replace(",", " ").split()
+
+    return replace(
+        flags,
+        hosts=[*flags.hosts, *listed("MENURA_ALLOWED_HOSTS")],
+        proxies=[*flags.proxies, *listed("MENURA_TRUSTED_PROXIES")],
+        limits=[*listed("MENURA_LIMITS"), *flags.limits],
+    )
 
 
 def _any_valid(named: AccessTokens) -> bool:
@@ -152,8 +178,7 @@ def run_server(
     settings = relay_settings(relay or RelayFlags(), voices=voices)
     flags = access or AccessFlags()
     token = _given_token(flags, os.environ)
-    more = os.environ.get("MENURA_ALLOWED_HOSTS", "").replace(",", " ").split()
-    flags = replace(flags, hosts=[*flags.hosts, *more])
+    flags = _with_environment(flags, os.environ)
     listener = _listen(host, port)
     try:
         bound, port = listener.getsockname()[:2]
@@ -161,8 +186,14 @@ def run_server(
     except MenuraError:
         listener.close()
         raise
-    limits = admission.access.limits
-    config = server_config(create_app(devices=devices, relay=settings, access=admission.access), limits, log_level)
+    served = admission.access
+    app = create_app(devices=devices, relay=settings, access=served)
+    config = server_config(app, served.limits, log_level, served.proxies)
     _announce(host, port, admission, bool(settings))
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+
+    def end() -> None:
+        server.should_exit = True
+
+    with suppress(KeyboardInterrupt), before_hanging_up(end):
+        server.run(sockets=[listener])

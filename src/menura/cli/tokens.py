@@ -2,12 +2,13 @@
 
 import re
 from datetime import UTC, datetime
+from operator import itemgetter
 
 from rich.console import Console
-from rich.table import Table
 
+from menura.cli.tables import Columns, show_records
 from menura.errors import ConfigError
-from menura.store.access_tokens import AccessTokens
+from menura.store.access_tokens import AccessTokens, NamedToken
 from menura.store.lookup import library_there
 
 __all__ = ["add_token", "list_tokens", "remove_token"]
@@ -44,20 +45,37 @@ def add_token(name: str, role: str, expires: str | None) -> None:
     print(text)
 
 
-def list_tokens() -> None:
-    """A table of the tokens, without their texts."""
-    table = Table("id", "name", "role", "created", "expires", "last used", box=None, header_style="bold")
+def list_tokens(*, as_json: bool = False) -> None:
+    """List the tokens, without their texts."""
+    found: list[NamedToken] = []
     if library_there():
-        tokens, now = AccessTokens(), datetime.now(UTC)
+        tokens = AccessTokens()
         try:
-            for token in tokens.all():
-                expires = "expired" if token.expired(now) else _moment(token.expires_at)
-                table.add_row(
-                    token.id, token.name, token.role, _moment(token.created_at), expires, _moment(token.used_at)
-                )
+            found = tokens.all()
         finally:
             tokens.close()
-    Console(markup=False, emoji=False, highlight=False).print(table)
+    columns: Columns = {
+        "id": itemgetter("id"),
+        "name": itemgetter("name"),
+        "role": itemgetter("role"),
+        "created": lambda token: _moment(token["created_at"]),
+        "expires": lambda token: "expired" if token["expired"] else _moment(token["expires_at"]),
+        "last used": lambda token: _moment(token["used_at"]),
+    }
+    now = datetime.now(UTC)
+    records = [
+        {
+            "id": token.id,
+            "name": token.name,
+            "role": str(token.role),
+            "created_at": token.created_at,
+            "expires_at": token.expires_at,
+            "expired": token.expired(now),
+            "used_at": token.used_at,
+        }
+        for token in found
+    ]
+    show_records(records, columns, as_json=as_json, none="There are no named tokens.")
 
 
 def remove_token(wanted: str) -> None:

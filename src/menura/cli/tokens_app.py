@@ -4,9 +4,18 @@ from typing import Annotated
 
 import typer
 
+from menura.cli.options import AsJson
+
 __all__ = ["tokens"]
 
-tokens = typer.Typer(help="Named tokens: who may use a server, and for what.", no_args_is_help=True)
+tokens = typer.Typer(invoke_without_command=True)
+
+
+@tokens.callback()
+def tokens_alone(context: typer.Context, as_json: AsJson = False) -> None:
+    """Named tokens: who may use a server, and for what."""
+    if context.invoked_subcommand is None:
+        list_all(as_json)
 
 
 @tokens.command("add")
@@ -28,11 +37,11 @@ def add(
 
 
 @tokens.command("list")
-def list_all() -> None:
-    """List the tokens."""
+def list_all(as_json: AsJson = False) -> None:
+    """List them: so does menura tokens alone."""
     from menura.cli.tokens import list_tokens
 
-    list_tokens()
+    list_tokens(as_json=as_json)
 
 
 @tokens.command("remove")

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from menura.cli.tables import show_table
+from menura.cli.tables import show_records
 from menura.errors import ConfigError, FileError, MenuraError
 from menura.voices.builtin import builtin_voices
 from menura.voices.voice import Category
@@ -21,12 +20,19 @@ __all__ = ["delete_voice", "export_to_file", "import_file", "list_voices", "pars
 SUFFIX = ".menura"
 
 
-def list_voices(search: str, category: str | None) -> None:
-    """A table of the voices."""
-    table = Table("id", "name", "category", "description", box=None, header_style="bold")
-    for row in _voices(search, category):
-        table.add_row(*row)
-    show_table(table)
+COLUMNS = ("id", "name", "category", "description")
+
+
+def list_voices(search: str = "", category: str | None = None, *, as_json: bool = False) -> None:
+    """List the voices.
+
+    Raises:
+        ConfigError: There is no such category.
+        LibraryError, FileError: The library cannot be read.
+    """
+    found = [dict(zip(COLUMNS, row, strict=True)) for row in _voices(search, category)]
+    columns = {name: itemgetter(name) for name in COLUMNS}
+    show_records(found, columns, as_json=as_json, none="There is no such voice; menura voices lists all.")
 
 
 def _voices(search: str, category: str | None) -> list[tuple[str, str, str, str]]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from menura.audio.block import Samples
 from menura.audio.files import AudioReader, AudioWriter
-from menura.errors import FileError
+from menura.audio.format import check_channels, check_rate
+from menura.errors import ConfigError, FileError
 from menura.live.making import make_stage
 from menura.voices.voice import Voice, VoiceParameters
 
@@ -57,6 +58,11 @@ def convert(
     """
     done = 0
     with AudioReader(source) as reader:
+        try:
+            check_rate(reader.rate)
+            check_channels(reader.channels)
+        except ConfigError as error:
+            raise FileError(f"{source}: {error}") from None
         if Path(target).exists() and Path(target).samefile(source):
             raise FileError(f"{target}: is the input itself; choose another output")
         with AudioWriter(target, reader.rate, reader.channels) as writer:

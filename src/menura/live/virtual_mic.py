@@ -128,10 +128,19 @@ def _pactl(*arguments: str) -> str:
     if program is None:
         raise DeviceError(f"pactl, which speaks to PulseAudio and PipeWire, is missing: {INSTALL}")
     try:
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        done = subprocess.run(
+            [program, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+            env=os.environ | {"LC_ALL": "C"},
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DeviceError(f"the sound server does not answer to pactl: {error}") from error
     if done.returncode:
+        if "pa_context_connect" in done.stderr:
+            raise DeviceError("no sound server runs for this user: start PulseAudio (pulseaudio --start) or PipeWire")
         reason = done.stderr.strip().splitlines() or ["it says nothing"]
         raise DeviceError(f"the sound server refuses {' '.join(arguments[:2])}: {reason[-1]}")
     return done.stdout
