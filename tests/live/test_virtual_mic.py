@@ -78,7 +78,7 @@ def test_a_missing_pactl_says_what_to_install(monkeypatch):
 
 def test_without_a_sound_server_it_says_what_to_start(monkeypatch):
     monkeypatch.setenv("PULSE_SERVER", "unix:/nonexistent")
-    with pytest.raises(DeviceError, match="no sound server runs .* start PulseAudio"):
+    with pytest.raises(DeviceError, match=r"no sound server runs .* start PulseAudio"):
         remove_virtual_microphone()
 
 
