@@ -6,10 +6,12 @@ JOBS ?= 2
 NATIVE := $(wildcard native/*.c native/*.h) hatch_build.py
 
 WEB := $(shell find web -path web/node_modules -prune -o -type f -print)
+# what runs side by side is told one after the other
+SIDE_BY_SIDE := --no-print-directory --jobs=3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 PAGE := src/menura/server/page/index.html
 NODE := web/node_modules/.ready
 
-.PHONY: help run test check bench tools setup page system clean
+.PHONY: help run test check check-python check-web test-web bench tools setup page system clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -17,17 +19,24 @@ help: ## this list
 run: tools setup page ## set up, then the server with its page (ARGS="--port 8001")
 	@$(BIN)/menura serve $(ARGS)
 
-test: tools setup page system check ## set up, then every test, browser and audio devices included
-	npm --prefix web run --silent test
+test: tools ## set up, then every test, browser and audio devices included
+	@$(MAKE) $(SIDE_BY_SIDE) setup page system check test-web
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not devices and not browser"
-	$(BIN)/python -m pytest -m "devices or browser" tests
+	scripts/test-real-time.sh
 
-check: setup $(NODE) ## formatting, types, layers: the fences, in seconds
+check: check-python check-web ## formatting, types, layers: the fences, in seconds
+
+check-python: setup
 	$(BIN)/ruff format --check src tests benchmarks examples scripts hatch_build.py
 	$(BIN)/ruff check src tests benchmarks examples scripts hatch_build.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-web: $(NODE)
 	npm --prefix web run --silent check
+
+test-web: $(NODE)
+	npm --prefix web run --silent test
 
 bench: setup ## every benchmark beside its peers (half an hour; ARGS="--quick shifter" for a part)
 	scripts/bench.sh $(ARGS)

@@ -10,6 +10,17 @@ import pytest
 
 from tests.virtual_audio import VirtualAudio
 
+REAL_TIME_S = 300.0
+"""What listens as sound plays measures again where the machine was busy: five times half a minute at most."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """More time for what takes its time."""
+    for item in items:
+        real_time = item.get_closest_marker("devices") or item.get_closest_marker("browser")
+        if real_time and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(REAL_TIME_S))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def home() -> Iterator[Path]:

@@ -7,6 +7,7 @@ plays into ``vc_virtmic`` an application records from ``vc_mic``. On ``vc_loop``
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -58,7 +59,7 @@ class Recording:
             env=audio.env,
             stdout=self._file,
         )  # fmt: skip
-        deadline = time.monotonic() + 10.0
+        deadline = time.monotonic() + 30.0
         while not os.fstat(self._file.fileno()).st_size:
             assert time.monotonic() < deadline, "nothing is recorded"
             time.sleep(0.02)
@@ -104,7 +105,7 @@ class VirtualAudio:
             env=self.env,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + 20.0
+        deadline = time.monotonic() + 60.0
         while subprocess.run(["pactl", "info"], env=self.env, capture_output=True).returncode:
             if self._daemon.poll() is not None or time.monotonic() > deadline:
                 self.close()
@@ -121,6 +122,22 @@ class VirtualAudio:
     def unload(self, index: str) -> None:
         """Unload a module, as if its device were unplugged."""
         subprocess.run(["pactl", "unload-module", index], env=self.env, check=True)
+
+    def recorded(self) -> list[str]:
+        """The sources that programs record from."""
+        listing = ["pactl", "list", "source-outputs"]
+        listed = subprocess.run(listing, env=self.env, capture_output=True, text=True, check=True).stdout
+        names = subprocess.run(["pactl", "list", "short", "sources"], env=self.env, capture_output=True, text=True)
+        sources = dict(line.split("\t")[:2] for line in names.stdout.splitlines())
+        programs = re.findall(r"Driver: protocol-native.*?Source: (\d+)", listed, re.DOTALL)
+        return [sources.get(index, "") for index in programs]
+
+    def until_recorded(self, source: str) -> None:
+        """Wait for a program to record it: the first second of its life may be over before it does."""
+        deadline = time.monotonic() + 60.0
+        while source not in self.recorded():
+            assert time.monotonic() < deadline, f"nobody records {source}"
+            time.sleep(0.02)
 
     def unplug_all(self) -> None:
         """Take all devices away: as long as there is one, the server moves streams there."""

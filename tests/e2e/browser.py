@@ -52,7 +52,7 @@ class Server:
 
     def _wait(self) -> None:
         """Until it takes connections: the address is printed a moment before."""
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -114,7 +114,7 @@ class VoicePage:
         self.shown = np.zeros((2, 0))
         """Seconds of the last recording, and the delay that the page showed then, in ms."""
         self._problems: list[str] = []
-        page.context.set_default_timeout(15_000)
+        page.context.set_default_timeout(30_000)
         page.context.add_init_script(path=EARS)
         page.on("console", self._note)
         page.on("pageerror", lambda error: self._problems.append(str(error)))
@@ -148,7 +148,7 @@ class VoicePage:
         assert isinstance(found, dict)
         return found
 
-    def until(self, condition: Callable[[dict[str, Any]], object], seconds: float = 20.0) -> dict[str, Any]:
+    def until(self, condition: Callable[[dict[str, Any]], object], seconds: float = 40.0) -> dict[str, Any]:
         """Wait until the page's figures fulfil a condition."""
         end = time.monotonic() + seconds
         while not condition(stats := self.stats()):
@@ -156,7 +156,7 @@ class VoicePage:
             self.page.wait_for_timeout(30)
         return stats
 
-    def wait(self, expression: str, arg: object = None, seconds: float = 20.0) -> None:
+    def wait(self, expression: str, arg: object = None, seconds: float = 40.0) -> None:
         """Wait until an expression in the page is true; Playwright's own wait is what the page's policy forbids."""
         end = time.monotonic() + seconds
         while not self.page.evaluate(expression, arg):
@@ -251,7 +251,8 @@ class VoicePage:
                 lost, parts = self._lost(), []
             frames = np.cumsum([len(said) for (said, _), _ in parts])
             if parts and frames[-1] >= seconds * RATE:
-                self.page.wait_for_timeout(100)  # a gap is told a little later
+                now = self.page.evaluate("testEars.time()")
+                self.wait("(after) => testEars.time() >= after", now + 0.15)  # a gap is told a little later
                 if self._lost() == lost:
                     break
             if time.monotonic() > end and os.getloadavg()[0] > BUSY:

@@ -28,11 +28,18 @@
   };
 
   let blocks = [];
+  let listening = null; // the context that is listened to
+  let came = 0; // frames of it so far
+  let ahead = -Infinity; // the most by which they were ahead of its clock
+
+  const frame = () => listening.currentTime * listening.sampleRate;
 
   async function read(reader) {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
+      came += value.numberOfFrames;
+      ahead = Math.max(ahead, came - frame());
       const planes = [0, 1].map((planeIndex) => {
         const plane = new Float32Array(value.numberOfFrames);
         value.copyTo(plane, { planeIndex, format: "f32-planar" });
@@ -65,10 +72,20 @@
       connect.call(both, tap);
       const [track] = tap.stream.getAudioTracks();
       blocks = [];
+      listening = context;
+      came = 0;
+      ahead = -Infinity;
       void read(new MediaStreamTrackProcessor({ track, maxBufferSize: 5000 }).readable.getReader());
       return context.sampleRate;
     },
-    take() {
+    // seconds of the audio clock
+    time() {
+      return listening.currentTime;
+    },
+    // all that sounded up to now: of a busy page some may still be on its way
+    async take() {
+      const due = frame() + ahead - 0.02 * listening.sampleRate;
+      for (let waits = 0; came < due && waits < 200; waits++) await new Promise((resolve) => setTimeout(resolve, 10));
       const taken = blocks;
       blocks = [];
       return Promise.all([0, 1].map((channel) => text(taken.map((block) => block[channel]))));

@@ -88,7 +88,6 @@ def attempt(audio, live, folder):
         program.line()
     heard, monitored = recording.stop()[:, 0], monitor.stop()[:, 1]
     faults = program.end()
-    assert faults == []
     both, rate = read_audio(target)
     assert rate == RATE
     said, played = parts(both[:, 0], x[:, 0]), parts(heard, both[:, 1])
@@ -100,7 +99,7 @@ def attempt(audio, live, folder):
         "lost_parts": [int(np.sum(found[:, 1] < 0.9)) for found in (said, played, beside)],
         "wander_ms": round(float(np.ptp(played[:, 0])), 1) if len(played) else np.inf,
         "latency_ms": latency_ms,
-        "lost": xruns + gaps,
+        "lost": xruns + gaps + len(faults),
     }
 
 

@@ -19,7 +19,7 @@ def test_stop_is_silent_and_start_works_again(voice_page: VoicePage) -> None:
         voice_page.stop()
         assert voice_page.page.evaluate("menura.live.audio === null")
         assert not voice_page.stats()["status"]["processing"]
-    assert voice_page.page.locator("#total").inner_text() == "–"
+    voice_page.wait("document.querySelector('#total').innerText === '–'")
 
 
 def test_settings_outlive_a_reload(voice_page: VoicePage) -> None:

@@ -117,12 +117,12 @@ def test_the_servers_own_devices_speak_in_the_voice(
         shown = page.stats()["loop_ms"]
         said, heard = recording.stop().T
         late, likeness = lag(said, heard)
-        tries.append((round(shown, 1), round(1000 * late, 1), round(likeness, 2)))
-        assert raised_st(said, heard, late) == pytest.approx(HELIUM_ST, abs=0.5)
-        if abs(1000 * late - shown) <= 30:
+        raised = raised_st(said, heard, late)
+        tries.append((round(shown, 1), round(1000 * late, 1), round(likeness, 2), round(raised, 2)))
+        if abs(1000 * late - shown) <= 30 and abs(raised - HELIUM_ST) < 0.5:
             break
     else:
-        pytest.fail(f"shown, measured in ms and likeness: {tries}")
+        pytest.fail(f"shown, measured in ms, likeness, raised by semitones: {tries}")
     print(tries)  # noqa: T201
 
     before = page.stats()["server_ms"]

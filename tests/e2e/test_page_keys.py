@@ -1,5 +1,7 @@
 """The page without a mouse."""
 
+import time
+
 import pytest
 from playwright.sync_api import Locator
 
@@ -13,6 +15,14 @@ FAR = 90
 
 def focused(element: Locator) -> bool:
     return bool(element.evaluate("(element) => element === document.activeElement"))
+
+
+def wait_for_focus(page: VoicePage, element: Locator) -> None:
+    """Wait until it is there."""
+    end = time.monotonic() + 20
+    while not focused(element):
+        assert time.monotonic() < end, page.page.evaluate("document.activeElement.outerHTML.slice(0, 120)")
+        page.page.wait_for_timeout(20)
 
 
 def tab_to(page: VoicePage, element: Locator, key: str = "Tab") -> None:
@@ -70,7 +80,7 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(voice_page: VoicePage) -> No
         assert page.evaluate(inside)
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
-    assert focused(opener)
+    wait_for_focus(voice_page, opener)
 
 
 def test_the_menu_of_a_voice_is_walked_by_keys(voice_page: VoicePage) -> None:
@@ -80,14 +90,14 @@ def test_the_menu_of_a_voice_is_walked_by_keys(voice_page: VoicePage) -> None:
     page.keyboard.press("Enter")
     first, second = (page.get_by_role("menuitem").nth(at) for at in range(2))
     first.wait_for()
-    assert focused(first)
+    wait_for_focus(voice_page, first)
     page.keyboard.press("ArrowDown")
-    assert focused(second)
+    wait_for_focus(voice_page, second)
     page.keyboard.press("End")
-    assert focused(page.get_by_role("menuitem").last)
+    wait_for_focus(voice_page, page.get_by_role("menuitem").last)
     page.keyboard.press("Escape")
     first.wait_for(state="detached")
-    assert focused(button)
+    wait_for_focus(voice_page, button)
 
 
 def test_a_hotkey_starts_and_stops_and_may_be_another(voice_page: VoicePage) -> None:

@@ -113,7 +113,7 @@ def test_axe_finds_nothing_that_keeps_people_out(voice_page: VoicePage) -> None:
     found = {}
     for scheme in SCHEMES:
         page.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        page.page.wait_for_timeout(300)  # colours that fade
+        page.wait("document.getAnimations().every(({ playState }) => playState !== 'running')")  # colours that fade
         found[scheme] = violations(page, "html")
         for name in dialogs(page):
             found[f"{scheme}: {name}"] = violations(page, "dialog[open]")
