@@ -42,12 +42,14 @@ class Source:
         """What goes wrong in the block is reported under the file's name.
 
         Raises:
-            ModelError: As inside, the name in front of its text.
+            ModelError: As inside, the name in front of its text; of no kind: DamagedModelError.
             UnsafeModelError: Memory ran out.
         """
         try:
             yield
         except ModelError as error:
+            if type(error) is ModelError:  # sizes that contradict each other
+                raise DamagedModelError(f"{self.name}: it makes no network: {error}; export it again") from error
             raise type(error)(f"{self.name}: {error}") from error
         except MemoryError as error:
             raise UnsafeModelError(f"{self.name}: needs more memory than there is") from error

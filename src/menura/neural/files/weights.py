@@ -123,10 +123,12 @@ def _check_norm(layer: str, length: NDArray[Any], direction: NDArray[Any]) -> No
 
 def _product(length: NDArray[Any], direction: NDArray[Any]) -> NDArray[np.float32]:
     axes = tuple(axis for axis, n in enumerate(length.shape) if n == 1)
-    wide = direction.astype(np.float32)
-    norm = np.sqrt(np.square(wide).sum(axis=axes, keepdims=True, dtype=np.float64))
-    scale = np.divide(length, norm, out=np.zeros(norm.shape), where=norm > 0)
-    wide *= scale.astype(np.float32)
+    # what is no number is found and named afterwards
+    with np.errstate(all="ignore"):
+        wide = direction.astype(np.float32)
+        norm = np.sqrt(np.square(wide).sum(axis=axes, keepdims=True, dtype=np.float64))
+        scale = np.divide(length, norm, out=np.zeros(norm.shape), where=norm > 0)
+        wide *= scale.astype(np.float32)
     return wide
 
 
