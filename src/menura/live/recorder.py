@@ -24,6 +24,7 @@ class Recorder:
     Args:
         write: Appends a block ``[n, 2]``; called from the recorder's own thread.
         on_error: Called from there with what ``write`` raised, once.
+        write_rest: Appends what comes out after the last of what went in, ``[n, 1]``; by default beside silence.
 
     Attributes:
         dropped: Frames left out because the disk is too slow.
@@ -31,11 +32,14 @@ class Recorder:
     """
 
     def __init__(
-        self, write: Callable[[Samples], object], on_error: Callable[[Exception], object] | None = None
+        self,
+        write: Callable[[Samples], object],
+        on_error: Callable[[Exception], object] | None = None,
+        write_rest: Callable[[Samples], object] | None = None,
     ) -> None:
         self.dropped = 0
         self.error: Exception | None = None
-        self._write, self._on_error = write, on_error
+        self._write, self._on_error, self._write_rest = write, on_error, write_rest
         self._blocks: queue.Queue[Samples | None] = queue.Queue(WAITING)
         self._thread = threading.Thread(target=self._run, name="menura-recorder", daemon=True)
         self._thread.start()
@@ -47,6 +51,16 @@ class Recorder:
         except queue.Full:
             self.dropped += len(x)
 
+    def push_rest(self, y: Samples) -> None:
+        """Take what comes out once nothing goes in any more; never waits."""
+        if self._write_rest is None:
+            self.push(np.zeros_like(y), y)
+            return
+        try:
+            self._blocks.put_nowait(y[:, :1].copy())
+        except queue.Full:
+            self.dropped += len(y)
+
     def close(self) -> None:
         """Return when all is written."""
         if self._thread.is_alive():
@@ -57,8 +71,9 @@ class Recorder:
         while (block := self._blocks.get()) is not None:
             if self.error is not None:
                 continue
+            write = self._write if block.shape[1] == 2 or self._write_rest is None else self._write_rest
             try:
-                self._write(block)
+                write(block)
             except Exception as error:
                 self.error = error
                 logger.warning("the recording has ended: %s", error)

@@ -200,7 +200,10 @@ class VoiceSession:
         self._history.clear()
         self._input.reset()
         self._output.reset()
-        return self._effects.finish(np.concatenate(tail))
+        y = self._effects.finish(np.concatenate(tail))
+        if recorder := self.recorder:
+            recorder.push_rest(y)
+        return y
 
     def pace(self) -> "PaceStats | None":
         """How a voice that is a model keeps up; None for others."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,11 +22,14 @@ from menura.server.roster import Roster, TokenSource
 from menura.server.tokens import Token, page_cookie, page_cookies, presented
 from menura.store.access_tokens import PREFIX
 
-__all__ = ["Access", "Gate", "grant_of", "session_of"]
+__all__ = ["ON_SHUTDOWN", "Access", "Gate", "grant_of", "session_of"]
 
 HEALTH = "/health"
 OPEN = {"/api/health", "/api/ready"}
 SESSION, GRANT = "menura.session", "menura.grant"
+ON_SHUTDOWN = "menura.on_shutdown"
+"""Where a web server has a list of what it calls before it closes a socket because it ends itself."""
+RESTART = 1012
 CLOSE_WITHIN_S = 1.0
 """Time for a client's last message; who does not read is left without."""
 LOOKS = 8
@@ -36,6 +40,7 @@ WHY = {
     Ending.EXPIRED: "The session is over",
     Ending.OPERATOR: "The operator has ended this session",
     Ending.TOKEN: "This token is no longer valid",
+    Ending.SHUTDOWN: "The server ends, or begins anew: come again in a moment",
 }
 KINDS = {"/ws/relay": "relay", REALTIME: "realtime"}
 """Of sockets; the others are ``control``."""
@@ -181,6 +186,7 @@ class Gate:
         try:
             async with asyncio.timeout(None) as deadline:
                 session.on_end = lambda: _expire(deadline)
+                scope.get(ON_SHUTDOWN, []).append(partial(session.end, Ending.SHUTDOWN))
                 await self._app({**scope, SESSION: session}, hear, send)
         except TimeoutError:
             if session.ended is None or not deadline.expired():
@@ -261,7 +267,8 @@ async def _end(scope: Scope, send: Send, code: Ending) -> None:
     with suppress(OSError, RuntimeError):  # it has left, or does not read
         async with asyncio.timeout(CLOSE_WITHIN_S):
             await send({"type": "websocket.send", "text": json.dumps(told)})
-            await send({"type": "websocket.close", "code": POLICY, "reason": code})
+            close_code = RESTART if code is Ending.SHUTDOWN else POLICY
+            await send({"type": "websocket.close", "code": close_code, "reason": code})
 
 
 def session_of(scope: Scope) -> Session:

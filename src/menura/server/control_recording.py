@@ -82,11 +82,14 @@ class ControlRecording:
         def write(block: Samples) -> None:
             opened.write(block[:, :1], block[:, 1:])
 
+        def write_rest(block: Samples) -> None:
+            opened.write(block[:0], block)
+
         def failed(error: Exception) -> None:
             loop.call_soon_threadsafe(self._failed, error)
 
         self._opened, self._session, self._whole = opened, session, True
-        self._recorder = session.recorder = Recorder(write, failed)
+        self._recorder = session.recorder = Recorder(write, failed, write_rest)
         self._tell(RecordingStarted(recording=_wire(opened.stored)))
 
     def _failed(self, error: Exception) -> None:

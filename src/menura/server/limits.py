@@ -54,6 +54,7 @@ class Ending(StrEnum):
     EXPIRED = "session_expired"
     OPERATOR = "ended_by_operator"
     TOKEN = "token_revoked"
+    SHUTDOWN = "server_shutdown"
 
 
 class Limiter:

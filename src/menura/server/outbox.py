@@ -24,7 +24,12 @@ class Outbox:
         self._audio_bytes = self._texts = 0
         self._filled, self._room, self._taken = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._room.set()
-        self._closed = False
+        self._closed = self._ending = False
+
+    def end(self) -> None:
+        """Nothing more comes: :meth:`get` gives what is held, and then None."""
+        self._ending = True
+        self._filled.set()
 
     def close(self) -> None:
         """Nobody takes messages any more: drop them from now on."""
@@ -58,9 +63,11 @@ class Outbox:
             self._audio_bytes -= lost
             self.dropped_bytes += lost
 
-    async def get(self) -> str | bytes:
-        """The next message, when there is one."""
+    async def get(self) -> str | bytes | None:
+        """The next message, when there is one; None after :meth:`end` and all that came before it."""
         while not self._items:
+            if self._ending:
+                return None
             self._filled.clear()
             await self._filled.wait()
         item = self._items.popleft()

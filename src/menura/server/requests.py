@@ -21,6 +21,7 @@ UPLOADS = {("POST", "/api/models"), ("POST", "/api/voices/import"), ("POST", "/a
 TOO_LARGE = (413, "too_large", "This request is larger than it may be")
 MAX_UNSENT = 256 * 1024
 """Of a body that is made though only its head is wanted."""
+ENDING = (503, "server_shutdown", "The server ends, or begins anew: come again in a moment")
 TOO_SLOW = (408, "timeout", "This request did not come in time")
 
 
@@ -124,6 +125,10 @@ async def serve_request(
         except ClientDisconnect:
             if bounded.refused is None:
                 return
+        except asyncio.CancelledError:  # only when the server ends, and has waited as long as it does
+            if bounded.started:
+                return
+            bounded.refused = answer = ENDING
         except Exception as error:
             if bounded.started:
                 raise

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -62,6 +63,8 @@ __all__ = ["ControlSocket", "Services"]
 _log = get_logger(__name__)
 MAX_AUDIO_QUEUE = 2 * 1024 * 1024
 """Audio waiting for a slow reader, in bytes: 20 s of 48 kHz pcm16. Then the oldest is dropped."""
+PART_S = 2.0
+"""For a client to take what is still held when the server ends its session."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,10 @@ class ControlSocket:
         sender = asyncio.create_task(self._send_all())
         try:
             await self._receive_all()
+        except asyncio.CancelledError:
+            if self._session.ended is not None:
+                await self._part(sender)
+            raise
         finally:
             sender.cancel()
             self._recording.leave()
@@ -110,10 +117,18 @@ class ControlSocket:
             if self._lane:
                 self._lane.abandon()
 
+    async def _part(self, sender: asyncio.Task[None]) -> None:
+        """The server ends this session: what is held goes out, and what was recorded is kept, before it says why."""
+        with suppress(Exception):
+            async with asyncio.timeout(PART_S):
+                if self._lane:
+                    await self._stop(Stop(action="stop"))
+                self._outbox.end()
+                await sender
+
     async def _send_all(self) -> None:
         try:
-            while True:
-                item = await self._outbox.get()
+            while (item := await self._outbox.get()) is not None:
                 if isinstance(item, bytes):
                     await self._socket.send_bytes(item)
                 else:

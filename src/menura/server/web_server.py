@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from menura.server.access import ON_SHUTDOWN
 from menura.server.limits import client_name
 from menura.server.masking import MaskSecrets
 from menura.server.proxies import Proxies
@@ -25,6 +26,8 @@ MAX_FRAGMENTS = 4096
 MAX_UNREAD = 4 * 1024 * 1024
 """Bytes that wait for a client though nobody has waited for room: answers to pings."""
 PING_EVERY_S, PONG_WITHIN_S = 20.0, 20.0
+GOODBYE_S, ANSWER_S = 3.5, 1.0
+"""For a socket to end by itself when the server does, and for its client to answer that."""
 GONE_WITHIN_S = 10.0
 """For a client to take what a closed connection still holds."""
 
@@ -155,10 +158,12 @@ class _Socket(WebSocketsSansIOProtocol):
 
     bounds: ClassVar[_Connections]
     _leaving: asyncio.TimerHandle | None = None
+    _giving_up: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._reading = _Reading(self.bounds.limits.stall_s)
+        self._goodbyes: list[Callable[[], None]] = []
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -195,7 +200,19 @@ class _Socket(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
         self._leave()
 
+    def shutdown(self) -> None:
+        goodbyes = self._goodbyes if self.handshake_complete and not self.close_sent else []
+        if not goodbyes:
+            super().shutdown()
+            return
+        self.close_timeout = ANSWER_S
+        for say in goodbyes:
+            say()
+        self._giving_up = self.loop.call_later(GOODBYE_S, super().shutdown)
+
     async def run_asgi(self) -> None:
+        scope: Any = self.scope
+        scope[ON_SHUTDOWN] = self._goodbyes
         try:
             await super().run_asgi()
         finally:
@@ -206,8 +223,9 @@ class _Socket(WebSocketsSansIOProtocol):
             self._leaving = self.loop.call_later(GONE_WITHIN_S + self.close_timeout, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._leaving is not None:
-            self._leaving.cancel()
+        for timer in (self._leaving, self._giving_up):
+            if timer is not None:
+                timer.cancel()
         self._reading.resumed()
         self.bounds.remove(self.transport)
         super().connection_lost(exc)
@@ -245,5 +263,5 @@ def server_config(
         ws_ping_timeout=PONG_WITHIN_S,
         proxy_headers=False,  # the gate knows which proxies are believed
         server_header=False,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=4,
     )

@@ -1,0 +1,111 @@
+"""What clients get when the server ends them, or itself."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from menura.audio.files import read_audio
+from menura.audio.format import AudioFormat, StreamFormat
+from menura.audio.pcm import encode
+from menura.store.library import VoiceLibrary
+from menura.store.recordings import Recordings
+from tests.server.conftest import Served
+from tests.serving import TIMEOUT_S, Client
+
+SPEECH, RATE = read_audio("tests/fixtures/speech/am_michael_u1.flac")
+PCM = encode(SPEECH, StreamFormat(AudioFormat.PCM16, RATE))
+WAIT = {"timeout": TIMEOUT_S}
+
+
+@contextmanager
+def _process(home: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    command = [sys.executable, "-m", "menura", "serve", "--port", "0", "--no-relay"]
+    environment = {**os.environ, "MENURA_HOME": str(home)}
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        assert process.stdout is not None
+        try:
+            found = re.search(r"http://\S+/", process.stdout.readline())
+            assert found
+            yield found[0], process
+        finally:
+            process.kill()
+            process.wait(TIMEOUT_S)
+            process.stdout.close()
+
+
+def _said_while_recording(client: Client) -> None:
+    client.begin("natural-man", RATE)
+    assert client.ask("startRecording", sides="both")["type"] == "recordingStarted"
+    for start in range(0, 96_000, 9600):
+        client.socket.send(PCM[start : start + 9600])
+    client.hear(96_000)
+
+
+def _goodbye(client: Client, code: str) -> ConnectionClosed:
+    """All that comes when a session is ended: what was held, then what became of the recording, then why."""
+    stopped = client.reply()
+    assert stopped["type"] == "recordingStopped"
+    assert stopped["recording"]["state"] == "done"
+    assert len(client.audio) > 96_000  # what the voice still held has come too
+    status = client.reply()
+    assert status["status"]["processing"] is False
+    told = client.reply()
+    assert (told["type"], told["code"]) == ("error", code)
+    with pytest.raises(ConnectionClosed) as closed:
+        client.socket.recv(TIMEOUT_S)
+    return closed.value
+
+
+def test_a_session_that_the_operator_ends_loses_nothing_of_what_was_said(served: Served) -> None:
+    with Client(served.address) as client:
+        _said_while_recording(client)
+        (session,) = httpx.get(f"{served.address}api/sessions", **WAIT).json()["sessions"]
+        assert httpx.delete(f"{served.address}api/sessions/{session['id']}", **WAIT).status_code == 204
+        closed = _goodbye(client, "ended_by_operator")
+        assert closed.rcvd is not None
+        assert (closed.rcvd.code, closed.rcvd.reason) == (1008, "ended_by_operator")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_is_told_to_end_tells_its_clients(tmp_path: Path, number: signal.Signals) -> None:
+    with _process(tmp_path) as (address, process), Client(address) as client, Client(address) as idle:
+        _said_while_recording(client)
+        process.send_signal(number)
+        closed = _goodbye(client, "server_shutdown")
+        assert closed.rcvd is not None
+        assert (closed.rcvd.code, closed.rcvd.reason) == (1012, "server_shutdown")
+        assert idle.reply()["code"] == "server_shutdown"
+        process.wait(TIMEOUT_S)
+        assert (tmp_path / "log").read_text() == ""
+    with VoiceLibrary(tmp_path) as library:
+        (stored,) = Recordings.of(library).list()
+        assert (stored.state, stored.frames) == ("done", 48_000)
+        assert len(read_audio(Recordings.of(library).path(stored.id, "output"))[0]) == 48_000
+
+
+def test_an_upload_under_way_is_told_that_the_server_ends(tmp_path: Path) -> None:
+    with _process(tmp_path) as (address, process):
+
+        def half() -> Iterator[bytes]:
+            yield PCM[:1000]
+            process.terminate()
+            process.wait(TIMEOUT_S)
+            yield PCM[1000:]
+
+        try:
+            answer = httpx.post(f"{address}api/conversions?voice=robot", content=half(), **WAIT)
+        except httpx.TransportError:
+            pass  # it was answered, but the client had not looked before it went on sending
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (503, "server_shutdown")
+        assert "Traceback" not in (tmp_path / "log").read_text()
