@@ -61,7 +61,7 @@ class Proxies:
         """Replace the ``client`` of a request or socket by whom a proxy asks for, and note in which scheme.
 
         Each proxy appends to ``X-Forwarded-For`` who asks it, and anybody may begin the list with whatever they like:
-        so it is read from its end, and whoever is no proxy of ours has asked. ``X-Forwarded-Proto`` is that of the last.
+        so it is read from its end, and whoever is no proxy of ours has asked. Of ``X-Forwarded-Proto`` the last counts.
 
         Args:
             scope: Changed in place (ASGI), so that the log tells the client too.
