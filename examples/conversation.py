@@ -163,7 +163,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.list_devices:
         for device in list_audio_devices():
-            print(device)
+            print(f"{device.index:3}  {device.name}  in {device.inputs}  out {device.outputs}")
         return 0
     try:
         with suppress(KeyboardInterrupt):

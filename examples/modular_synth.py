@@ -5,6 +5,7 @@ python examples/modular_synth.py synth.wav
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from menura.dsp.delay import Chorus, Echo
 from menura.dsp.oscillator import Noise, Oscillator
 from menura.dsp.reverb import Reverb
 from menura.dsp.sweep import Sweep
+from menura.errors import MenuraError
 
 RATE = 48_000
 SECONDS = 12.0
@@ -67,7 +69,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", nargs="?", type=Path, default=Path("modular_synth.wav"), help="file to write")
     patch = wire(parser.parse_args().target)
-    asyncio.run(patch.run())
+    try:
+        asyncio.run(patch.run())
+    except MenuraError as error:
+        sys.exit(f"modular_synth: {error}")
     for name, part in patch.stats().items():
         seconds = part.audio_out_s or part.audio_in_s
         print(f"{seconds:8.2f} s  {name}")

@@ -1,9 +1,10 @@
 """Every error menura raises on purpose: one tree, each class with a stable ``code``.
 
-The second base lets code written from the seed documents, which catches plain Python exceptions, still catch these.
+The second base lets code that catches plain Python exceptions catch these too.
 Only the text of a :class:`MenuraError` may reach a peer or a user; whatever else is raised becomes "internal error".
 """
 
+import os
 import re
 from typing import ClassVar
 
@@ -38,6 +39,7 @@ __all__ = [
     "VoiceNotFoundError",
     "WaitTimeoutError",
     "public_text",
+    "reason_of",
 ]
 
 
@@ -239,6 +241,19 @@ class QuotaError(ProviderError):
     """The account has no more quota or credit: another try does not help."""
 
     code = "quota_exhausted"
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a system's call failed, in the system's words; those that a library puts in their place name its functions.
+
+    >>> import errno
+    >>> reason_of(ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 4222)"))
+    'Connection refused'
+    >>> reason_of(TimeoutError())
+    'TimeoutError'
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 else str(error) or type(error).__name__
 
 
 _ADDRESS = re.compile(r"\b(?:sqlite|postgres(?:ql)?)(?:\+\w+)?://[^\s'\",;]*[^\s'\",;:.]")

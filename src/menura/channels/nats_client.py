@@ -7,13 +7,12 @@ reconnection are not used: what waits, waits in our queues, by policy, and is co
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from menura.channels.nats_address import NatsAddress
-from menura.errors import AuthenticationError, ConnectionLostError, ConnectTimeoutError, MenuraError
+from menura.errors import AuthenticationError, ConnectionLostError, ConnectTimeoutError, MenuraError, reason_of
 from menura.extras import need
 from menura.log import get_logger, log_internal_error
 
@@ -125,9 +124,7 @@ def _typed(error: BaseException, address: NatsAddress) -> MenuraError:
         return AuthenticationError(f"{address} does not accept these credentials")
     if isinstance(error, TimeoutError):
         return ConnectTimeoutError(f"{address} does not answer")
-    system = error.errno if isinstance(error, OSError) else None
-    reason = os.strerror(system) if system and system > 0 else str(error) or type(error).__name__
-    return ConnectionLostError(f"{address} cannot be reached ({reason})")
+    return ConnectionLostError(f"{address} cannot be reached ({reason_of(error)})")
 
 
 class _Direct:

@@ -138,8 +138,8 @@ class _Screen:
             f"{self._title()}   {clock(monotonic_s() - self._began_s)}{recording}   Ctrl-C ends",
             f"in   {bar(stats.input_level)}   {microphone}",
             f"out  {bar(stats.output_level)}   {output}{' and ' + monitor if monitor else ''}",
-            f"{_latency(stats)}   voice takes {100.0 * stats.load:.0f} % of the time{pitch}",
-            _faults(stats),
+            f"{_latency(stats)}{pitch}",
+            f"{_faults(stats)}   voice takes {100.0 * stats.load:.0f} % of the time",
             self._desk.trouble or self._hint,
         ]
 

@@ -10,7 +10,14 @@ from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatu
 from menura.client.options import ConnectionOptions
 from menura.client.target import Target
 from menura.client.wire import Wire
-from menura.errors import AuthenticationError, ConfigError, ConnectionLostError, ConnectTimeoutError, ProviderError
+from menura.errors import (
+    AuthenticationError,
+    ConfigError,
+    ConnectionLostError,
+    ConnectTimeoutError,
+    ProviderError,
+    reason_of,
+)
 from menura.log import get_logger
 from menura.protocol.realtime_faults import Fault, judge_status
 
@@ -71,7 +78,7 @@ def _status(error: Exception, _where: str) -> Fault:
 
 
 def _unreachable(error: Exception, where: str) -> Fault:
-    return Fault(ConnectionLostError(f"cannot reach {where}: {error or type(error).__name__}"), retry=True)
+    return Fault(ConnectionLostError(f"cannot reach {where}: {reason_of(error)}"), retry=True)
 
 
 def _unexpected(error: Exception, where: str) -> Fault:
