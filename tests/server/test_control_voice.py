@@ -2,9 +2,11 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2 as httpx
+import numpy as np
 import pytest
 
 from menura.live.session import VoiceSession
@@ -59,22 +61,51 @@ def test_a_saved_voice_brings_its_own_parameters_and_what_is_turned_afterwards_w
     asyncio.run(run())
 
 
-def test_each_voice_of_a_mix_begins_with_its_own_parameters_and_both_are_turned(own: tuple[str, ControlVoice]) -> None:
+def test_the_first_voice_of_a_mix_is_turned_and_the_other_keeps_its_distance(own: tuple[str, ControlVoice]) -> None:
     voice_id, voice = own
-    parts = [MixPart(voiceId=voice_id), MixPart(voiceId="robot")]
+    low = VoiceParameters(**LOW)
+
+    async def found(rate: int = RATE) -> dict[str, VoiceParameters]:
+        mixed = await voice.stage("robot", rate)
+        assert isinstance(mixed, VoiceMix)
+        return {stage.voice.id: stage.parameters for stage in mixed.stages}
 
     async def run() -> None:
-        voice.turn({"formant": 1.2}, None)
-        await voice.mix(parts, None)
-        mixed = await voice.stage("robot", RATE)
+        await voice.select("robot", None)
+        voice.turn({"pitch_st": 1.0}, None)
+        parts = [MixPart(voiceId="robot"), MixPart(voiceId=voice_id)]
+        assert not await voice.mix(parts, None)
+        assert await found() == {"robot": VoiceParameters(pitch_st=1.0), voice_id: replace(low, pitch_st=-3.0)}
+        voice.turn({"mix": 0.0}, None)  # held to compare
+        assert {parameters.mix for parameters in (await found()).values()} == {0.0}
+        voice.turn({"mix": 1.0}, None)
+        assert not await voice.mix(parts[::-1], None), "the same two: only gains"
+        assert await found() == {"robot": VoiceParameters(pitch_st=1.0), voice_id: replace(low, pitch_st=-3.0)}
+        assert await voice.select(voice_id, None)
+        assert not await voice.mix(parts[::-1], None)
+        assert await found() == {voice_id: low, "robot": VoiceParameters()}
+        voice.turn({"pitch_st": -3.5}, None)
+        assert await found() == {voice_id: replace(low, pitch_st=-3.5), "robot": VoiceParameters(pitch_st=0.5)}
+
+    asyncio.run(run())
+
+
+def test_a_mix_chooses_its_first_voice_and_a_running_session_is_turned_so(own: tuple[str, ControlVoice]) -> None:
+    voice_id, voice = own
+
+    async def run() -> None:
+        session = VoiceSession(make_stage(find_voice("robot"), RATE))
+        await voice.select("robot", session)
+        assert await voice.mix([MixPart(voiceId=voice_id), MixPart(voiceId="robot")], session)
+        assert voice.parameters == VoiceParameters(**LOW)
+        session.process(np.zeros((480, 1), np.float32))
+        mixed = session.stage
         assert isinstance(mixed, VoiceMix)
-        found = {stage.voice.id: stage.parameters for stage in mixed.stages}
-        assert found == {voice_id: VoiceParameters(**LOW), "robot": VoiceParameters(formant=1.2)}
-        voice.turn({"pitch_st": 2.0}, None)
-        await voice.mix(parts, None)
-        mixed = await voice.stage("robot", RATE)
-        assert isinstance(mixed, VoiceMix)
-        assert [stage.parameters.pitch_st for stage in mixed.stages] == [2.0, 2.0]
+        voice.turn({"pitch_st": 0.0}, session)
+        session.process(np.zeros((480, 1), np.float32))
+        assert [stage.parameters.pitch_st for stage in mixed.stages] == [0.0, 4.0]
+        assert not await voice.mix([MixPart(voiceId=voice_id, gain=1.0), MixPart(voiceId="robot", gain=0.0)], session)
+        assert mixed.gains == (1.0, 0.0)
 
     asyncio.run(run())
 

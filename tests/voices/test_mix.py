@@ -44,6 +44,38 @@ def test_one_voice_alone_where_the_other_has_no_gain():
     np.testing.assert_allclose(y[made.latency :][:n], z[alone.latency :][:n], atol=1e-3)
 
 
+def parameters_of(*owned):
+    own = [VoiceParameters(**one) for one in owned]
+    names = ("natural-man", "whisper")
+    stages = [make_stage(find_voice(name), RATE, parameters=one) for name, one in zip(names, own, strict=True)]
+    made = VoiceMix(stages, (0.5, 0.5))
+    return made, lambda **turned: (made.set(VoiceParameters(**turned)), made.stages[1].parameters)[1]
+
+
+def test_voices_that_began_alike_are_turned_alike():
+    made, turned = parameters_of({}, {})
+    wanted = {"pitch_st": 0.1, "formant": 1.3, "mix": 0.7}
+    assert turned(**wanted) == made.stages[0].parameters == made.parameters == VoiceParameters(**wanted)
+
+
+def test_voices_keep_their_distance_when_they_are_turned():
+    low = {"pitch_st": -4.0, "formant": 0.8, "mix": 0.5}
+    made, turned = parameters_of(low, {"pitch_st": 3.0, "formant": 1.2, "mix": 1.0})
+    assert made.stages[1].parameters == VoiceParameters(pitch_st=3.0, formant=1.2)
+    other = turned(pitch_st=-3.5, formant=0.8, mix=0.5)
+    assert made.stages[0].parameters == VoiceParameters(pitch_st=-3.5, formant=0.8, mix=0.5)
+    assert (other.pitch_st, other.formant, other.mix) == (3.5, pytest.approx(1.2), 1.0)
+    compared = turned(pitch_st=-3.5, formant=0.8, mix=0.0)
+    assert compared.mix == made.stages[0].parameters.mix == 0.0, "one's own voice, and nothing else"
+    assert turned(**low) == VoiceParameters(pitch_st=3.0, formant=1.2), "back as they began"
+    assert turned(pitch_st=24.0, formant=2.0, mix=1.0).pitch_st == 24.0, "no further than it goes"
+
+
+def test_voice_beside_one_that_began_unheard_is_turned_with_it():
+    _, turned = parameters_of({"mix": 0.0}, {"mix": 0.8})
+    assert turned(mix=0.4).mix == 0.4
+
+
 def test_gains_glide_and_switches_to_and_from_a_mix_do_not_click():
     session, out = VoiceSession(make_stage(find_voice("natural-man"), RATE), VirtualClock()), []
     made = mix()

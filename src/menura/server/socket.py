@@ -212,10 +212,12 @@ class ControlSocket:
         self._tell(ParametersSet(parameters=self._voice.parameters.as_dict()))
 
     async def _mix(self, action: MixVoices) -> None:
-        await self._voice.mix(action.voices, self._running)
+        other = await self._voice.mix(action.voices, self._running)
         self._control.selected(action.voices[0].voice_id)
         infos = [(self._control.voices[part.voice_id].summary, part.gain) for part in action.voices]
         self._tell(VoicesMixed(voices=[MixedVoice(**info.model_dump(), gain=gain) for info, gain in infos]))
+        if other:
+            self._tell_parameters()
 
     async def _start(self, action: Start) -> None:
         voice = self._control.voice

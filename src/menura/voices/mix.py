@@ -10,12 +10,26 @@ from menura.dsp.dynamics import Limiter
 from menura.dsp.glide import Glide
 from menura.errors import ConfigError
 from menura.voices.build import VoiceStage
-from menura.voices.voice import VoiceParameters
+from menura.voices.voice import PARAMETER_RANGES, VoiceParameters
 
 if TYPE_CHECKING:
     from menura.neural.stream.pace import PaceStats
 
 __all__ = ["VoiceMix"]
+
+
+def _moved(own: VoiceParameters, start: VoiceParameters, end: VoiceParameters) -> VoiceParameters:
+    """One voice's own settings, moved as another's were from ``start`` to ``end``: intervals and ratios are kept."""
+    if own == start:
+        return end
+    values = {
+        "pitch_st": own.pitch_st + (end.pitch_st - start.pitch_st),
+        "formant": own.formant * (end.formant / start.formant),
+        "mix": own.mix * (end.mix / start.mix) if start.mix else end.mix,
+    }
+    return VoiceParameters(
+        **{name: min(max(values[name], low), high) for name, (low, high) in PARAMETER_RANGES.items()}
+    )
 
 
 class VoiceMix(VoiceStage):
@@ -27,6 +41,8 @@ class VoiceMix(VoiceStage):
 
     Attributes:
         gains: May be set at any time, and glide there.
+        parameters: Those of the first voice. The others keep their distance to it: each is moved from what it was built
+            with as far as the first is.
 
     >>> from menura import find_voice, make_stage
     >>> both = VoiceMix([make_stage(find_voice(name), 48_000) for name in ("robot", "whisper")], [0.7, 0.3])
@@ -44,6 +60,7 @@ class VoiceMix(VoiceStage):
             raise ConfigError("voices that are mixed have one rate and one number of channels")
         self.stages = tuple(stages)
         self.voice, self.parameters = first.voice, first.parameters
+        self._own = [stage.parameters for stage in stages]
         self.rate_in = self.rate_out = first.rate_in
         self.channels = first.channels
         self._limiter = Limiter(self.rate_in, self.channels)
@@ -72,10 +89,10 @@ class VoiceMix(VoiceStage):
         self._limiter.reset()
 
     def set(self, parameters: VoiceParameters) -> None:
-        """Turn the user's settings, of all voices."""
+        """Turn the user's settings of the first voice to these, and those of the others as far."""
         self.parameters = parameters
-        for stage in self.stages:
-            stage.set(parameters)
+        for stage, own in zip(self.stages, self._own, strict=True):
+            stage.set(_moved(own, self._own[0], parameters))
 
     @property
     def speaker_hz(self) -> float:

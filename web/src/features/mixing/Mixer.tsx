@@ -75,6 +75,7 @@ export function Mixer() {
             <span>{nameOf(voice)}</span>
             <span>{nameOf(other)}</span>
           </p>
+          <p className="quiet">Pitch, formant and mix move both, as far from where each begins.</p>
         </>
       )}
     </section>
