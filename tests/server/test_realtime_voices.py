@@ -57,7 +57,9 @@ def test_the_provider_hears_what_is_said_after_it_in_another_voice() -> None:
             await agent.until("session.created")
             await agent.speak(PCM)
             session = await agent.update(menura={"voice_up": "natural-woman"})
-            assert session["menura"] == {"voice_up": "natural-woman", "voice_down": "none"}
+            plain = {"pitch_st": 0.0, "formant": 1.0, "mix": 1.0}
+            named = {"voice_up": "natural-woman", "voice_down": "none"}
+            assert session["menura"] == named | {"parameters_up": plain, "parameters_down": plain}
             await agent.speak(PCM)
             await agent.connection.input_audio_buffer.commit()
             await asyncio.to_thread(provider.until, lambda: "input_audio_buffer.commit" in provider.peers[0].types)
@@ -92,6 +94,37 @@ def test_answers_come_in_another_voice_from_the_next_one_on_and_in_their_own_aga
 
     with FaultServer(saying(PCM)) as provider, serving(provider.url) as relay:
         run(job)
+
+
+def test_settings_of_voices_are_turned_both_ways() -> None:
+    async def job() -> None:
+        async with Agent(relay.url) as agent:
+            await agent.until("session.created")
+            voices = {"voice_up": "robot", "voice_down": "robot"}
+            session = await agent.update(menura=voices | {"parameters_up": {"mix": 0}, "parameters_down": {"mix": 0}})
+            assert session["menura"]["parameters_up"] == {"pitch_st": 0.0, "formant": 1.0, "mix": 0.0}
+            assert levels(await answered(agent), PCM) < 0.01  # nothing of the robot
+            session = await agent.update(menura={"parameters_down": {"mix": 1, "pitch_st": 3}})
+            assert session["menura"]["parameters_down"] == {"pitch_st": 3.0, "formant": 1.0, "mix": 1.0}
+            assert session["menura"]["voice_down"] == "robot"
+            assert levels(await answered(agent), PCM) > 0.1
+            session = await agent.update(menura={"voice_down": "helium"})
+            assert session["menura"]["parameters_down"]["pitch_st"] == 3.0, "it has none of its own"
+            await agent.speak(PCM)
+            await agent.connection.input_audio_buffer.commit()
+            await asyncio.to_thread(provider.until, lambda: "input_audio_buffer.commit" in provider.peers[0].types)
+
+    def levels(heard: bytes, spoken: bytes) -> float:
+        """How far two are from each other, as a share of the second."""
+        x, y = floats(heard), floats(spoken)
+        assert len(x) == len(y)
+        return float(np.sqrt(np.mean((x - y) ** 2) / np.mean(y**2)))
+
+    with FaultServer(saying(PCM)) as provider, serving(provider.url) as relay:
+        run(job)
+        heard = provider.peers[0].audio
+        late = len(heard) - len(PCM)  # by what the voice takes
+        assert levels(heard[late:], PCM) < 0.01
 
 
 def test_other_settings_in_the_same_event_go_to_the_provider_alone() -> None:
@@ -155,6 +188,9 @@ def test_a_telephone_may_have_other_voices_too() -> None:
         ({"voice_up": "robot", "voice_down": "nobody"}, "voice_not_found", "session.menura.voice_down"),
         ({"voice_up": 5}, "invalid_value", "session.menura.voice_up"),
         ({"voice_sideways": "robot"}, "unknown_parameter", "session.menura.voice_sideways"),
+        ({"voice_up": "robot", "parameters_up": {"pitch_st": 99}}, "invalid_value", "session.menura.parameters_up"),
+        ({"parameters_up": {"volume": 1}}, "unknown_parameter", "session.menura.parameters_up.volume"),
+        ({"parameters_down": {"mix": "1"}}, "invalid_value", "session.menura.parameters_down.mix"),
         ("robot", "invalid_value", "session.menura"),
     ],
 )
@@ -182,6 +218,10 @@ def test_a_required_voice_cannot_be_switched_off() -> None:
             await agent.send("session.update", session={"type": "realtime", "menura": {"voice_up": "none"}})
             error = await agent.error()
             assert error["param"] == "session.menura.voice_up"
+            own = {"voice_up": "helium", "parameters_up": {"mix": 0.5}}
+            await agent.send("session.update", session={"type": "realtime", "menura": own})
+            error = await agent.error()
+            assert error["param"] == "session.menura.parameters_up"
             session = await agent.update(menura={"voice_up": "helium"})
             assert session["menura"]["voice_up"] == "helium"
 

@@ -403,9 +403,39 @@ def test_stored_voice_begins_with_its_own_settings(tmp_path: Path, monkeypatch: 
         choice.make("up", voice)
         assert made[-1] == VoiceParameters(mix=mix)
         assert services.parameters_of("down", voice).mix == 0.5
+        assert services.own_of("down", catalogue.get("robot")[0]) is None
     choice.turn("up", {"pitch_st": 2.0})
-    choice.begin_with("up", VoiceParameters(pitch_st=-5.0, mix=0.7))
+    last = choice.begin_with("up", VoiceParameters(pitch_st=-5.0, mix=0.7))
     choice.make("up", voice)
-    assert made[-1] == VoiceParameters(pitch_st=2.0, mix=0.7), "what was turned counts above them"
+    assert made[-1] == VoiceParameters(pitch_st=-5.0, mix=0.7), "whatever was turned before"
+    choice.turn("up", {"formant": 1.2})
+    choice.begin_with("up", None)
+    assert choice.parameters("up") == VoiceParameters(formant=1.2), "for a voice without its own what was turned stays"
+    choice.restore("up", last)
+    assert choice.parameters("up").pitch_st == 2.0
     catalogue.close()
     pool.shutdown()
+
+
+def test_a_voice_that_was_kept_with_settings_begins_with_them_and_the_client_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MENURA_HOME", str(tmp_path))
+    with VoiceLibrary() as library:
+        stages = [{"kind": "gain", "params": {"gain_db": -3.0}}]
+        kept = library.create({"name": "Half", "stages": stages, "parameters": {"mix": 0.5}}).id
+    with FaultServer() as provider, serving(provider.url) as relay, Caller(relay.url) as caller:
+        caller.start()
+        caller.say(action="setParameters", direction="up", parameters={"pitch_st": 2.0})
+        caller.until("parametersSet")
+        caller.say(action="changeVoice", voiceUp=kept, voiceDown="robot")
+        caller.until("voiceChanged")
+        own = {"pitch_st": 0.0, "formant": 1.0, "mix": 0.5}
+        assert caller.next() == {"type": "parametersSet", "direction": "up", "parameters": own}
+        caller.say(action="changeVoice", voiceUp="robot", voiceDown="helium")
+        caller.until("voiceChanged")
+        plain = {"pitch_st": 0.0, "formant": 1.0, "mix": 1.0}
+        assert caller.next() == {"type": "parametersSet", "direction": "up", "parameters": plain}
+        caller.say(action="getStatus")
+        assert caller.until("status")
+        assert sum(event["type"] == "parametersSet" for event in caller.events) == 3

@@ -26,7 +26,7 @@ from menura.server.realtime_settings import (
     with_format,
 )
 from menura.server.realtime_told import Recording, Told
-from menura.server.realtime_voices import Find, VoiceWish, field_of, only_voices, shown, split_wish
+from menura.server.realtime_voices import Find, VoiceWish, field_of, only_voices, parameters_field, shown, split_wish
 from menura.server.realtime_words import SERVER, ClientWords, RefusalError, error_event, shown_events
 from menura.server.relay import WebSocketRelay
 from menura.server.relay_engine import RelayEngine
@@ -79,6 +79,7 @@ class RealtimeRelay(WebSocketRelay):
         self._withheld_ms = 0.0
         self._revert: StreamFormat | None = None
         self.find: Find = _built_in
+        self.check_parameters: Callable[[Direction, Mapping[str, float]], None] = lambda _direction, _changes: None
         self._revoiced = False
         self._owed = 0  # confirmations of the relay's own, for when the session is there
 
@@ -139,8 +140,8 @@ class RealtimeRelay(WebSocketRelay):
             return
         elif has_audio(ready):
             formats = {"client": self.client_format, "wire": self.engine.target}
-            own = (self._parameters or {}).get("up")
-            change = partial(item_audio, **formats, voice=self._voices[0], parameters=own)
+            turned = self._choice.parameters("up")
+            change = partial(item_audio, **formats, voice=self._voices[0], parameters=turned)
             loop = asyncio.get_running_loop()
             ready = await loop.run_in_executor(self._pool, partial(with_audio, ready, change))
         self._unsaid = self._unsaid and kind not in _TURN_ENDS
@@ -218,14 +219,19 @@ class RealtimeRelay(WebSocketRelay):
         return tuple(self._voices)
 
     async def _change_voices(self, wish: VoiceWish) -> None:
-        """Other voices: both are found before either is changed.
+        """Other voices, and settings of theirs: all is looked at before any of it is changed.
 
-        What the client says from here on is in the new one; answers are from the next one on.
+        What the client says from here on is in the new one; answers are from the next one on. Settings hold at once.
 
         Raises:
-            RefusalError: There is no such voice, or it cannot be built.
+            RefusalError: There is no such voice, or it cannot be built, or turned so.
         """
         found = []
+        for direction, changes in wish.turned():
+            try:
+                self.check_parameters(direction, changes)
+            except ProtocolError as error:
+                raise RefusalError(str(error), "invalid_value", parameters_field(direction)) from error
         for direction, name in wish.items():
             try:
                 found.append((direction, *self.find(direction, name)))
@@ -237,11 +243,27 @@ class RealtimeRelay(WebSocketRelay):
             try:
                 await (self._revoice_up(voice) if direction == "up" else self._revoice_down(voice))
             except MenuraError as error:
-                self._choice.begin_with(direction, last)
+                self._choice.restore(direction, last)
                 raise RefusalError(str(error), error.code, field_of(direction)) from error
             self._voices[DIRECTIONS.index(direction)] = voice
-            self._parameters = {**(self._parameters or {}), direction: own}
-        self._view.voices = shown(dict(zip(DIRECTIONS, self._voices, strict=True)))
+        for direction, changes in wish.turned():
+            self.set_parameters(direction, changes)
+        self._view.voices = shown(dict(zip(DIRECTIONS, self._voices, strict=True)), self._choice.parameters)
+
+    def set_parameters(self, direction: Direction, changes: Mapping[str, float]) -> VoiceParameters:
+        """Turn the settings of the voice on the way ``up`` or ``down``: at once, in an answer that is heard too.
+
+        Raises:
+            ConfigError: There is no such setting, or it cannot have this value.
+            StateError: The relay is not started.
+        """
+        self._check()
+        parameters = self._choice.turn(direction, changes)
+        if direction == "up":
+            self._lane.turn(parameters)
+        elif self._down is not None:
+            self._down.set(parameters)
+        return parameters
 
     async def _revoice_up(self, voice: Voice | None) -> None:
         make = None if voice is None else partial(self._choice.make, "up", voice, self.engine.target.rate)
@@ -410,5 +432,5 @@ class RealtimeRelay(WebSocketRelay):
         return self._answers.waiting_ms
 
 
-def _built_in(_direction: Direction, voice_id: str | None) -> tuple[Voice | None, VoiceParameters]:
-    return None if voice_id in (None, "", "none") else find_voice(str(voice_id)), VoiceParameters()
+def _built_in(_direction: Direction, voice_id: str | None) -> tuple[Voice | None, VoiceParameters | None]:
+    return None if voice_id in (None, "", "none") else find_voice(str(voice_id)), None

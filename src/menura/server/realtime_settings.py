@@ -109,7 +109,7 @@ class SessionView:
         self._own: dict[str, Any] = {}
         self._pending: OrderedDict[str, Update] = OrderedDict()
         self._renewed = False
-        self.voices: Mapping[str, str] = {}  # once the client has chosen others
+        self.voices: Mapping[str, Any] = {}  # once the client has chosen others
 
     def asked(self, event_id: str, update: Update) -> None:
         """The client changes settings."""

@@ -107,13 +107,14 @@ class RealtimeSocket(RelaySocket):
             pool=self._services.pool,
         )
         relay.on_engine, relay.find = self._count_other, self._find
+        relay.check_parameters = services.check_parameters
         return relay
 
-    def _find(self, direction: Direction, name: str | None) -> tuple[Voice | None, VoiceParameters]:
+    def _find(self, direction: Direction, name: str | None) -> tuple[Voice | None, VoiceParameters | None]:
         """As at the beginning, so while it runs."""
         services = self._services
         voice = services.voices_for(name or NO_VOICE, NO_VOICE)[0] if direction == "up" else services.voice(name)
-        return voice, services.parameters_of(direction, voice)
+        return voice, services.own_of(direction, voice)
 
     def _describe(self) -> dict[str, Any]:
         if self._relay is not None:

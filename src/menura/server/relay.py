@@ -193,10 +193,12 @@ class WebSocketRelay:
 
         Up, all audio given to :meth:`handle_client_audio` after this was called is in the new voice: it waits while
         that is built, and nothing of the speaker's own is in it. Down it is what the provider sends from now on; what
-        waits is heard as it is. It begins with ``parameters``, and what was turned counts above them.
+        waits is heard as it is.
 
         Args:
+            direction: Which way.
             voice: One, or the id of a built-in one; None for none.
+            parameters: That it begins with, whatever was turned before; None keeps what was turned.
 
         Raises:
             VoiceNotFoundError: There is no such voice.
@@ -206,15 +208,15 @@ class WebSocketRelay:
         way = self._way(direction)
         voice = find_voice(voice) if isinstance(voice, str) else voice
         make = None if voice is None else partial(self._choice.make, direction, voice)
-        last = self._choice.begin_with(direction, parameters or VoiceParameters())
+        last = self._choice.begin_with(direction, parameters)
         try:
             await way.change_voice(make, self._choice.pool)
         except MenuraError:
-            self._choice.begin_with(direction, last)
+            self._choice.restore(direction, last)
             raise
 
     def set_parameters(self, direction: Direction, changes: Mapping[str, float]) -> VoiceParameters:
-        """Turn the settings of the voice on the way ``up`` or ``down``; they stay when the voice is changed.
+        """Turn the settings of the voice on the way ``up`` or ``down``; they stay for a voice without its own.
 
         Returns:
             All of them as they are now.

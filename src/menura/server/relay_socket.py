@@ -88,15 +88,29 @@ class RelayServices:
             raise ProtocolError("The relay requires a voice on the way up: name one, or leave it to the relay")
         return voices
 
-    def parameters_of(self, direction: Direction, voice: Voice | None) -> VoiceParameters:
-        """The settings that a voice on offer begins with; where one is required, nothing of the speaker's own is in
+    def own_of(self, direction: Direction, voice: Voice | None) -> VoiceParameters | None:
+        """The settings that a voice was kept with, if it was; where one is required, nothing of the speaker's own is in
         it."""
-        parameters = VoiceParameters()
+        own = None
         if voice is not None:
             with suppress(VoiceNotFoundError):  # it has gone meanwhile
-                parameters = self.voices.get(voice.id)[1]
+                own = self.voices.own(voice.id)
         assert self.settings is not None  # else nobody comes here
-        return parameters.changed({"mix": 1.0}) if self.settings.require_voice and direction == "up" else parameters
+        return own.changed({"mix": 1.0}) if own and self.settings.require_voice and direction == "up" else own
+
+    def parameters_of(self, direction: Direction, voice: Voice | None) -> VoiceParameters:
+        """The settings that a voice on offer begins with when it is the first."""
+        return self.own_of(direction, voice) or VoiceParameters()
+
+    def check_parameters(self, direction: Direction, changes: Mapping[str, float]) -> None:
+        """Whether a client may turn settings so.
+
+        Raises:
+            ProtocolError: Something of its own voice would be in what the provider hears, where that must not be.
+        """
+        assert self.settings is not None  # else nobody comes here
+        if self.settings.require_voice and direction == "up" and changes.get("mix", 1.0) < 1.0:
+            raise ProtocolError("The relay requires a voice on the way up: nothing of your own may be mixed to it")
 
     def voice(self, voice_id: str | None) -> Voice | None:
         """The voice of this id; None for ``none``, "" and None.
@@ -332,19 +346,25 @@ class RelaySocket:
         if "voice_down" in named:
             changes.append(("down", "voiceDown", services.voice(action.voice_down)))
         reply: dict[str, Any] = {"type": "voiceChanged"}
+        turned = []
         for direction, name, voice in changes:
-            await relay.change_voice(direction, voice, services.parameters_of(direction, voice))
+            before, own = relay.set_parameters(direction, {}), services.own_of(direction, voice)
+            await relay.change_voice(direction, voice, own)
             self._name(direction, voice)
             reply[name] = voice and voice.id
+            if own is not None or relay.set_parameters(direction, {}) != before:
+                turned.append(direction)
         await self._reply(reply)
+        for direction in turned:
+            await self._tell_parameters(direction, {})
 
     async def _set_parameters(self, action: TurnVoice) -> None:
-        settings = self._services.settings
-        assert settings is not None  # else nobody comes here
-        if settings.require_voice and action.direction == "up" and action.parameters.get("mix", 1.0) < 1.0:
-            raise ProtocolError("The relay requires a voice on the way up: nothing of your own may be mixed to it")
-        parameters = self._running().set_parameters(action.direction, action.parameters)
-        await self._reply({"type": "parametersSet", "direction": action.direction, "parameters": parameters.as_dict()})
+        self._services.check_parameters(action.direction, action.parameters)
+        await self._tell_parameters(action.direction, action.parameters)
+
+    async def _tell_parameters(self, direction: Direction, changes: Mapping[str, float]) -> None:
+        parameters = self._running().set_parameters(direction, changes).as_dict()
+        await self._reply({"type": "parametersSet", "direction": direction, "parameters": parameters})
 
     async def _start(self, start: RelayStart) -> None:
         if self._relay is not None:

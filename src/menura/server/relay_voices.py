@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -13,7 +14,7 @@ from menura.log import get_logger, log_internal_error
 from menura.voices.build import VoiceStage
 from menura.voices.voice import Voice, VoiceParameters
 
-__all__ = ["DIRECTIONS", "Direction", "VoiceChoice", "VoiceFailures"]
+__all__ = ["DIRECTIONS", "Direction", "Settings", "VoiceChoice", "VoiceFailures"]
 
 _log = get_logger(__name__)
 Direction = Literal["up", "down"]
@@ -44,20 +45,37 @@ class VoiceFailures:
                 self._on_first()
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Of the voice of a direction.
+
+    Attributes:
+        own: What it was kept with, if it was.
+        turned: Since then, and before a voice that has no settings of its own.
+    """
+
+    own: VoiceParameters = field(default_factory=VoiceParameters)
+    turned: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def now(self) -> VoiceParameters:
+        """All of them."""
+        return self.own.changed(self.turned)
+
+
 class VoiceChoice:
     """Makes voices for both directions, with the settings as they were turned.
 
     Args:
         rate: Of the audio they change.
         pool: Threads to make them on.
-        own: Settings that the voices begin with; what is turned counts above them.
+        own: Settings that the voices begin with.
     """
 
     def __init__(self, rate: int, pool: Executor, own: Mapping[Direction, VoiceParameters] | None = None) -> None:
         self._rate = rate
         self.pool = pool
-        self._own = {name: VoiceParameters() for name in DIRECTIONS} | dict(own or {})
-        self._turned: dict[Direction, dict[str, float]] = {name: {} for name in DIRECTIONS}
+        self._settings = {name: Settings((own or {}).get(name, VoiceParameters())) for name in DIRECTIONS}
 
     def turn(self, direction: Direction, changes: Mapping[str, float]) -> VoiceParameters:
         """Note settings; returns all of them.
@@ -65,15 +83,29 @@ class VoiceChoice:
         Raises:
             ConfigError: There is no such setting, or it cannot have this value.
         """
-        turned = {**self._turned[direction], **changes}
-        parameters = self._own[direction].changed(turned)
-        self._turned[direction] = turned
+        last = self._settings[direction]
+        settings = Settings(last.own, {**last.turned, **changes})
+        parameters = settings.now
+        self._settings[direction] = settings
         return parameters
 
-    def begin_with(self, direction: Direction, own: VoiceParameters) -> VoiceParameters:
-        """Another voice has other settings of its own; returns those of the last one."""
-        last, self._own[direction] = self._own[direction], own
+    def parameters(self, direction: Direction) -> VoiceParameters:
+        """Settings as they are now."""
+        return self._settings[direction].now
+
+    def begin_with(self, direction: Direction, own: VoiceParameters | None) -> Settings:
+        """Another voice is next. One that was kept with settings begins with these; for another, what was turned stays.
+
+        Returns:
+            Those of the last one, for :meth:`restore`.
+        """
+        last = self._settings[direction]
+        self._settings[direction] = Settings(turned=last.turned) if own is None else Settings(own)
         return last
+
+    def restore(self, direction: Direction, settings: Settings) -> None:
+        """The other voice did not come."""
+        self._settings[direction] = settings
 
     def make(self, direction: Direction, voice: Voice, rate: int | None = None) -> VoiceStage:
         """A voice that runs, at another rate than most if need be. It takes its time.
@@ -82,7 +114,7 @@ class VoiceChoice:
             ModelError: It cannot be built.
         """
         try:
-            return make_stage(voice, rate or self._rate, parameters=self.turn(direction, {}))
+            return make_stage(voice, rate or self._rate, parameters=self.parameters(direction))
         except MenuraError:
             raise
         except Exception as error:
