@@ -216,10 +216,8 @@ class WebSocketRelay:
             raise
 
     def set_parameters(self, direction: Direction, changes: Mapping[str, float]) -> VoiceParameters:
-        """Turn the settings of the voice on the way ``up`` or ``down``; they stay for a voice without its own.
-
-        Returns:
-            All of them as they are now.
+        """Turn the settings of the voice on the way ``up`` or ``down``; they stay for a voice without its own. Returns
+        all of them as they are now.
 
         Raises:
             ConfigError: There is no such setting, or it cannot have this value.
