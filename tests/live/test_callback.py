@@ -73,6 +73,28 @@ def test_stereo_blocks_fade_as_mono_ones():
     assert result.shape == (4, 2)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+def test_what_is_no_sample_spoils_no_fade(bad):
+    previous = np.full(4, bad, np.float32)
+    for _ in range(2):
+        result = apply_crossfade(np.full(4, bad), previous, 2)
+        assert np.abs(result).max() <= 1.0
+        assert np.abs(previous).max() <= 1.0
+
+
+@pytest.mark.parametrize("fade", [2.5, "2", None, True])
+def test_a_fade_without_a_length_is_refused(fade):
+    with pytest.raises(FormatError, match="whole number"):
+        apply_crossfade(np.ones(4), np.zeros(4, np.float32), fade)
+
+
+def test_rows_of_different_lengths_are_refused():
+    with pytest.raises(FormatError, match="shape"):
+        apply_crossfade([[1.0, 2.0], [3.0]], np.zeros(4, np.float32), 1)
+    with pytest.raises(FormatError, match="shape"):
+        SimpleRVC().infer_simple([[1.0, 2.0], [3.0]])
+
+
 @pytest.mark.parametrize("previous", [[0.0, 0.0], np.zeros(2, np.int16), np.zeros((2, 1), np.float32)])
 def test_what_cannot_be_written_to_is_refused(previous):
     with pytest.raises(FormatError):
@@ -346,6 +368,16 @@ def test_callback_settings_that_cannot_be_are_refused(settings):
         ready().create_audio_callback(AudioCallbackConfig(**settings))
 
 
+def test_settings_as_numpy_and_sounddevice_have_them_are_taken():
+    config = AudioCallbackConfig(44_100.0, np.int64(512), crossfade_samples=np.int32(64), channels=np.uint8(1))
+    assert ready().create_audio_callback(config).stage.rate_in == 44_100
+    rvc = ready()
+    rvc.start_stream(48_000.0, np.int64(480))
+    assert "48000 Hz, blocks of 480" in rvc.get_stream_info()
+    with pytest.raises(ConfigError, match=r"44100\.5"):
+        ready().create_audio_callback(AudioCallbackConfig(44_100.5))
+
+
 # --- with a model
 
 
@@ -380,6 +412,17 @@ def test_a_loaded_model_speaks(model):
     parts += [model.process_stream_chunk(x), model.stop_stream()[:, 0]]
     y = np.concatenate(parts)
     assert len(y) == 2 * len(x) + len(parts[-1])
+    assert np.all(np.isfinite(y))
+    assert np.sqrt(np.mean(y**2)) > 1e-3
+
+
+@pytest.mark.parametrize("fade", [5760, 5761, 48_000, 1_000_000])
+def test_a_fade_longer_than_the_models_block_is_as_long_as_that(model, fade):
+    config = AudioCallbackConfig(sample_rate=RATE, crossfade_samples=fade, background=False)
+    callback = model.create_audio_callback(config)
+    assert callback.latency / RATE == pytest.approx(0.12 + 0.04 + 0.12, abs=0.01)  # block, what follows it, fade
+    x = speech(RATE, "am_michael")[:RATE, 0]
+    y = run(callback, x, [4800])
     assert np.all(np.isfinite(y))
     assert np.sqrt(np.mean(y**2)) > 1e-3
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from menura.audio.block import Samples, as_block
+from menura.audio.block import Samples, as_block, finite
 from menura.errors import FormatError
 
 __all__ = ["Fade", "apply_crossfade", "crossfade", "fade_in_curve"]
@@ -53,9 +53,9 @@ def apply_crossfade(current: ArrayLike, previous: NDArray[np.float32], fade_samp
     tone is left with 19 dB. Streams here overlap instead (:class:`~menura.dsp.splice.Splicer`).
 
     Args:
-        current: The new block.
+        current: The new block; NaN is silence, infinities are full scale, and so in ``previous``.
         previous: What was remembered; the end of ``current`` is written over it, from its beginning on.
-        fade_samples: Length of the fade; no longer than either block.
+        fade_samples: Length of the fade, a whole number; no longer than either block.
 
     Shape:
         current: ``[n]`` or ``[n, channels]``; previous: the same but for its length.
@@ -64,7 +64,8 @@ def apply_crossfade(current: ArrayLike, previous: NDArray[np.float32], fade_samp
         A new array, ``current`` with a sin² fade from ``previous`` at its beginning.
 
     Raises:
-        FormatError: ``previous`` is no writable array of floats, or the two have other channels.
+        FormatError: ``previous`` is no writable array of floats, the two have other channels, or the fade has no
+            length.
 
     Source:
         The audio callback document; like it, sample i of the fade has the gain sin²(π/2 · i / length).
@@ -75,8 +76,10 @@ def apply_crossfade(current: ArrayLike, previous: NDArray[np.float32], fade_samp
     """
     if not isinstance(previous, np.ndarray) or previous.dtype.kind != "f" or not previous.flags.writeable:
         raise FormatError("previous must be a NumPy array of floats that can be written to")
+    if isinstance(fade_samples, bool) or not isinstance(fade_samples, int | np.integer):
+        raise FormatError(f"fade_samples must be a whole number, not {fade_samples!r}")
+    block, before = finite(as_block(current)), finite(as_block(previous))
     x = np.asarray(current)
-    block, before = as_block(x), as_block(previous)
     if x.ndim != previous.ndim or block.shape[1] != before.shape[1]:
         raise FormatError(f"both blocks have the same channels, not {list(x.shape)} and {list(previous.shape)}")
     result = block.copy()

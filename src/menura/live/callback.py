@@ -26,7 +26,7 @@ class AudioCallbackConfig:
     """Settings of an audio callback.
 
     Attributes:
-        sample_rate: Of the samples in and out, Hz.
+        sample_rate: Of the samples in and out, Hz; 44100.0 is 44100.
         block_size: Frames of the blocks to expect; others are taken too.
         enable_crossfade: Whether the pieces that a model makes are faded into each other.
         crossfade_samples: Frames of that fade at ``sample_rate``. It overlaps, so it costs as much latency and nothing
@@ -45,6 +45,14 @@ class AudioCallbackConfig:
     crossfade_samples: int = 64
     channels: int = 1
     background: bool | None = None
+
+    def __post_init__(self) -> None:
+        # as NumPy counts, and as sounddevice tells a device's rate
+        if isinstance(self.sample_rate, float) and self.sample_rate.is_integer():
+            self.sample_rate = int(self.sample_rate)
+        for name in ("sample_rate", "block_size", "crossfade_samples", "channels"):
+            if isinstance(value := getattr(self, name), np.integer):
+                setattr(self, name, int(value))
 
     def check(self) -> None:
         """See that every value is one it can have."""

@@ -177,7 +177,7 @@ class RVC:
     def _converting(self, model: RvcModel, config: AudioCallbackConfig) -> StageCallback:
         fade_ms = frames_to_ms(config.crossfade_samples, config.sample_rate) if config.enable_crossfade else 0.0
         plan = self.config.plan()
-        shape = plan.shape(max(1, round(fade_ms / FRAME_MS)))
+        shape = plan.shape().faded(round(fade_ms / FRAME_MS))
         stage = RvcStage(
             model,
             config.sample_rate,

@@ -175,8 +175,8 @@ class SimpleRVC:
         Raises:
             FormatError: It has another shape, or holds integers.
         """
-        x = np.asarray(input)
-        return self._stage.process(as_block(x, 1)).reshape(x.shape)
+        block = as_block(input, 1)
+        return self._stage.process(block).reshape(np.shape(input))
 
     def reset(self) -> None:
         """Forget all audio."""

@@ -68,13 +68,9 @@ class RvcPlan:
         """How pitch is found: in single precision, since it moves in another."""
         return replace(self.runtime, bfloat16=False, float16=False)
 
-    def shape(self, fade: int = 1) -> StreamShape:
-        """How a stream is cut, with so many frames of fade.
-
-        Raises:
-            ConfigError: The context is too short for it.
-        """
-        return StreamShape.of(self.block_ms, self.context_ms, fade=fade)
+    def shape(self) -> StreamShape:
+        """How a stream is cut."""
+        return StreamShape.of(self.block_ms, self.context_ms)
 
 
 def network_cache(environment: Mapping[str, str] = os.environ) -> Path | None:

@@ -1,5 +1,7 @@
 """A context that becomes shorter where time does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,13 @@ def test_contexts_are_halved_down_to_half_a_second(context, steps):
     assert contexts == steps
     assert shares == (1.0, 0.5, 0.25)
     assert all(step % 2 == 0 for step in steps)
+
+
+def test_a_context_has_room_for_what_the_decoder_is_given():
+    shape = StreamShape(block=300, context=200, fade=100)
+    steps = [context for context, _ in ladder(shape)]
+    assert steps == [200, 112, 112]
+    assert all(replace(shape, context=context).decoded <= context + shape.block for context in steps)
 
 
 def test_a_stream_in_time_keeps_its_context():

@@ -191,7 +191,7 @@ def test_numbers_of_numpy_are_taken_as_rate_and_speaker():
     assert type(check_channels(np.int64(2))) is int
 
 
-@pytest.mark.parametrize("shape", [{"block": 3}, {"context": 1}, {"fade": 0}, {"left": 30, "context": 2}])
+@pytest.mark.parametrize("shape", [{"block": 3}, {"context": 1}, {"fade": 0}, {"fade": 25}, {"left": 30, "context": 2}])
 def test_shapes_that_cannot_be_are_refused(shape):
     with pytest.raises(ConfigError):
         StreamShape(**shape)

@@ -78,7 +78,8 @@ class RvcModel:
         config = self.synthesizer.config
         if self.content.channels != config.features:
             raise ModelError(
-                f"the voice takes {config.features} features a frame, the content model gives {self.content.channels}"
+                f"the voice takes {config.features} features a frame, the content model gives {self.content.channels}:"
+                " give the one it was trained with, usually 'menura models pull content'"
             )
         if self.content.config.hop != self.content.HOP:
             raise ModelError(

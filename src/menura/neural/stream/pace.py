@@ -49,9 +49,11 @@ def ladder(shape: StreamShape) -> tuple[tuple[int, float], ...]:
     (((200, 1.0), (100, 0.5), (50, 0.25)), ((40, 1.0), (40, 0.5), (40, 0.25)))
     """
     steps = [(shape.context, 1.0)]
+    # a block's decoder has room in the shortest too
+    least = max(LEAST, -(-(shape.decoded - shape.block) // 2) * 2)
     while len(steps) < STEPS:
         context, share = steps[-1]
-        steps.append((max(min(context, LEAST), context // 4 * 2), 0.5 * share))
+        steps.append((max(min(context, least), context // 4 * 2), 0.5 * share))
     return tuple(steps)
 
 

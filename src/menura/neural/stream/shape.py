@@ -1,6 +1,6 @@
 """How a stream is cut: frames of 10 ms, counted from its beginning."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from menura.errors import ConfigError
 from menura.neural.synthesizer import FLOW_CONTEXT
@@ -48,6 +48,8 @@ class StreamShape:
         for name in ("block", "context"):
             if getattr(self, name) % CONTENT_STEP:
                 raise ConfigError(f"{name} must be an even number of 10 ms frames, not {getattr(self, name)}")
+        if self.fade > self.block:
+            raise ConfigError(f"a fade of {self.fade} frames is longer than the block of {self.block}")
         if self.decoded > self.window:
             raise ConfigError("the context must hold what the decoder is given before and after a block")
 
@@ -61,6 +63,14 @@ class StreamShape:
         block = max(1, round(block_ms / 20.0 - 1e-9)) * CONTENT_STEP
         context = max(1, round(context_ms / 20.0)) * CONTENT_STEP
         return cls(block=block, context=context, **frames)
+
+    def faded(self, frames: int) -> "StreamShape":
+        """With so many frames of fade, or the most that block and context have room for.
+
+        >>> StreamShape(block=24).faded(2).fade, StreamShape(block=24).faded(500).fade
+        (2, 24)
+        """
+        return replace(self, fade=max(1, min(frames, self.block, self.context - self.left - self.right)))
 
     @property
     def window(self) -> int:
