@@ -112,7 +112,7 @@ class AudioMetrics:
         self.stages: dict[str, Histogram] = {"process": self.process, "validate": self.validate, "vad": self.vad}
         for times in self.stages.values():
             times.reset()
-        self.chunks = self.bytes_in = self.bytes_out = self.vad_chunks = 0
+        self.chunks = self.bytes_in = self.bytes_out = 0
         self.audio_ms = 0.0
         self.dropped: dict[str, int] = {}
         self.refused: dict[str, int] = {}
