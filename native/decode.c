@@ -10,6 +10,8 @@
 
 #define BLOCK_FLOATS (160 * 1024) /* transformed or gathered input of a task: it stays in a second-level cache */
 #define LEAST_BLOCK 6             /* tiles or rows */
+#define PASS 12                   /* tiles that are multiplied and ended at a time: their products stay near too */
+#define LINE 16                   /* floats of a cache line */
 #define SKEW 16                   /* floats between planes, which would else fall on the same lines of a cache */
 
 static int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -51,7 +53,7 @@ static const mn_decode_set *set_of(int64_t name)
 }
 
 /* Instruction sets that can be asked for here, as a sum of their names: 1 (AVX2), 2 (AVX-512), 4 (NEON),
- * 8 (AVX-512 with fast convolutions in bfloat16: twice as fast, at 40 dB). */
+ * 8 (AVX-512 with products of bfloat16: twice as fast, at 40 dB). */
 MN_API int64_t mn_decode_sets(void)
 {
     int64_t found = 0, here = processor_sets();
@@ -98,7 +100,8 @@ static int64_t scratch_of(const mn_step *s, int64_t threads)
     cut c = cut_of(s, threads);
     if (s->kind == MN_TANH)
         return 0;
-    return c.points * (c.plane + c.block * s->panel + SKEW) + MN_MOST_OUTPUTS * s->panel;
+    int64_t products = s->kind == MN_DIRECT ? c.block : PASS;
+    return c.points * (c.plane + products * s->panel + SKEW);
 }
 
 /* Floats that each of so many threads needs for these steps, beside those of the longest row. */
@@ -136,14 +139,20 @@ static float *at_place(const decoding *d, mn_place place)
     return place.slot < 0 ? NULL : d->slots[place.slot] + place.offset;
 }
 
-static void finish_row(const task *t, int64_t row, int64_t column, const float *values)
+/* How columns from `column` on end. */
+static mn_ending ending_of(const task *t, int64_t column)
 {
     const mn_step *s = t->step;
-    if (row < 0 || row >= s->out_rows)
-        return;
-    int64_t at = row * s->out_stride + column;
-    const float *add[2] = {t->add[0] ? t->add[0] + at : NULL, t->add[1] ? t->add[1] + at : NULL};
-    t->set->finish(s, values, t->bias + column, add, t->out + at);
+    mn_ending end = {.bias = t->bias + column, .out = t->out + column, .scale = s->scale, .slope = s->slope};
+    for (int i = 0; i < 2; i++)
+        end.add[i] = t->add[i] ? t->add[i] + column : NULL;
+    return end;
+}
+
+/* Where an output row is; -1: nowhere. */
+static int64_t place_of(const mn_step *s, int64_t row)
+{
+    return row < 0 || row >= s->out_rows ? -1 : row * s->out_stride;
 }
 
 /* The row of the first of a tile's outputs: tiles go along each of the dilated rows, one after the other. */
@@ -153,64 +162,111 @@ static int64_t row_of(const task *t, int64_t tile)
     return whole / t->cut.row_tiles + t->step->dilation * t->cut.outputs * (whole % t->cut.row_tiles);
 }
 
+static void places_of(const task *t, int64_t tile, int64_t *rows)
+{
+    int64_t row = row_of(t, tile);
+    for (int64_t i = 0; i < t->cut.outputs; i++, row += t->step->dilation)
+        rows[i] = place_of(t->step, row);
+}
+
+/* Have a tile's rows come while others are multiplied: they are far apart, which no processor foresees. */
+static void fetch(const task *t, const mn_ending *end, const int64_t *places)
+{
+    for (int64_t i = 0; i < t->cut.outputs; i++) {
+        if (places[i] < 0)
+            continue;
+        for (int64_t at = places[i]; at < places[i] + t->step->panel; at += LINE) {
+            for (int k = 0; k < 2; k++)
+                if (end->add[k])
+                    __builtin_prefetch(end->add[k] + at, 0, 2);
+            __builtin_prefetch(end->out + at, 1, 2);
+        }
+    }
+}
+
+/* One panel of so many tiles: points multiplied, then mixed into rows. */
+static void pass_of(const task *t, int64_t panel, int64_t first, int64_t tiles)
+{
+    const mn_step *s = t->step;
+    const cut *c = &t->cut;
+    int64_t width = s->in_channels / t->set->packing, size = width * s->panel, m_plane = PASS * s->panel + SKEW;
+    float *v = t->scratch + first * width, *m = t->scratch + c->points * c->plane;
+    const float *weights = s->weights + panel * c->points * size;
+    mn_ending end = ending_of(t, panel * s->panel);
+    int64_t places[PASS][MN_MOST_OUTPUTS];
+    for (int64_t i = 0; i < tiles; i++)
+        places_of(t, first + i, places[i]);
+    for (int64_t p = 0, fetched = 0; p < c->points; p++) {
+        for (; fetched * c->points < tiles * (p + 1); fetched++)
+            fetch(t, &end, places[fetched]);
+        t->set->multiply_packed(v + p * c->plane, width, weights + p * size, width, s->panel, m + p * m_plane, tiles);
+    }
+    for (int64_t i = 0; i < tiles; i++)
+        t->set->inverse(&end, s->kind, m + i * s->panel, m_plane, s->panel, places[i]);
+}
+
 static void run_fast(const task *t)
 {
     const mn_step *s = t->step;
     const cut *c = &t->cut;
     int64_t width = s->in_channels / t->set->packing; /* of a point, in floats' places */
-    int64_t m_plane = c->block * s->panel + SKEW, size = width * s->panel;
-    float *v = t->scratch, *m = v + c->points * c->plane, *y = m + c->points * m_plane;
     const float *rows[MN_MOST_INPUTS];
     for (int64_t tile = 0; tile < t->tiles; tile++) {
         int64_t row = row_of(t, tile) + s->first[0];
         for (int64_t i = 0; i < c->inputs; i++, row += s->dilation)
             rows[i] = row >= 0 && row < s->in_rows ? t->in + row * s->in_stride : t->zeros;
-        t->set->forward(s->kind, rows, s->in_channels, s->in_slope, v + tile * width, c->plane);
+        t->set->forward(s->kind, rows, s->in_channels, s->in_slope, t->scratch + tile * width, c->plane);
     }
     for (int64_t panel = t->first_unit; panel < t->end_unit; panel++) {
-        for (int64_t p = 0; p < c->points; p++)
-            t->set->multiply_points(v + p * c->plane, width, s->weights + (panel * c->points + p) * size, width, s->panel,
-                                    m + p * m_plane, t->tiles);
-        for (int64_t tile = 0; tile < t->tiles; tile++) {
-            t->set->inverse(s->kind, m + tile * s->panel, m_plane, s->panel, y);
-            for (int64_t i = 0; i < c->outputs; i++)
-                finish_row(t, row_of(t, tile) + i * s->dilation, panel * s->panel, y + i * s->panel);
+        int64_t passes = divide_up(t->tiles, PASS);
+        for (int64_t first = 0, now; first < t->tiles; first += now, passes--) {
+            now = divide_up(t->tiles - first, passes); /* of nearly equal size: none is small and slow */
+            pass_of(t, panel, first, now);
         }
     }
 }
 
 /* The taps of an output side by side; those that are not there are zero. */
-static void gather(const task *t, int64_t row, float *out)
+static void gather(const task *t, int64_t row, int64_t packing, float *out)
 {
     const mn_step *s = t->step;
-    if (s->dilation == 1 && s->in_stride == s->in_channels) {
+    int64_t channels = s->in_channels, width = channels / packing;
+    void (*copy)(const float *, int64_t, float, float *) = packing > 1 ? t->set->copy_packed : t->set->copy;
+    if (s->dilation == 1 && s->in_stride == channels) {
         int64_t before = least(most(-row, 0), s->taps), end = most(least(s->in_rows - row, s->taps), before);
-        memset(out, 0, sizeof(float) * before * s->in_channels);
-        t->set->copy(t->in + (row + before) * s->in_stride, (end - before) * s->in_channels, s->in_slope,
-                     out + before * s->in_channels);
-        memset(out + end * s->in_channels, 0, sizeof(float) * (s->taps - end) * s->in_channels);
+        memset(out, 0, sizeof(float) * before * width);
+        copy(t->in + (row + before) * channels, (end - before) * channels, s->in_slope, out + before * width);
+        memset(out + end * width, 0, sizeof(float) * (s->taps - end) * width);
         return;
     }
-    for (int64_t tap = 0; tap < s->taps; tap++, row += s->dilation, out += s->in_channels)
-        t->set->copy(row >= 0 && row < s->in_rows ? t->in + row * s->in_stride : t->zeros, s->in_channels, s->in_slope,
-                     out);
+    for (int64_t tap = 0; tap < s->taps; tap++, row += s->dilation, out += width)
+        copy(row >= 0 && row < s->in_rows ? t->in + row * s->in_stride : t->zeros, channels, s->in_slope, out);
 }
 
 static void run_direct(const task *t)
 {
     const mn_step *s = t->step;
-    int64_t depth = s->taps * s->in_channels, panels = s->columns / s->panel, gathered = 0;
+    int64_t packing = s->in_channels % MN_LOT ? 1 : t->set->packing, depth = s->taps * s->in_channels / packing;
+    int64_t panels = s->columns / s->panel, gathered = 0;
     float *a = t->scratch, *c = a + t->cut.plane;
     for (int64_t unit = t->first_unit; unit < t->end_unit; unit++) {
         int64_t group = unit / panels, column = unit % panels * s->panel;
         if (unit == t->first_unit || s->first[group] != gathered) {
             gathered = s->first[group]; /* groups that read the same rows follow each other */
             for (int64_t i = 0; i < t->tiles; i++)
-                gather(t, (t->first_tile + i) * s->in_step + gathered, a + i * depth);
+                gather(t, (t->first_tile + i) * s->in_step + gathered, packing, a + i * depth);
         }
-        t->set->multiply(a, depth, s->weights + unit * depth * s->panel, depth, s->panel, c, t->tiles);
-        for (int64_t i = 0; i < t->tiles; i++)
-            finish_row(t, (t->first_tile + i) * s->out_step + group - s->out_skip, column, c + i * s->panel);
+        const float *weights = s->weights + unit * depth * s->panel;
+        if (packing > 1)
+            t->set->multiply_packed(a, depth, weights, depth, s->panel, c, t->tiles);
+        else
+            t->set->multiply(a, depth, weights, depth, s->panel, c, t->tiles);
+        mn_ending end = ending_of(t, column);
+        for (int64_t i = 0; i < t->tiles; i++) {
+            int64_t place = place_of(s, (t->first_tile + i) * s->out_step + group - s->out_skip);
+            if (place >= 0)
+                t->set->finish(&end, c + i * s->panel, s->panel, place);
+        }
     }
 }
 

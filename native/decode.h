@@ -20,6 +20,7 @@ enum {
 #define MN_MOST_INPUTS 23 /* rows that a tile of a fast convolution is made of */
 #define MN_MOST_OUTPUTS 12
 #define MN_MOST_PANEL 32
+#define MN_LOT 16 /* channels of a row are a multiple of so many, or it is gathered one by one */
 
 /* A place in one of the caller's blocks of memory. */
 typedef struct {
@@ -43,22 +44,31 @@ typedef struct {
     float in_slope, slope, scale, unused;         /* rectifiers of what is read and of what is written; 1: none */
 } mn_step;
 
+/* What ends a step: out = rectified((values + bias + add) * scale); add[i] may be NULL. */
+typedef struct {
+    const float *bias, *add[2];
+    float *out, scale, slope;
+} mn_ending;
+
 /* What an instruction set offers. */
 typedef struct {
-    int64_t packing; /* values of a point in the place of a float: 2 are bfloat16 */
+    int64_t packing; /* factors in the place of a float: 2 are bfloat16, of points and of gathered lots of channels */
     /* c[rows][panel] = a[rows][k] * b[k][panel] */
     void (*multiply)(const float *a, int64_t a_stride, const float *b, int64_t k, int64_t panel, float *c, int64_t rows);
-    /* The same of points; `k` and `a_stride` count floats' places. */
-    void (*multiply_points)(const float *a, int64_t a_stride, const float *b, int64_t k, int64_t panel, float *c,
+    /* The same of what is packed; `k` and `a_stride` count floats' places. */
+    void (*multiply_packed)(const float *a, int64_t a_stride, const float *b, int64_t k, int64_t panel, float *c,
                             int64_t rows);
     /* A tile's input: v[point][channel] of the rows pointed at, rectified. */
     void (*forward)(int64_t kind, const float *const *rows, int64_t channels, float slope, float *v, int64_t v_stride);
-    /* A tile's output: y[row][column] of m[point][column]. */
-    void (*inverse)(int64_t kind, const float *m, int64_t m_stride, int64_t columns, float *y);
-    /* What ends a step: out = rectified((values + bias + add) * scale); add[i] may be NULL. */
-    void (*finish)(const mn_step *step, const float *values, const float *bias, const float *const *add, float *out);
+    /* A tile's output of m[point][column], ended; rows[i] is where row i of it is in `out` and `add`, -1: nowhere. */
+    void (*inverse)(const mn_ending *end, int64_t kind, const float *m, int64_t m_stride, int64_t columns,
+                    const int64_t *rows);
+    /* One row of values, ended. */
+    void (*finish)(const mn_ending *end, const float *values, int64_t columns, int64_t row);
     /* Rectified floats, any number. */
     void (*copy)(const float *in, int64_t count, float slope, float *out);
+    /* The same, packed; a multiple of MN_LOT. */
+    void (*copy_packed)(const float *in, int64_t count, float slope, float *out);
 } mn_decode_set;
 
 /* NULL where the library was not built for it. */

@@ -1,4 +1,4 @@
-/* The decoder's inner loops in AVX-512, fast convolutions in bfloat16. */
+/* The decoder's inner loops in AVX-512, products of bfloat16. */
 #include "decode.h"
 
 #if defined(__x86_64__) || defined(_M_X64)

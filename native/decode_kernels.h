@@ -1,6 +1,6 @@
 /* The inner loops of the decoder for one instruction set. Before it is included:
  * VEC (a vector of WIDTH floats), LOAD, STORE, SET1, ADD, SUB, MUL, MAX, FMA(a, b, c) = a * b + c, MOST_ROWS, NAME; and
- * where fast convolutions are of pairs of bfloat16, each in the place of a float: PAIRS(a, b, c) = both of a * b + c, and
+ * where products are of pairs of bfloat16, each in the place of a float: PAIRS(a, b, c) = both of a * b + c, and
  * HALVE(place, a), which stores WIDTH floats as so many bfloat16. */
 
 #ifdef PAIRS
@@ -72,7 +72,7 @@ INSTRUCTIONS static void multiply(const float *a, int64_t a_stride, const float 
 }
 
 #ifdef PAIRS
-INSTRUCTIONS static void multiply_points(const float *a, int64_t a_stride, const float *b, int64_t k, int64_t panel,
+INSTRUCTIONS static void multiply_packed(const float *a, int64_t a_stride, const float *b, int64_t k, int64_t panel,
                                          float *c, int64_t rows)
 {
     if (panel == 32)
@@ -81,7 +81,7 @@ INSTRUCTIONS static void multiply_points(const float *a, int64_t a_stride, const
         products(a, a_stride, b, k, c, rows, 1, 1);
 }
 #else
-#define multiply_points multiply
+#define multiply_packed multiply
 #endif
 
 /* F(4, 4) at 0, 1, -1, 1/2, -1/2, 2 and infinity. */
@@ -211,13 +211,24 @@ INSTRUCTIONS static void forward(int64_t kind, const float *const *rows, int64_t
     }
 }
 
-HOT void inverse_nested(const float *m, int64_t m_stride, const int inputs, float *y, int64_t columns)
+HOT void ended(const mn_ending *end, VEC value, int64_t row, int64_t at)
+{
+    VEC sum = ADD(value, LOAD(end->bias + at));
+    for (int i = 0; i < 2; i++)
+        if (end->add[i])
+            sum = ADD(sum, LOAD(end->add[i] + row + at));
+    sum = MUL(sum, SET1(end->scale));
+    STORE(end->out + row + at, MAX(MUL(SET1(end->slope), sum), sum));
+}
+
+HOT void inverse_nested(const mn_ending *end, const float *m, int64_t m_stride, const int inputs, const int64_t *rows,
+                        int64_t at)
 {
     VEC inner[5][4];
     UNROLL for (int q = 0; q < inputs; q++) {
         VEC x[7];
         UNROLL for (int p = 0; p < 7; p++)
-            x[p] = LOAD(m + (q * 7 + p) * m_stride);
+            x[p] = LOAD(m + (q * 7 + p) * m_stride + at);
         inverse_4_4(x, inner[q]);
     }
     UNROLL for (int i = 0; i < 4; i++) {
@@ -226,40 +237,36 @@ HOT void inverse_nested(const float *m, int64_t m_stride, const int inputs, floa
             column[q] = inner[q][i];
         inverse_outer(column, inputs, out);
         UNROLL for (int j = 0; j < 3; j++)
-            STORE(y + (4 * j + i) * columns, out[j]);
+            if (rows[4 * j + i] >= 0)
+                ended(end, out[j], rows[4 * j + i], at);
     }
 }
 
-INSTRUCTIONS static void inverse(int64_t kind, const float *m, int64_t m_stride, int64_t columns, float *y)
+INSTRUCTIONS static void inverse(const mn_ending *end, int64_t kind, const float *m, int64_t m_stride, int64_t columns,
+                                 const int64_t *rows)
 {
+    const mn_ending held = *end;
     for (int64_t at = 0; at < columns; at += WIDTH) {
         if (kind == MN_FAST_8)
-            inverse_nested(m + at, m_stride, 4, y + at, columns);
+            inverse_nested(&held, m, m_stride, 4, rows, at);
         else if (kind == MN_FAST_12)
-            inverse_nested(m + at, m_stride, 5, y + at, columns);
+            inverse_nested(&held, m, m_stride, 5, rows, at);
         else {
             VEC x[6], out[4];
             UNROLL for (int p = 0; p < 6; p++)
                 x[p] = LOAD(m + at + p * m_stride);
             inverse_4_3(x, out);
             UNROLL for (int i = 0; i < 4; i++)
-                STORE(y + at + i * columns, out[i]);
+                if (rows[i] >= 0)
+                    ended(&held, out[i], rows[i], at);
         }
     }
 }
 
-INSTRUCTIONS static void finish(const mn_step *step, const float *values, const float *bias, const float *const *add,
-                                float *out)
+INSTRUCTIONS static void finish(const mn_ending *end, const float *values, int64_t columns, int64_t row)
 {
-    VEC scale = SET1(step->scale), slope = SET1(step->slope);
-    for (int64_t at = 0; at < step->panel; at += WIDTH) {
-        VEC sum = ADD(LOAD(values + at), LOAD(bias + at));
-        for (int i = 0; i < 2; i++)
-            if (add[i])
-                sum = ADD(sum, LOAD(add[i] + at));
-        sum = MUL(sum, scale);
-        STORE(out + at, MAX(MUL(slope, sum), sum));
-    }
+    for (int64_t at = 0; at < columns; at += WIDTH)
+        ended(end, LOAD(values + at), row, at);
 }
 
 INSTRUCTIONS static void copy(const float *in, int64_t count, float slope, float *out)
@@ -274,8 +281,21 @@ INSTRUCTIONS static void copy(const float *in, int64_t count, float slope, float
         out[at] = slope * in[at] > in[at] ? slope * in[at] : in[at];
 }
 
+#ifdef PAIRS
+INSTRUCTIONS static void copy_packed(const float *in, int64_t count, float slope, float *out)
+{
+    VEC factor = SET1(slope);
+    for (int64_t at = 0; at < count; at += WIDTH) {
+        VEC raw = LOAD(in + at);
+        PUT(out, at, MAX(MUL(factor, raw), raw));
+    }
+}
+#else
+#define copy_packed copy
+#endif
+
 const mn_decode_set *NAME(void)
 {
-    static const mn_decode_set set = {PACKING, multiply, multiply_points, forward, inverse, finish, copy};
+    static const mn_decode_set set = {PACKING, multiply, multiply_packed, forward, inverse, finish, copy, copy_packed};
     return &set;
 }

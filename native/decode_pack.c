@@ -59,22 +59,25 @@ static uint16_t halved(float value)
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
+/* Where a column of a row is, rows two by two: [row / 2][column][2]. */
+static int64_t pair_of(int64_t row, int64_t column, int64_t panel) { return (row / 2 * panel + column) * 2 + row % 2; }
+
 /* Floats of one group's packed weights. */
 MN_API int64_t mn_decode_pack_size(int64_t kind, int64_t taps, int64_t in_channels, int64_t columns, int64_t packing)
 {
     static const int64_t points[] = {0, 6, 28, 35};
-    return kind == MN_DIRECT ? taps * in_channels * columns : points[kind & 3] * in_channels * columns / packing;
+    return (kind == MN_DIRECT ? taps : points[kind & 3]) * in_channels * columns / packing;
 }
 
-/* Pack weights [outputs][inputs][taps] as [panel][tap or point][in_channels][column], filled up with zeros; with a packing
- * of 2 points are bfloat16, [panel][point][in_channels / 2][column][2]. */
+/* Pack weights [outputs][inputs][taps] as [panel][tap or point][in_channels][column], filled up with zeros; with a
+ * packing of 2 as bfloat16, [panel][tap or point][in_channels / 2][column][2]. */
 MN_API void mn_decode_pack(int64_t kind, const float *weights, int64_t outputs, int64_t inputs, int64_t taps,
                            int64_t in_channels, int64_t columns, int64_t panel, int64_t packing, float *packed)
 {
     double matrix[MOST_POINTS][MOST_TAPS], held[MOST_TAPS][MN_MOST_PANEL], sum[MN_MOST_PANEL];
     int64_t points = kind == MN_DIRECT ? taps : kernel_matrix(kind, matrix);
     memset(packed, 0, sizeof *packed * mn_decode_pack_size(kind, taps, in_channels, columns, packing));
-    int64_t size = points * in_channels * panel / (kind == MN_DIRECT ? 1 : packing);
+    int64_t size = points * in_channels * panel / packing;
     for (int64_t first = 0; first < outputs; first += panel, packed += size) {
         uint16_t *halves = (uint16_t *)packed;
         int64_t width = outputs - first < panel ? outputs - first : panel;
@@ -83,7 +86,10 @@ MN_API void mn_decode_pack(int64_t kind, const float *weights, int64_t outputs, 
             if (kind == MN_DIRECT) {
                 for (int64_t p = 0; p < points; p++)
                     for (int64_t o = 0; o < width; o++)
-                        packed[(p * in_channels + i) * panel + o] = from[o * inputs * taps + p];
+                        if (packing == 2)
+                            halves[pair_of(p * in_channels + i, o, panel)] = halved(from[o * inputs * taps + p]);
+                        else
+                            packed[(p * in_channels + i) * panel + o] = from[o * inputs * taps + p];
                 continue;
             }
             memset(held, 0, sizeof held);
@@ -97,7 +103,7 @@ MN_API void mn_decode_pack(int64_t kind, const float *weights, int64_t outputs, 
                         sum[o] += matrix[p][t] * held[t][o];
                 for (int64_t o = 0; o < width; o++)
                     if (packing == 2)
-                        halves[((p * in_channels + i) / 2 * panel + o) * 2 + i % 2] = halved((float)sum[o]);
+                        halves[pair_of(p * in_channels + i, o, panel)] = halved((float)sum[o]);
                     else
                         packed[(p * in_channels + i) * panel + o] = (float)sum[o];
             }

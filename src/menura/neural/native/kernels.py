@@ -40,7 +40,7 @@ Floats = NDArray[np.float32]
 DIRECT, FAST_3, FAST_8, FAST_12, TANH = range(5)
 """Kinds of a step."""
 AVX2, AVX512, NEON, AVX512_BF16 = 1, 2, 4, 8
-"""Instruction sets; the last computes fast convolutions in bfloat16."""
+"""Instruction sets; the last multiplies in bfloat16."""
 LOT = 16
 """Channels of a row are filled up to a multiple of so many."""
 ALIGNMENT = 64
@@ -137,7 +137,7 @@ def pack(weights: list[Floats], instructions: int, in_channels: int, *, fast: bo
     if fast and taps > 1:
         kind = next((name for name, most in ((FAST_3, 3), (FAST_8, 8), (FAST_12, 12)) if taps <= most), DIRECT)
     panel = 32 if instructions in (AVX512, AVX512_BF16) and columns % 32 == 0 else 16
-    packing = 2 if instructions == AVX512_BF16 else 1
+    packing = 2 if instructions == AVX512_BF16 and in_channels % LOT == 0 else 1
     size = _pack_size(kind, taps, in_channels, columns, packing)
     packed = aligned(size * len(weights))
     for index, group in enumerate(weights):
