@@ -3,9 +3,10 @@ import { LiveAudio } from "./live-audio";
 import type { MicrophoneChoice } from "./microphone";
 
 const CHOICE: MicrophoneChoice = { device: "", echo_cancellation: false, noise_suppression: false, auto_gain: false };
-const listener = { onInput: () => undefined, onOutput: () => undefined, onEnded: vi.fn() };
+const listener = { onInput: () => undefined, onOutput: () => undefined, onEnded: vi.fn(), onTrouble: vi.fn() };
 let log: string[] = [];
 let refused: string[] = []; // what the browser does not give
+let microphone: { muted: boolean } & Record<"onended" | "onmute" | "onunmute", (() => void) | null>; // opened last
 
 /** A node that remembers what it plays to. */
 class Node {
@@ -23,13 +24,19 @@ class Node {
 
 class Context extends Node {
   sampleRate = 48_000;
+  state = "running";
+  addEventListener = () => undefined;
+  removeEventListener = () => undefined;
   currentTime = 0;
   destination = new Node();
   audioWorklet = { addModule: async () => undefined };
   createMediaStreamSource = () => new Node();
   resume = async () => undefined;
   close = async () => undefined;
-  setSinkId = async (id: string) => void log.push(`speaker ${id || "of the system"}`);
+  setSinkId = async (id: string) => {
+    if (refused.includes(id)) throw new DOMException("", "NotFoundError");
+    log.push(`speaker ${id || "of the system"}`);
+  };
 }
 
 function asked(audio: MediaTrackConstraints): string {
@@ -43,7 +50,9 @@ async function getUserMedia({ audio }: { audio: MediaTrackConstraints }) {
   if (refused.includes(what)) throw new DOMException("", "NotReadableError");
   log.push(`open ${what}`);
   const getSettings = () => (what === "usb" ? {} : { latency: 0.023 });
-  const track = { onended: null, getSettings, stop: () => void log.push(`stop ${what}`) };
+  const stop = () => void log.push(`stop ${what}`);
+  const track = { onended: null, onmute: null, onunmute: null, muted: false, getSettings, stop };
+  microphone = track;
   return { getTracks: () => [track], getAudioTracks: () => [track] };
 }
 
@@ -51,6 +60,7 @@ beforeEach(() => {
   log = [];
   refused = [];
   listener.onEnded.mockReset();
+  listener.onTrouble.mockReset();
   vi.stubGlobal("AudioContext", Context);
   vi.stubGlobal("GainNode", Node);
   vi.stubGlobal("AudioWorkletNode", Node);
@@ -117,4 +127,44 @@ it("leaves no microphone open that comes after the end", async () => {
   audio.close();
   await change;
   expect(log.filter((one) => one.startsWith("open"))).toHaveLength(log.filter((one) => one.startsWith("stop")).length);
+});
+
+it("goes on with another microphone though the browser ends the one before", async () => {
+  const audio = await opened();
+  const before = microphone;
+  const change = audio.setMicrophone({ ...CHOICE, device: "usb" });
+  before.onended?.();
+  await change;
+  expect(listener.onEnded).not.toHaveBeenCalled();
+  microphone.onended?.();
+  await vi.waitFor(() => expect(listener.onEnded).toHaveBeenCalledOnce());
+});
+
+it("keeps the microphone where another one has a rate that the browser does not take", async () => {
+  const audio = await opened();
+  log = [];
+  const context = audio.context as unknown as Context;
+  context.createMediaStreamSource = () => {
+    throw new DOMException("", "NotSupportedError");
+  };
+  await expect(audio.setMicrophone({ ...CHOICE, device: "usb" })).rejects.toThrow("Press Stop, then Start");
+  expect(log).toEqual(["open usb", "stop usb"]);
+});
+
+it("tells that the system has muted the microphone, and when that is over", async () => {
+  await opened();
+  microphone.muted = true;
+  microphone.onmute?.();
+  await vi.waitFor(() => expect(listener.onTrouble).toHaveBeenLastCalledWith(expect.stringContaining("muted")));
+  microphone.onunmute?.();
+  await vi.waitFor(() => expect(listener.onTrouble).toHaveBeenLastCalledWith(""));
+});
+
+it("tells of a loudspeaker that cannot be had, and goes on", async () => {
+  refused = ["cable"];
+  const audio = await opened();
+  expect(listener.onTrouble).toHaveBeenCalledWith(expect.stringContaining("cannot be used"));
+  await audio.setSpeakers({ speaker: "headphones", monitor: "" });
+  expect(log.at(-1)).toBe("speaker headphones");
+  expect(listener.onTrouble).toHaveBeenCalledOnce();
 });

@@ -1,9 +1,10 @@
 // Microphone and loudspeaker: one audio context with a worklet at each end.
 
 import captureUrl from "./capture-worklet.ts?worker&url";
-import { type MicrophoneChoice, openMicrophone } from "./microphone";
-import { Monitor } from "./monitor";
+import { Outlet, Player } from "./loudspeaker";
+import { AudioError, type MicrophoneChoice, openMicrophone } from "./microphone";
 import playbackUrl from "./playback-worklet.ts?worker&url";
+import { ASLEEP, keepAwake, MUTED } from "./trouble";
 import type { LevelReport, PlaybackReport } from "./worklet-messages";
 
 const BLOCK_S = 0.01;
@@ -15,6 +16,8 @@ export interface AudioListener {
   onOutput: (report: PlaybackReport) => void;
   /** The microphone was unplugged. */
   onEnded: () => void;
+  /** Why nothing is heard now and what to do; empty when all is well again. */
+  onTrouble: (text: string) => void;
 }
 
 /** Where it is heard: device ids, empty for the system's choice; without a monitor there is one loudspeaker. */
@@ -23,13 +26,18 @@ export interface Speakers {
   monitor: string;
 }
 
+function stop(stream: MediaStream): void {
+  for (const track of stream.getTracks()) track.stop();
+}
+
 /** A source needs the context's own rate in some browsers: then the microphone's rate is taken for all. */
 function openContext(stream: MediaStream, sampleRate: number) {
-  const context = new AudioContext({ sampleRate, latencyHint: "interactive" });
+  let context: AudioContext | undefined;
   try {
+    context = new AudioContext({ sampleRate, latencyHint: "interactive" });
     return { context, source: context.createMediaStreamSource(stream) };
   } catch {
-    void context.close();
+    void context?.close();
     const own = new AudioContext({ latencyHint: "interactive" });
     return { context: own, source: own.createMediaStreamSource(stream) };
   }
@@ -45,11 +53,13 @@ export class LiveAudio {
   playback: AudioWorkletNode | null = null;
   private capture: AudioWorkletNode | null = null;
   private heard: GainNode | null = null;
-  private monitor: Monitor | null = null;
+  private outlet: Outlet | null = null;
+  private monitor: Player | null = null;
   private monitored = "";
   private microphone: MediaStream | null = null;
   private choice: MicrophoneChoice | null = null;
   private changing: Promise<unknown> = Promise.resolve();
+  private sleep: (() => void) | null = null; // ends the care for the context's sleep
   private closed = false;
   private volume = 1;
   private gain = 1;
@@ -65,8 +75,9 @@ export class LiveAudio {
     await Promise.all([captureUrl, playbackUrl].map((url) => context.audioWorklet.addModule(url)));
     this.watch(this.microphone);
     const ports = this.connect(context, source);
+    this.sleep = await keepAwake(context, (asleep) => this.tell(asleep ? ASLEEP : ""));
+    if (this.closed) this.sleep();
     await this.setSpeakers(speakers);
-    await context.resume();
     return ports;
   }
 
@@ -78,7 +89,7 @@ export class LiveAudio {
     this.input = new GainNode(context, { gain: this.gain });
     this.heard = new GainNode(context, { gain: this.volume });
     source.connect(this.input).connect(capture).connect(context.destination); // silent, but only what is heard is run
-    playback.connect(this.heard).connect(context.destination);
+    this.outlet = new Outlet(context, playback.connect(this.heard));
     capture.port.onmessage = ({ data }: MessageEvent<LevelReport>) => this.listener.onInput(data);
     playback.port.onmessage = ({ data }: MessageEvent<PlaybackReport>) => this.listener.onOutput(data);
     const up = new MessageChannel();
@@ -109,27 +120,31 @@ export class LiveAudio {
       if (same) this.take(await openMicrophone(before).catch(() => this.lost(error)), before);
       throw error;
     }
-    this.release();
     this.take(stream, choice);
   }
 
   /** Have what is said come from here. */
   private take(stream: MediaStream, choice: MicrophoneChoice): void {
     const { context, input } = this;
-    if (!context || !input || this.closed) {
-      for (const track of stream.getTracks()) track.stop();
-      return;
+    if (!context || !input || this.closed) return stop(stream);
+    let source: MediaStreamAudioSourceNode;
+    try {
+      source = context.createMediaStreamSource(stream);
+    } catch {
+      stop(stream);
+      throw new AudioError("This microphone has another sample rate. Press Stop, then Start to speak into it.");
     }
+    this.release();
     this.source?.disconnect();
     this.microphone = stream;
     this.choice = choice;
-    this.source = context.createMediaStreamSource(stream);
-    this.source.connect(input);
+    this.source = source;
+    source.connect(input);
     this.watch(stream);
   }
 
   private release(): void {
-    for (const track of this.microphone?.getTracks() ?? []) track.stop();
+    if (this.microphone) stop(this.microphone);
     this.microphone = null;
   }
 
@@ -141,28 +156,48 @@ export class LiveAudio {
 
   private watch(stream: MediaStream): void {
     const [track] = stream.getAudioTracks();
-    track.onended = () => {
-      if (stream === this.microphone && !this.closed) this.listener.onEnded();
-    };
+    // a browser may end or mute one microphone because another is opened: what counts is which one is used then
+    const used = (act: () => void) => () =>
+      void this.changing.then(() => stream === this.microphone && !this.closed && act());
+    track.onended = used(() => this.listener.onEnded());
+    track.onmute = used(() => track.muted && this.tell(MUTED));
+    track.onunmute = used(() => this.tell(""));
   }
 
-  /** Where it is heard. Browsers without the choice keep the system's. */
+  private tell(trouble: string): void {
+    if (!this.closed) this.listener.onTrouble(trouble);
+  }
+
+  /** Where it is heard; a loudspeaker that cannot be had is told, and the rest goes on. */
   async setSpeakers({ speaker, monitor }: Speakers): Promise<void> {
-    const context = this.context as (AudioContext & { setSinkId?: (id: string) => Promise<void> }) | null;
-    if (!context) return;
-    await context.setSinkId?.(speaker).catch(() => undefined);
-    if (monitor !== this.monitored) {
-      this.monitored = monitor;
-      this.monitor?.close();
-      this.monitor = monitor && this.playback && !this.closed ? new Monitor(context, this.playback, monitor) : null;
-    }
+    if (!this.outlet || this.closed) return;
+    const had = await Promise.all([this.outlet.choose(speaker), this.setMonitor(monitor)]);
     this.setVolume(this.volume);
+    if (!had.every(Boolean)) this.tell("The loudspeaker that you chose cannot be used. Choose another under Sound.");
+  }
+
+  private async setMonitor(device: string): Promise<boolean> {
+    if (!this.context || !this.playback || device === this.monitored) return true;
+    this.monitored = device;
+    this.monitor?.close();
+    this.monitor = device ? new Player(this.context, this.playback) : null;
+    const { monitor } = this;
+    return (monitor?.begin(device) ?? Promise.resolve()).then(
+      () => true,
+      () => {
+        monitor?.close();
+        if (monitor !== this.monitor) return true;
+        this.monitor = null; // the device is gone: the other loudspeaker goes on
+        this.monitored = "";
+        return false;
+      },
+    );
   }
 
   /** What the person hears; the voice itself does not change, nor what another loudspeaker sends on to others. */
   setVolume(volume: number): void {
     this.volume = volume;
-    this.monitor?.setVolume(volume);
+    this.monitor?.setVolume(volume, GLIDE_S);
     const main = this.monitor ? 1 : volume;
     if (this.context) this.heard?.gain.setTargetAtTime(main, this.context.currentTime, GLIDE_S);
   }
@@ -181,9 +216,9 @@ export class LiveAudio {
     return (settings.latency || 0) * 1000;
   }
 
-  /** What the loudspeaker adds after the worklet, as the browser tells it. */
+  /** What the loudspeaker adds after the worklet, as the browser tells it; 0 where it does not. */
   get outputMs(): number {
-    if (!this.context) return 0;
+    if (!this.context || this.outlet?.detour) return 0;
     return ((this.context.baseLatency || 0) + (this.context.outputLatency || 0)) * 1000;
   }
 
@@ -192,9 +227,11 @@ export class LiveAudio {
     if (this.closed) return;
     this.closed = true;
     this.playback?.port.postMessage({ stop: true });
+    this.sleep?.();
     this.release();
     setTimeout(() => {
       this.monitor?.close();
+      this.outlet?.release();
       this.capture?.port.postMessage({ close: true });
       this.playback?.port.postMessage({ close: true });
       void this.context?.close();

@@ -1,4 +1,5 @@
-import { useDevices } from "../hooks/useDevices";
+import { choosable } from "../audio/loudspeaker";
+import { askForSpeaker, useDevices } from "../hooks/useDevices";
 import { useServerDevices } from "../hooks/useServerDevices";
 import { useLive } from "../state/live";
 import { type Settings, useSettings } from "../state/settings";
@@ -61,7 +62,9 @@ export function AudioSettings() {
       <p className="quiet">
         {server
           ? "Echo is cancelled by browsers only."
-          : "For a call or a stream: choose a virtual cable as speaker, and the cable as microphone there."}
+          : choosable()
+            ? "For a call or a stream: choose a virtual cable as speaker, and the cable as microphone there."
+            : "This browser plays where the system says. For a call or a stream make a virtual cable the system's loudspeaker, or take another browser."}
       </p>
     </details>
   );
@@ -74,11 +77,18 @@ const named = (devices: MediaDeviceInfo[], none: string): Options => [
   ...devices.map(({ deviceId, label }) => [deviceId, label] as [string, string]),
 ];
 
+const OTHER = "…"; // in place of a device: the browser asks which
+
 function BrowserChoices({ idle }: { idle: boolean }) {
   const { microphones, speakers } = useDevices();
   const { microphone, speaker, monitor, sample_rate } = useSettings();
   const system = "the system's choice";
-  const choosable = "AudioContext" in window && "setSinkId" in AudioContext.prototype;
+  const ask = askForSpeaker();
+  const others: Options = ask ? [[OTHER, "another…"]] : [];
+  const chosen = (name: "speaker" | "monitor") => async (device: string) => {
+    const found = device === OTHER ? await ask?.() : device;
+    if (typeof found === "string") set({ [name]: found });
+  };
   return (
     <>
       <Choice
@@ -88,22 +98,25 @@ function BrowserChoices({ idle }: { idle: boolean }) {
         options={named(microphones, system)}
         onChange={(device) => set({ microphone: device })}
       />
-      <Choice
-        id="speaker"
-        label="Speaker"
-        value={speaker}
-        disabled={!choosable}
-        options={named(speakers, system)}
-        onChange={(device) => set({ speaker: device })}
-      />
-      <Choice
-        id="monitor"
-        label="Also hear on"
-        value={monitor}
-        disabled={!choosable}
-        options={named(speakers, "nothing else")}
-        onChange={(device) => set({ monitor: device })}
-      />
+      {choosable() && (
+        <>
+          <Choice
+            id="speaker"
+            label="Speaker"
+            value={speaker}
+            options={[...named(speakers, system), ...others]}
+            onChange={chosen("speaker")}
+          />
+          <Choice
+            id="monitor"
+            label="Also hear on"
+            value={monitor}
+            options={[...named(speakers, "nothing else"), ...others]}
+            onChange={chosen("monitor")}
+          />
+        </>
+      )}
+      {idle && !microphones.length && <p className="quiet">Devices have names here once you have pressed Start.</p>}
       <Choice
         id="rate"
         label="Sample rate"

@@ -34,6 +34,7 @@ export class Controller {
   private known = false; // the server has told what the token allows
   private inherited = false; // the server's settings
   private treated = false; // the server was told to treat the input
+  private troubled = ""; // what was told last of the sound
 
   /** Connect, and follow the settings from now on. */
   begin(): void {
@@ -97,12 +98,16 @@ export class Controller {
       },
       onOutput: (report) => this.audio && this.figures.heard(report),
       onEnded: () => this.unplugged(),
+      onTrouble: (text) => this.trouble(text),
     });
     this.audio = audio;
     this.shape(settings);
     try {
       const stream = await audio.open({ ...settings, device: settings.microphone }, settings.sample_rate, settings);
       if (this.audio !== audio) return audio.close();
+      if (stream.sample_rate !== settings.sample_rate && hasChosen("sample_rate")) {
+        notify(`This browser takes the microphone at ${stream.sample_rate / 1000} kHz only: that is used.`);
+      }
       this.move("starting");
       this.connection.start({ serial, audio: stream });
     } catch (error) {
@@ -124,6 +129,13 @@ export class Controller {
     this.move("idle");
     if (!(error instanceof AudioError)) console.error(error);
     notify(error instanceof AudioError ? error.message : `Audio cannot be started: ${error}`);
+  }
+
+  /** Tell why nothing is heard; the notice goes when that is over. */
+  private trouble(text: string): void {
+    if (text) notify(text);
+    else if (useLive.getState().notice?.text === this.troubled) notify("");
+    this.troubled = text;
   }
 
   private unplugged(): void {

@@ -49,6 +49,7 @@ const api = { file, previewPath: (id: string) => `/api/voices/${id}/preview` } a
 beforeEach(() => {
   vi.stubGlobal("AudioContext", Context);
   vi.stubGlobal("AudioBufferSourceNode", Sound);
+  vi.stubGlobal("GainNode", class { connect(): void {} });
   Sound.all = [];
   Context.sinks = [];
   failed.mockReset();

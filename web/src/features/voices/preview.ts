@@ -3,6 +3,7 @@
 import { create } from "zustand";
 import type { Api } from "../../api/api";
 import { explain } from "../../api/errors";
+import { Outlet } from "../../audio/loudspeaker";
 
 export interface Preview {
   id: string;
@@ -14,10 +15,9 @@ export const usePreview = create<{ preview: Preview | null }>(() => ({ preview: 
 
 const show = (preview: Preview | null) => usePreview.setState({ preview });
 
-type Context = AudioContext & { setSinkId?: (id: string) => Promise<void> };
-
 export class PreviewPlayer {
-  private context: Context | null = null;
+  private context: AudioContext | null = null;
+  private outlet: Outlet | null = null;
   private going: AbortController | null = null;
   private sound: AudioBufferSourceNode | null = null;
 
@@ -33,13 +33,13 @@ export class PreviewPlayer {
     this.going = going;
     show({ id, state: "loading" });
     try {
-      const context = this.opened(); // while the press still counts: browsers let nothing else make sound
-      await context.setSinkId?.(speaker).catch(() => undefined);
+      const { context, outlet } = this.opened(); // while the press still counts: browsers let nothing else make sound
+      await outlet.choose(speaker);
       const { blob } = await api.file(api.previewPath(id), going.signal);
       const buffer = await context.decodeAudioData(await blob.arrayBuffer());
       if (going.signal.aborted) return;
       this.sound = new AudioBufferSourceNode(context, { buffer });
-      this.sound.connect(context.destination);
+      this.sound.connect(outlet.node);
       this.sound.onended = () => this.going === going && this.stop();
       this.sound.start();
       show({ id, state: "playing" });
@@ -56,14 +56,16 @@ export class PreviewPlayer {
     this.sound?.stop();
     this.sound?.disconnect();
     this.sound = null;
+    this.outlet?.release();
     void this.context?.suspend(); // the loudspeaker is free again
     show(null);
   }
 
-  private opened(): Context {
+  private opened(): { context: AudioContext; outlet: Outlet } {
     this.context ??= new AudioContext();
-    void this.context.resume();
-    return this.context;
+    this.outlet ??= new Outlet(this.context, new GainNode(this.context));
+    this.context.resume().catch(() => undefined); // a call comes first
+    return { context: this.context, outlet: this.outlet };
   }
 }
 
