@@ -48,8 +48,9 @@ class AudioCallbackConfig:
 
     def __post_init__(self) -> None:
         # as NumPy counts, and as sounddevice tells a device's rate
-        if isinstance(self.sample_rate, float) and self.sample_rate.is_integer():
-            self.sample_rate = int(self.sample_rate)
+        rate: object = self.sample_rate
+        if isinstance(rate, float) and rate.is_integer():
+            self.sample_rate = int(rate)
         for name in ("sample_rate", "block_size", "crossfade_samples", "channels"):
             if isinstance(value := getattr(self, name), np.integer):
                 setattr(self, name, int(value))

@@ -135,6 +135,22 @@ def test_all_that_differs_with_rmvpe_is_the_rounding_of_its_pitch(monkeypatch):
     assert snr > 90.0
 
 
+def test_silence_is_computed_and_leaves_nothing_of_what_was_said():
+    model = RvcModel(rvc.content_model("hubert_tiny768", "v2"), rvc.synthesizer("v2_48k_f0"), rvc.rmvpe_pitch())
+    shape = OfficialShape(48_000, 0.1, 0.05, 0.1)
+    silence = np.zeros(shape.block, np.float32)
+    audio = rvc.arrays("stream_v2_48k_dev44k")["audio"].astype(np.float32)[: 3 * shape.block]
+    streams = [OfficialStream(model, shape, RvcSettings(noise=0.0)) for _ in range(2)]
+    for x in audio.reshape(3, -1):
+        streams[0].process(x)
+    for _ in range(12):
+        before, fresh = (stream.process(silence) for stream in streams)
+    assert fresh.any()
+    for x in audio.reshape(3, -1):
+        before, fresh = (stream.process(x) for stream in streams)
+        assert np.array_equal(before, fresh)
+
+
 def test_audio_is_converted_piece_by_piece_as_torchaudio_does():
     x = np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100).astype(np.float32)
     y = resample(x, 44_100, 16_000)

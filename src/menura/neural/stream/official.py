@@ -186,12 +186,9 @@ class OfficialStream:
         return run(self.model, self.steps(x))
 
     def steps(self, x: Floats) -> Steps:
-        """The same by way of requests; nothing is computed where all that a computation is given is zero."""
+        """The same by way of requests. Silence is computed too, as there: what the voice makes of it is heard."""
         shape = self.shape
-        block_16k = self._take(x)
-        if not self._wave_16k.any():
-            return self.silent()
-        made = yield from self._convert(block_16k)
+        made = yield from self._convert(self._take(x))
         y = resample(made, self.model.synthesizer.config.rate, shape.rate)
         if self.settings.rms_mix_rate < 1.0:
             y = self._match(y)
@@ -203,10 +200,6 @@ class OfficialStream:
         for cache in (self._pitch, self._f0):
             cache[:-shift] = cache[shift:].copy()
             cache[-shift:] = 0
-        return self.silent()
-
-    def silent(self) -> Floats:
-        """A block of silence, faded from the last one."""
         shape = self.shape
         return self._join(np.zeros(shape.block + shape.fade + shape.search, np.float32))
 
