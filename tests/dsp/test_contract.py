@@ -23,6 +23,7 @@ from menura.dsp.modulate import RingModulator, Tremolo
 from menura.dsp.noise import Hiss
 from menura.dsp.resample import Resampler
 from menura.dsp.reverb import Reverb
+from menura.dsp.ringing import RingOut
 from menura.dsp.shift import PitchShift
 from menura.dsp.spectral import Robot, Whisper
 from menura.dsp.stage import Stage
@@ -69,6 +70,8 @@ CASES = (
     Case("Vibrato", lambda: Vibrato(KHZ), pulses=True, lag_ms=0.05),
     Case("Vibrato at rest", lambda: Vibrato(KHZ, 2, depth_st=0.0), channels=2),
     Case("Reverb", lambda: Reverb(KHZ), clear=lambda: Reverb(KHZ, wet=0.0)),
+    Case("RingOut", lambda: RingOut(Echo(KHZ, delay_ms=60.0))),
+    Case("RingOut stereo", lambda: RingOut(Reverb(16_000, 2, wet=0.5), 2), channels=2),
     Case("Reverb stereo", lambda: Reverb(16_000, 2), clear=lambda: Reverb(16_000, 2, wet=0.0), channels=2),
     Case("RingModulator", lambda: RingModulator(KHZ), clear=lambda: RingModulator(KHZ, mix=0.0)),
     Case("Tremolo", lambda: Tremolo(KHZ, 2), channels=2),

@@ -40,8 +40,10 @@ def test_an_empty_rack_passes_everything_through():
 def test_putting_an_effect_in_and_out_does_not_click(kind):
     y, rack = run({10: entries((kind, {})), 30: entries(), 50: entries((kind, {})), 70: entries()})
     alone, _ = run({0: entries((kind, {}))})
+    assert len(y) >= len(X)  # the limiter stays for what still rings
+    quiet = np.zeros((12 * RATE, 1), np.float32)
+    rack.process(quiet)
     assert rack.latency == 0
-    assert len(y) == len(X)
     assert clicks(y, RATE) <= max(clicks(X, RATE), clicks(alone, RATE))
 
 
@@ -108,6 +110,86 @@ def test_tail_rings_on_while_a_slider_is_dragged(kind, params, name, values):
     assert clicks(moved[rings], RATE) <= max(clicks(still[rings], RATE), clicks(x, RATE))
 
 
+CATHEDRAL = {"room": 0.9, "wet": 0.5}
+ECHOES = {"delay_ms": 200.0, "feedback": 0.8}
+
+
+def spoken_then_quiet(seconds=3):
+    x = np.zeros((seconds * RATE, 1), np.float32)
+    x[:RATE] = X[RATE // 2 : RATE // 2 + RATE]
+    return x
+
+
+def ringing_parts(rack):
+    return sum(place.ring is not None for place in rack._places)
+
+
+def through(x, changes, block=RATE // 100, rack=None):
+    rack, out = rack or Rack(RATE, 1), []
+    for number, start in enumerate(range(0, len(x), block)):
+        if number in changes:
+            rack.set(changes[number])
+        out.append(rack.process(x[start : start + block]))
+    return np.concatenate(out), rack
+
+
+def off(kind, params):
+    return effect_entries(check_effects([{"kind": kind, "params": params, "enabled": False}]), RATE)
+
+
+@pytest.mark.parametrize(("kind", "params"), [("reverb", CATHEDRAL), ("echo", ECHOES)])
+@pytest.mark.parametrize("bypassed", [True, False])
+def test_tail_rings_out_when_its_effect_is_switched_off_or_removed(kind, params, bypassed):
+    gone = off(kind, params) if bypassed else entries()
+    x = spoken_then_quiet()
+    still, _ = through(x, {0: entries((kind, params))})
+    y, rack = through(x, {0: entries((kind, params)), 100: gone})
+    np.testing.assert_allclose(y[RATE:], still[RATE:], atol=1e-4)
+    assert level_db(y[int(1.5 * RATE) : 2 * RATE]) > -60
+    again, lag = spoken_then_quiet(1), rack.latency
+    voice, _ = through(again, {}, rack=rack)
+    n = len(again) - lag
+    left, _ = through(np.zeros_like(again), {}, rack=through(x, {0: entries((kind, params)), 100: gone})[1])
+    np.testing.assert_allclose(voice[lag:], again[:n] + left[lag:], atol=1e-3)  # new words pass the effect by
+
+
+def test_tail_is_taken_up_when_its_effect_is_switched_on_again():
+    x = spoken_then_quiet()
+    still, _ = through(x, {0: entries(("echo", ECHOES))})
+    y, rack = through(x, {0: entries(("echo", ECHOES)), 100: off("echo", ECHOES), 130: entries(("echo", ECHOES))})
+    np.testing.assert_allclose(y[RATE:], still[RATE:], atol=1e-4)
+    assert ringing_parts(rack) == 0
+
+
+def test_tail_of_a_loud_effect_is_limited_as_long_as_it_rings():
+    loud = entries(("gain", {"gain_db": 20.0}), ("echo", {"delay_ms": 200.0, "feedback": 0.9, "mix": 1.0}))
+    x = spoken_then_quiet(14)
+    y, rack = through(x, {0: loud, 100: entries()})
+    assert 0.5 < np.abs(y[RATE:]).max() <= 1.0
+    assert (ringing_parts(rack), rack.latency, rack._places) == (0, 0, [])
+
+
+def test_effects_that_come_and_go_quickly_do_not_ring_all_at_once():
+    echo = {"delay_ms": 2000.0, "feedback": 0.9}
+    changes = {n: entries(("echo", echo)) if n % 10 == 0 else entries() for n in range(0, 200, 5)}
+    x = np.tile(spoken_then_quiet(2), (2, 1))
+    y, rack = through(x, changes)
+    assert ringing_parts(rack) <= 6, "four, and those that fade"
+    alone, _ = through(x, {0: entries(("echo", echo))})
+    assert clicks(y, RATE) <= max(clicks(x, RATE), clicks(alone, RATE))
+    _, rack = through(np.zeros((RATE // 2, 1), np.float32), {}, rack=rack)
+    assert ringing_parts(rack) <= 4
+
+
+def test_end_of_a_session_while_a_tail_rings_gives_what_is_held_and_leaves_nothing_behind():
+    y, rack = through(spoken_then_quiet(2), {0: entries(("reverb", CATHEDRAL)), 100: entries()})
+    assert rack.latency > 0
+    assert len(rack.finish(y[:0])) > 0
+    assert (rack.latency, rack._places) == (0, [])
+    z, _ = through(X, {}, rack=rack)
+    np.testing.assert_array_equal(z, X)
+
+
 def test_many_changes_leave_nothing_behind():
     rack = Rack(RATE, 1)
     kinds = list(EFFECTS)
@@ -115,7 +197,7 @@ def test_many_changes_leave_nothing_behind():
         rack.set(entries((kinds[number % len(kinds)], {})))
         rack.process(X[:37])
     rack.set(())
-    for _ in range(60):
+    for _ in range(600):
         rack.process(X[:480])
     assert rack._places == []
     assert rack.latency == 0

@@ -56,6 +56,11 @@ class Echo(InPlace):
         super().reset()
         self._line = silence(self._delay + 1, self.channels)  # and its low-pass
 
+    @property
+    def loudest(self) -> float:
+        """The highest peak among the echoes to come."""
+        return float(self._levels[2] * max(self._line.max(), -self._line.min()))
+
     def take_over(self, old: Self) -> None:
         """Go on with the echoes of another, at this one's delay."""
         held = unrolled(old._line[:-1], old._at)

@@ -68,6 +68,11 @@ class Reverb(InPlace):
         super().reset()
         self._memory = np.zeros((self.channels, int(self._lengths.sum()) + len(LINES_MS)), np.float32)
 
+    @property
+    def loudest(self) -> float:
+        """The highest peak in the room; those that are to come add up of several, each of which has lost more."""
+        return float(self._mix[1] * max(self._memory.max(), -self._memory.min()))
+
     def take_over(self, old: Self) -> None:
         """Go on with what sounds in another room, in this one's size."""
         self.reset()

@@ -8,7 +8,7 @@ import numpy as np
 
 from menura.audio.block import Samples, silence
 from menura.dsp.fade import fade_in_curve
-from menura.dsp.ringing import Ringing
+from menura.dsp.ringing import Ringing, RingOut
 from menura.dsp.stage import Stage
 from menura.units import ms_to_frames
 
@@ -17,6 +17,8 @@ __all__ = ["Entry", "Rack"]
 FADE_MS = 30.0
 SETTLE_MS = 10.0
 """A new stage runs so long unheard, after its latency: filters and followers find to the signal."""
+MAX_RINGING, GIVE_WAY_MS = 4, 100.0
+"""So many stages ring out at a time: the oldest fades away for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,13 @@ class Entry:
         key: What kind of thing it is: one of the same key that is there already is replaced at its place.
         mark: What it is made with: where one with the same key and mark runs, that one goes on.
         stage: New, of the rack's rate and channels; None passes everything through, without delay.
+        stays: Where it is no longer wanted, it goes when nothing before it rings any more.
     """
 
     key: Hashable
     mark: Hashable
     stage: Stage | None
+    stays: bool = False
 
 
 class _Place:
@@ -45,11 +49,25 @@ class _Place:
         self._next: Entry | None = None
         self._waiting: Entry | None = None
         self._at = 0
+        self.leaves = False
+        """It is no longer wanted, and stays until nothing before it rings."""
 
     @property
     def busy(self) -> bool:
-        """Whether it changes."""
-        return self._next is not None or self._waiting is not None
+        """Whether it changes, or rings out."""
+        return self._next is not None or self._waiting is not None or self.ring is not None
+
+    @property
+    def ring(self) -> RingOut | None:
+        """What rings in it though it is no longer wanted."""
+        return self._stage if isinstance(self._stage, RingOut) else None
+
+    @property
+    def rings(self) -> bool:
+        """Whether something rings out in it, or will when its changes have begun."""
+        waiting = self._waiting
+        fades = waiting is not None and waiting.stage is None and isinstance(self.target, Ringing)
+        return fades or self.ring is not None
 
     @property
     def target(self) -> Stage | None:
@@ -59,18 +77,27 @@ class _Place:
 
     def settle(self) -> None:
         """Be at what was wanted last."""
+        if self.leaves:
+            self.go()
         self._stage, self._next, self._waiting = self.entry.stage, None, None
 
     def want(self, entry: Entry) -> None:
         """Have another stage as soon as the change before it has ended."""
         self.entry = self._waiting = entry
 
+    def go(self) -> None:
+        """Be empty as soon as the change before it has ended, and nothing rings any more."""
+        self.leaves = False
+        self.want(Entry(None, None, None))
+
     def _begin(self) -> None:
         if self._next is None and self._waiting is not None:
             self._next, self._waiting = self._waiting, None
-            stage = self._next.stage
-            if isinstance(stage, Ringing) and type(stage) is type(self._stage):
-                stage.take_over(self._stage)
+            stage, old = self._next.stage, self.ring.stage if self.ring else self._stage
+            if isinstance(stage, Ringing) and type(stage) is type(old):
+                stage.take_over(old)
+            if stage is None and isinstance(old, Ringing):
+                self._stage, self._next = self.ring or RingOut(old, self._channels, fade_ms=FADE_MS), None
             self._at = 0 if stage is None else -stage.latency - ms_to_frames(SETTLE_MS, self._rate)
 
     def process(self, x: Samples) -> Samples:
@@ -78,6 +105,8 @@ class _Place:
         self._begin()
         old = self._stage.process(x) if self._stage else x
         if self._next is None:
+            if self.ring and self.ring.over:
+                self._stage = None
             return old
         new = self._next.stage.process(x) if self._next.stage else x
         share = silence(len(x))
@@ -113,8 +142,9 @@ class Rack:
 
     A stage that is replaced is crossfaded with the new one over 30 ms, after that one has run unheard for its latency;
     the others go on undisturbed: what rings in them rings on. So does what rings in one that is replaced by one of its
-    kind: :class:`~menura.dsp.ringing.Ringing`. ``process`` and ``finish`` belong to one thread;
-    :meth:`set` may be called from any and takes effect at the next block. Before any audio came it does so at once.
+    kind, and in one that is no longer wanted until it is quiet: :class:`~menura.dsp.ringing.Ringing`. ``process`` and
+    ``finish`` belong to one thread; :meth:`set` may be called from any and takes effect at the next block. Before any
+    audio came it does so at once.
 
     Args:
         rate: Hz.
@@ -148,6 +178,7 @@ class Rack:
                 continue
             while (place := old.popleft()).entry.key != entry.key:
                 places.append(_leaving(place))
+            place.leaves = False
             if place.entry.mark != entry.mark:
                 place.want(entry)
             places.append(place)
@@ -171,8 +202,20 @@ class Rack:
         self._fresh = self._fresh and not len(x)
         for place in self._places:
             x = place.process(x)
-        self._drop()
+        self._tidy()
         return x
+
+    def _tidy(self) -> None:
+        """After a block: what rings is counted, and what stayed only for it goes."""
+        rings = False
+        for place in self._places:
+            if place.leaves and not rings:
+                place.go()
+            rings = rings or place.rings
+        ringing = sorted((place.ring for place in self._places if place.ring), key=lambda ring: ring.age)
+        for ring in ringing[MAX_RINGING:]:
+            ring.end(GIVE_WAY_MS)
+        self._drop()
 
     def finish(self, rest: Samples) -> Samples:
         """The rest of what comes before, then the ``latency`` frames still held; then be as new."""
@@ -186,6 +229,8 @@ class Rack:
 
 
 def _leaving(place: _Place) -> _Place:
-    if place.entry.key is not None:
-        place.want(Entry(None, None, None))
+    if place.entry.stays:
+        place.leaves = True
+    elif place.entry.key is not None:
+        place.go()
     return place

@@ -17,7 +17,7 @@ NOISE_LEVEL = 2
 def effect_entries(effects: Sequence[Effect], rate: int, channels: int = 1) -> tuple[Entry, ...]:
     """Effects, built, and a limiter after them. It takes its time.
 
-    One that is not enabled has its place, and passes everything through.
+    One that is not enabled has its place, and passes everything through. The limiter stays for what rings out.
 
     Raises:
         ConfigError: An effect cannot be at this rate.
@@ -28,7 +28,7 @@ def effect_entries(effects: Sequence[Effect], rate: int, channels: int = 1) -> t
         stage = EFFECTS[effect.kind].make(rate, channels, **effect.params) if effect.enabled else None
         entries.append(Entry(effect.kind, mark, stage))
     if any(effect.enabled for effect in effects):
-        entries.append(Entry("limiter", (), Limiter(rate, channels)))
+        entries.append(Entry("limiter", (), Limiter(rate, channels), stays=True))
     return tuple(entries)
 
 
