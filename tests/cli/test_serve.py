@@ -12,17 +12,18 @@ from menura.cli.serve import _listen
 from menura.errors import ConfigError
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
-def test_a_closed_terminal_ends_it_as_a_polite_kill_does() -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_it_ends_in_order_as_soon_as_it_has_said_where_it_is(number: signal.Signals) -> None:
     command = [sys.executable, "-m", "menura", "serve", "--port", "0"]
-    heed = partial(signal.signal, signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests behind nohup has it ignored
+    heed = partial(signal.signal, number, signal.SIG_DFL)  # whoever runs the tests behind nohup has it ignored
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as running:
         assert running.stdout is not None
         assert "menura is at" in running.stdout.readline()
-        running.send_signal(signal.SIGHUP)
+        running.send_signal(number)
         _, said = running.communicate(timeout=60)
-    assert (running.returncode, said) == (-signal.SIGHUP, "")
+    assert (running.returncode, said) == (0 if number == signal.SIGINT else -number, "")
 
 
 def test_an_address_of_another_machine_is_to_be_changed_not_its_port(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["before_hanging_up", "ended_politely", "until_interrupted"]
+__all__ = ["before_ending", "ended_politely", "until_interrupted"]
 
 _KILLS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def _heard() -> set[int]:
+    """Signals that end a command: behind ``nohup`` a closed terminal does not."""
+    return {signal.SIGINT, signal.SIGTERM, *(n for n in _KILLS if signal.getsignal(n) is not signal.SIG_IGN)}
 
 
 @contextmanager
@@ -36,25 +41,25 @@ def ended_politely() -> Iterator[None]:
 
 
 @contextmanager
-def before_hanging_up(end: Callable[[], object]) -> Iterator[None]:
-    """A closed terminal calls ``end``; once that has had its effect, it ends the program as it would have at once."""
-    number = getattr(signal, "SIGHUP", None)
-    if number is None or signal.getsignal(number) is signal.SIG_IGN:
-        yield
-        return
+def before_ending(end: Callable[[], object]) -> Iterator[None]:
+    """Ctrl-C, a polite kill and a closed terminal call ``end``; what is run in here then ends in its own time.
+
+    After it the signal does what it would have done at once.
+    """
     told: list[int] = []
 
     def hear(number: int, frame: FrameType | None) -> None:
         told.append(number)
         end()
 
-    before = signal.signal(number, hear)
+    before = {number: signal.signal(number, hear) for number in _heard()}
     try:
         yield
     finally:
-        signal.signal(number, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if told:
-        signal.raise_signal(number)
+        signal.raise_signal(told[0])
 
 
 @contextmanager
@@ -68,8 +73,7 @@ def until_interrupted() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         ended.set()
 
-    heard = {signal.SIGINT, signal.SIGTERM, *(n for n in _KILLS if signal.getsignal(n) is not signal.SIG_IGN)}
-    before = {number: signal.signal(number, end) for number in heard}
+    before = {number: signal.signal(number, end) for number in _heard()}
     try:
         yield ended
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvicorn
 
-from menura.cli.interrupt import before_hanging_up
+from menura.cli.interrupt import before_ending
 from menura.cli.quiet import quiet_libraries
 from menura.cli.relay import RelayFlags, relay_settings
 from menura.errors import ConfigError, MenuraError
@@ -189,11 +189,11 @@ def run_server(
     served = admission.access
     app = create_app(devices=devices, relay=settings, access=served)
     config = server_config(app, served.limits, log_level, served.proxies)
-    _announce(host, port, admission, bool(settings))
     server = uvicorn.Server(config)
 
     def end() -> None:
         server.should_exit = True
 
-    with suppress(KeyboardInterrupt), before_hanging_up(end):
+    with suppress(KeyboardInterrupt), before_ending(end):
+        _announce(host, port, admission, bool(settings))
         server.run(sockets=[listener])
