@@ -16,6 +16,7 @@ __all__ = [
     "ConnectionLostError",
     "DamagedModelError",
     "DeviceError",
+    "DiskFullError",
     "DownloadError",
     "FileError",
     "ForbiddenError",
@@ -95,6 +96,12 @@ class FileError(MenuraError, OSError):
     """A file cannot be read or written."""
 
     code = "file_error"
+
+
+class DiskFullError(FileError):
+    """There is no room for what is to be kept."""
+
+    code = "disk_full"
 
 
 class LibraryError(MenuraError, RuntimeError):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from menura.audio.files import read_audio
-from menura.errors import FileError, LibraryError, LimitError
+from menura.errors import DiskFullError, FileError, LibraryError, LimitError
 from menura.store.database import Database
 from menura.store.library import VoiceLibrary
 from menura.store.recordings import Recordings
@@ -158,3 +158,17 @@ def test_a_recording_that_cannot_begin_leaves_nothing_open(recordings, database,
         recordings.start(["input"], RATE, voice_name="Robot")
     gc.collect()  # a file left open would warn
     assert list(recordings.folder.iterdir()) == []
+
+
+def test_the_last_of_the_disk_is_left_to_the_database(recordings, monkeypatch):
+    opened = record(recordings, seconds=1)
+    monkeypatch.setattr("menura.store.space.SPARE_BYTES", 1 << 60)
+    with pytest.raises(DiskFullError, match="no room"):
+        opened.write(X[:1600], X[:1600])
+    stored = opened.close()
+    assert (stored.state, stored.frames) == ("done", RATE)
+    with pytest.raises(DiskFullError):
+        recordings.start(["input"], RATE, voice_name="Robot")
+    assert [one.id for one in recordings.list()] == [stored.id]
+    recordings.delete(stored.id)
+    assert not any(path.is_dir() for path in recordings.folder.iterdir())

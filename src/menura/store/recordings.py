@@ -19,6 +19,7 @@ from menura.errors import FileError, LibraryError, LimitError, MenuraError
 from menura.store.database import Database
 from menura.store.library import SETTINGS, VoiceLibrary
 from menura.store.locks import locked
+from menura.store.space import check_room
 from menura.store.tables import RecordingRow
 from menura.store.voice_data import plain, shown
 from menura.units import frames_to_ms
@@ -90,7 +91,8 @@ class OpenRecording:
 
     def __init__(self, recordings: "Recordings", row: StoredRecording, folder: Path, latency: int) -> None:
         self.stored = row
-        self._recordings, self._skip = recordings, latency
+        self._recordings, self._skip, self._folder = recordings, latency, folder
+        self._looked = 0
         self._most = int(recordings.max_s * row.rate)
         self._lock = locked(folder / "lock")
         self._files = {side: WavWriter(folder / f"{side}.wav", row.rate) for side in row.sides}
@@ -107,6 +109,9 @@ class OpenRecording:
             LimitError: It is as long as a recording may be.
             FileError: The disk is full or gone.
         """
+        if self.frames - self._looked >= self.stored.rate:
+            self._looked = self.frames
+            check_room(self._folder)
         if self.frames + len(x) > self._most:
             raise LimitError(f"a recording is at most {self._recordings.max_s / 60.0:g} minutes long: begin another")
         if "input" in self._files:
@@ -175,7 +180,7 @@ class Recordings:
 
         Raises:
             LimitError: The recordings take as much room as they may.
-            FileError: The place is not writable.
+            FileError: The place is not writable, or the disk is full.
             LibraryError: The database fails.
         """
         wanted = [side for side in SIDES if side in set(sides)]
@@ -205,6 +210,7 @@ class Recordings:
             raise FileError(f"cannot write to {self.folder}: {error.strerror}") from error
         opened: OpenRecording | None = None
         try:
+            check_room(place)
             opened = OpenRecording(self, stored, place, latency)
             with self._database.writing() as session:
                 session.add(row)

@@ -65,6 +65,28 @@ def test_conversion_goes_an_hour_after_its_end_though_nobody_asks(tmp_path: Path
     conversions.close()
 
 
+def test_conversion_leaves_the_last_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file may unpack to one that is not."""
+    conversions = Conversions(scratch=Scratch(tmp_path))
+    monkeypatch.setattr("menura.store.space.SPARE_BYTES", 1 << 60)
+    job = converted(conversions)
+    assert (job.state, job.error) == ("failed", "the server's disk has no room for this")
+    assert not any(job.folder.iterdir())
+    conversions.close()
+
+
+def test_conversion_names_no_other_file_of_the_server(tmp_path: Path) -> None:
+    conversions = Conversions(scratch=Scratch(tmp_path))
+    text = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1.0,\n{SPEECH.absolute()}/x.mp3\n#EXT-X-ENDLIST\n"
+    job = conversions.begin(find_voice("robot"), VoiceParameters(), "list.m3u8")
+    job.source.write_text(text)
+    conversions.start(job)
+    assert job.future is not None
+    job.future.result(60)
+    assert (job.state, job.error) == ("failed", "list.m3u8: cannot be read as audio (files of this kind are not read)")
+    conversions.close()
+
+
 def test_server_looks_for_what_is_old_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MENURA_HOME", str(tmp_path))
     asked: list[str] = []

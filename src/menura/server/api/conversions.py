@@ -26,6 +26,7 @@ from menura.server.api.uploads import FILE_BODY, called, receive_to
 from menura.server.catalogue import Catalogue
 from menura.server.figures import ServerFigures
 from menura.store.scratch import Scratch
+from menura.store.space import check_room
 from menura.store.voice_data import shown
 from menura.voices.voice import Voice, VoiceParameters
 
@@ -165,6 +166,7 @@ class Conversions:
                 raise _CancelledError
             if max(done, total or 0) > most:
                 raise LimitError(f"the file is longer than {MAX_S / 60:.0f} minutes, the most that is converted")
+            check_room(job.folder)
             job.progress = min(done / total, 0.999) if total else 0.0
 
         convert(job.source, job.target, job.voice, parameters=job.parameters, progress=told)

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from menura.errors import (
     ConfigError,
     DeviceError,
+    DiskFullError,
     FileError,
     FormatError,
     LibraryError,
@@ -33,16 +34,10 @@ from menura.errors import (
 )
 from menura.log import get_logger, log_internal_error
 
-__all__ = ["DiskFullError", "ErrorReply", "add_errors", "answers"]
+__all__ = ["ErrorReply", "add_errors", "answers"]
 
 _log = get_logger(__name__)
 API = "/api/"
-
-
-class DiskFullError(MenuraError, OSError):
-    """There is no room for what is sent."""
-
-    code = "disk_full"
 
 
 class ErrorReply(BaseModel):

@@ -1,7 +1,6 @@
 """Bodies of requests, streamed to disk."""
 
 import asyncio
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,18 +8,24 @@ from pathlib import Path
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
-from menura.errors import LimitError, MenuraError, ModelError, ProtocolError, WaitTimeoutError, public_text
-from menura.server.api.errors import DiskFullError
+from menura.errors import (
+    DiskFullError,
+    LimitError,
+    MenuraError,
+    ModelError,
+    ProtocolError,
+    WaitTimeoutError,
+    public_text,
+)
 from menura.store.files import PIECE, Incoming
 from menura.store.library import VoiceLibrary
+from menura.store.space import check_room
 
 __all__ = ["FILE_BODY", "called", "receive", "receive_to"]
 
 FILE_BODY = {"requestBody": {"required": True, "content": {"application/octet-stream": {}}}}
 """For OpenAPI: the body is a file as it is."""
-SPARE_BYTES = 256 * 1024**2
-"""Kept free on the disk."""
-EMPTY, NO_ROOM = "the request has no body: send the file as it is", "the server's disk has no room for this file"
+EMPTY = "the request has no body: send the file as it is"
 PIECE_S, WHOLE_S = 30.0, 3600.0
 """Longest silence of a sender, and longest upload."""
 
@@ -70,7 +75,7 @@ async def receive(request: Request, library: VoiceLibrary, max_bytes: int) -> In
     await run_in_threadpool(_check, request, library.files.folder, max_bytes)
     incoming = await run_in_threadpool(library.incoming, max_bytes)
     try:
-        await _pour(request, incoming.write)
+        await _pour(request, library.files.folder, incoming.write)
         if not incoming.size:
             raise ProtocolError(EMPTY)
         await run_in_threadpool(incoming.flush)
@@ -94,11 +99,11 @@ async def receive_to(request: Request, path: Path, max_bytes: int) -> int:
             file.write(data)
 
         try:
-            await _pour(request, write)
+            await _pour(request, path.parent, write)
         except OSError as error:
             if isinstance(error, MenuraError):
                 raise
-            raise DiskFullError(NO_ROOM) from error
+            raise DiskFullError("the server's disk has no room for this") from error
     if not size:
         raise ProtocolError(EMPTY)
     return size
@@ -113,14 +118,17 @@ def _check(request: Request, folder: Path, max_bytes: int) -> None:
     size = int(told) if told.isdecimal() and len(told) < 20 else 0
     if size > max_bytes:
         raise _too_large(max_bytes)
-    if size + SPARE_BYTES > shutil.disk_usage(folder).free:
-        raise DiskFullError(NO_ROOM)
+    check_room(folder, size)
 
 
-async def _pour(request: Request, write: Callable[[bytes], None]) -> None:
+async def _pour(request: Request, folder: Path, write: Callable[[bytes], None]) -> None:
+    def checked(data: bytes) -> None:
+        check_room(folder, len(data))  # not all say how much they send
+        write(data)
+
     try:
         async with asyncio.timeout(WHOLE_S):
-            await _write(request, write)
+            await _write(request, checked)
     except TimeoutError as error:
         if isinstance(error, MenuraError):
             raise
