@@ -427,6 +427,31 @@ def test_a_fade_longer_than_the_models_block_is_as_long_as_that(model, fade):
     assert np.sqrt(np.mean(y**2)) > 1e-3
 
 
+@pytest.mark.parametrize("background", [False, True])
+def test_how_pitch_is_found_changes_while_it_speaks(model, background):
+    def stream(method):
+        model.change(f0method=method)
+        callback = model.create_audio_callback(AudioCallbackConfig(RATE, background=background))
+        return callback, run(callback, x, [960])
+
+    x = speech(RATE, "am_michael")[: 2 * RATE, 0]
+    try:
+        before, heard = stream("rmvpe")
+        kept, tracked = stream("tracker")
+        assert not np.allclose(heard, tracked)
+        # both speak as the tracker has it now, and the first once again as before
+        later = run(before, x, [960])
+        assert np.allclose(later[RATE:], run(kept, x, [960])[RATE:], atol=0.2)
+        model.change(f0method="rmvpe")
+        assert before.stage.settings == kept.stage.settings
+        assert np.all(np.isfinite(run(before, x, [960])))
+        with pytest.raises(MenuraError, match="no_such"):
+            model.change(f0method="fcpe", rmvpe_path="no_such.pt")
+        assert (model.config.f0method, model.config.rmvpe_path) == ("rmvpe", str(FIXTURES / "rmvpe_tiny.pt"))
+    finally:
+        model.change(f0method="rmvpe", rmvpe_path=str(FIXTURES / "rmvpe_tiny.pt"))
+
+
 def test_a_change_that_cannot_be_changes_nothing(model):
     before = model.config
     for settings, says in (

@@ -21,7 +21,7 @@ from menura.live.simple_rvc import SimpleRVC, SimpleStage
 from menura.neural.stream.model import RvcModel
 from menura.neural.stream.stage import RvcStage
 from menura.units import frames_to_ms
-from menura.voices.rvc import load_planned
+from menura.voices.rvc import load_planned, with_pitch
 
 __all__ = ["RVC", "GUIConfig"]
 
@@ -132,27 +132,49 @@ class RVC:
         self.change(formant=value)
 
     def change(self, **settings: Any) -> None:
-        """Change settings of the config. Those of the sound are heard at once, without a click; paths, times and
-        provider count for the next :meth:`load` or stream.
+        """Change settings of the config. Those of the sound are heard at once, without a click, and so is another
+        ``f0method``, which is loaded in this call while the voice speaks on. Other paths, times and provider count for
+        the next :meth:`load` or stream.
 
         Raises:
             ConfigError: There is no such setting, or it cannot have this value; nothing was changed.
+            ModelError, MissingExtraError: A model for the pitch is missing; nothing was changed.
         """
         known = {field.name for field in fields(GUIConfig)}
         if unknown := sorted(set(settings) - known):
             raise ConfigError(f"there is no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
-        with self._lock:
-            config = replace(self.config, **settings)
-            config.check()
-            if self._model is not None:
-                self._model.synthesizer.speaker(config.speaker_id)
-            self.config = config
-            for stage in [callback.stage for callback in self._made]:
-                if isinstance(stage, RvcStage):
-                    with suppress(ConfigError):  # a voice loaded before lacks the speaker
-                        stage.set(config.settings())
-                elif isinstance(stage, SimpleStage):
-                    stage.turn(config.pitch, config.formant)
+        while True:
+            with self._lock:
+                config, model = self._changed(settings), self._model
+                if model is None or _finding(config) == _finding(self.config):
+                    self._apply(config, model)
+                    return
+            with shared_models():
+                other = with_pitch(model, config.plan(), config.options())
+            with self._lock:
+                if self._model is model:  # else another was loaded meanwhile
+                    self._apply(self._changed(settings), other)
+                    return
+
+    def _changed(self, settings: dict[str, Any]) -> GUIConfig:
+        """The config with these settings, checked."""
+        config = replace(self.config, **settings)
+        config.check()
+        if self._model is not None:
+            self._model.synthesizer.speaker(config.speaker_id)
+        return config
+
+    def _apply(self, config: GUIConfig, model: RvcModel | None) -> None:
+        self.config, self._model = config, model
+        for stage in [callback.stage for callback in self._made]:
+            if isinstance(stage, RvcStage):
+                with suppress(ConfigError):  # a voice loaded before is another
+                    if model is not None:
+                        stage.exchange(model)
+                with suppress(ConfigError):  # and may lack the speaker
+                    stage.set(config.settings())
+            elif isinstance(stage, SimpleStage):
+                stage.turn(config.pitch, config.formant)
 
     # --- callbacks
 
@@ -340,6 +362,11 @@ class RVC:
                 f"{stream.chunks} chunks, {stream.frames} samples, latency {latency_ms:.1f} ms",
             ]
             return ", ".join([*parts, *_figures(stream.callback)])
+
+
+def _finding(config: GUIConfig) -> tuple[str, str]:
+    """How pitch is found."""
+    return config.f0method, config.rmvpe_path
 
 
 def _figures(callback: AudioCallback) -> list[str]:

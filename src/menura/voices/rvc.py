@@ -38,6 +38,7 @@ __all__ = [
     "load_planned",
     "load_rvc",
     "make_rvc",
+    "with_pitch",
 ]
 
 BASE_MODELS: Mapping[str, str] = {"content": "hubert_base.pt", "rmvpe": "rmvpe.pt", "fcpe": "fcpe_c_v001.pt"}
@@ -143,6 +144,19 @@ def load_planned(
     features = None if index is None else _once(("index", _mark(index)), lambda: read_index(index))
     return_memory()  # what reading the checkpoints took
     return RvcModel(listener, synthesizer, finder, features)
+
+
+def with_pitch(model: RvcModel, plan: RvcPlan, options: Mapping[str, Any]) -> RvcModel:
+    """The same voice, whose pitch is found as ``pitch`` and ``pitch_model`` of ``options`` say.
+
+    Raises:
+        ModelError: A file is missing, damaged, unsafe or of another kind; the text says which and what to do.
+        MissingExtraError: What finds it is not installed.
+    """
+    if not model.synthesizer.config.f0:
+        return model
+    pitch = options.get("pitch") or OPTIONS["pitch"].default
+    return replace(model, finder=_finder(pitch, options.get("pitch_model"), plan.pitch_runtime))
 
 
 def _once(key: tuple[Any, ...], load: Callable[[], Any]) -> Any:

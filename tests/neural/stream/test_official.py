@@ -108,7 +108,7 @@ def test_all_that_differs_with_rmvpe_is_the_rounding_of_its_pitch(monkeypatch):
     case = json.loads(str(held["settings"]))["case"]
     model = RvcModel(rvc.content_model(case["hub"], "v1"), rvc.synthesizer(case["pth"]), finder)
     shape = OfficialShape(40_000, 0.25, 0.05, 0.6)
-    stream = OfficialStream(model, shape, RvcSettings(key_st=3.0, noise=0.0, unvoiced="interpolate"))
+    stream = OfficialStream(model, shape, RvcSettings(key_st=3.0, noise=0.0, unvoiced="interpolate"), rmvpe=True)
     join = stream._join
     monkeypatch.setattr(stream, "_join", lambda y: join(made.append(y.astype(float)) or y))
     before = snr = 1e9

@@ -16,7 +16,7 @@ from menura.neural.stream.noise import KeyedNoise
 from menura.neural.stream.pitch_track import PitchTrack
 from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import StreamShape
-from menura.neural.stream.stage import RvcStage
+from menura.neural.stream.stage import OfficialStage, RvcStage
 from menura.neural.synthesizer import coarse_pitch
 from tests.neural import rvc
 from tests.neural.stream.transparent import Transparent
@@ -393,3 +393,34 @@ def test_loudness_is_the_speakers_if_asked_for():
     quieter = match_loudness(y, levels, 0.5 * levels, 0.0)
     assert quieter == pytest.approx(np.full(1600, 0.05), rel=1e-4)
     assert match_loudness(y, levels, 0.5 * levels, 1.0) == pytest.approx(y)
+
+
+class Steady:
+    """Finds one pitch in all that is heard."""
+
+    def __init__(self, hz):
+        self.hz = hz
+
+    def pitch(self, wav):
+        return np.full((len(wav), wav.shape[1] // 160 + 1), self.hz)
+
+
+@pytest.mark.parametrize("official", [False, True])
+def test_another_way_to_find_pitch_is_taken_while_it_speaks(official):
+    model, x = loaded(), speech(16_000, "am_michael")[:32_000]
+    before, after = (replace(model, finder=Steady(hz)) for hz in (200.0, 120.0))
+
+    def made(model):
+        if official:
+            return OfficialStage(model, 16_000, block_s=0.12, context_s=0.4, settings=replace(OPEN, noise=0.0))
+        return RvcStage(model, 16_000, shape=SMALL, settings=replace(OPEN, noise=0.0))
+
+    stage, want = made(before), made(after)
+    stage.process(x)
+    stage.exchange(after)
+    want.process(x)
+    heard, wanted = stage.process(x), want.process(x)
+    # but for the phase of the excitation, or where SOLA joins
+    assert abs(np.sqrt(np.mean(heard[16_000:] ** 2)) / np.sqrt(np.mean(wanted[16_000:] ** 2)) - 1.0) < 0.1
+    with pytest.raises(ConfigError, match="another voice"):
+        stage.exchange(loaded("v1_40k_f0"))

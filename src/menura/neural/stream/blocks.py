@@ -37,7 +37,7 @@ class RvcBlocks:
     same moment, with the same pitch, phase and noise, so little is to be hidden.
 
     Args:
-        model: The voice; shared.
+        model: The voice; shared. May be replaced between two blocks by one that differs in its finder or index.
         shape: How the stream is cut.
         settings: May be replaced between two blocks.
         seed: Of the noise.
@@ -55,8 +55,12 @@ class RvcBlocks:
         self._latent_noise = KeyedNoise(2 * seed, self.config.inter)
         self._source_noise = KeyedNoise(2 * seed + 1, self.hop * (source.harmonics if source else 1))
         self.reset()
+        self.prepare(model)
+
+    def prepare(self, model: RvcModel) -> None:
+        """Have a model's networks ready for these blocks, which it may be exchanged for between two of them."""
         if prepare := getattr(model.finder, "prepare", None):
-            prepare(self._pitch_frames)
+            prepare(self._pitch_frames(model))
 
     def reset(self) -> None:
         """Forget all audio."""
@@ -123,16 +127,15 @@ class RvcBlocks:
         self._end += self.shape.block
         self._pitch.advance(self.shape.block)
 
-    @property
-    def _pitch_frames(self) -> int:
-        finder = self.model.finder
+    def _pitch_frames(self, model: RvcModel) -> int:
+        finder = model.finder
         return pitch_window(self.shape, getattr(finder, "step", 1), getattr(finder, "grid", 1), self._end)
 
     def _find_pitch(self, settings: RvcSettings) -> Generator[Request, Any, NDArray[np.float64] | None]:
         if not self.config.f0:
             return None
         shape = self.shape
-        frames = self._pitch_frames
+        frames = self._pitch_frames(self.model)
         heard = self._wave[None, -frames * FRAME :]
         found = (yield Request("pitch", (heard,)))[0, :frames] if heard.any() else np.zeros(frames)
         # what the block before let be heard, its fade included, stays as it was

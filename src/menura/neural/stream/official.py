@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from menura.errors import ConfigError
 from menura.neural.nets.source import stretch
+from menura.neural.pitch import RmvpePitch
 from menura.neural.stream.features import mix_index, widen
 from menura.neural.stream.model import Request, RvcModel, run
 from menura.neural.stream.pitch_track import PitchTrack, as_pitch
@@ -142,7 +143,7 @@ class OfficialStream:
         model: The voice.
         shape: Its lengths.
         settings: May be replaced between two blocks. Noise is drawn anew for each block, as there.
-        rmvpe: Whether pitch is given audio in the lengths that RMVPE takes there.
+        rmvpe: Whether pitch is given audio in the lengths that RMVPE takes there; None: if RMVPE finds it.
         seed: Of the noise.
 
     Attributes:
@@ -150,12 +151,16 @@ class OfficialStream:
     """
 
     def __init__(
-        self, model: RvcModel, shape: OfficialShape, settings: RvcSettings, *, rmvpe: bool = True, seed: int = 0
+        self, model: RvcModel, shape: OfficialShape, settings: RvcSettings, *, rmvpe: bool | None = None, seed: int = 0
     ) -> None:
         self.model, self.shape, self.settings, self._rmvpe, self._seed = model, shape, settings, rmvpe, seed
-        if prepare := getattr(model.finder, "prepare", None):
-            prepare(self._pitch_length(FRAME * shape.block // shape.hop) // FRAME)
+        self.prepare(model)
         self.reset()
+
+    def prepare(self, model: RvcModel) -> None:
+        """Have a model's networks ready for these blocks."""
+        if prepare := getattr(model.finder, "prepare", None):
+            prepare(self._pitch_length(FRAME * self.shape.block // self.shape.hop, model) // FRAME)
 
     def reset(self) -> None:
         """Forget all audio."""
@@ -279,10 +284,11 @@ class OfficialStream:
         latent = self._random.standard_normal((1, config.inter, first), np.float32) * scale
         return latent, self._random.standard_normal((1, count * config.hop), np.float32) * scale
 
-    def _pitch_length(self, block_16k: int) -> int:
+    def _pitch_length(self, block_16k: int, model: RvcModel) -> int:
         """Samples in which pitch is looked for."""
         length = block_16k + 800
-        return RMVPE_STEP * ((length - 1) // RMVPE_STEP + 1) - FRAME if self._rmvpe else length
+        rmvpe = isinstance(model.finder, RmvpePitch) if self._rmvpe is None else self._rmvpe
+        return RMVPE_STEP * ((length - 1) // RMVPE_STEP + 1) - FRAME if rmvpe else length
 
     def _find_pitch(
         self, block_16k: int, frames: int, ratio: float
@@ -290,7 +296,7 @@ class OfficialStream:
         model, settings = self.model, self.settings
         if not model.synthesizer.config.f0:
             return None, None
-        found = as_pitch((yield Request("pitch", (self._wave_16k[None, -self._pitch_length(block_16k) :],)))[0])
+        found = as_pitch((yield Request("pitch", (self._wave_16k[None, -self._pitch_length(block_16k, model) :],)))[0])
         self._track.hear(found[-block_16k // FRAME :])
         found = found * st_to_ratio(self._track.shift_st(settings))
         if settings.unvoiced is Unvoiced.INTERPOLATE and (found > 0).any():

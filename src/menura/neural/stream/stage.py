@@ -12,7 +12,7 @@ from menura.audio.format import check_channels, check_rate
 from menura.clock import Clock
 from menura.dsp.framer import Framer
 from menura.dsp.resample import Resampler
-from menura.neural.pitch import RmvpePitch
+from menura.errors import ConfigError
 from menura.neural.stream.blocks import RvcBlocks, Steps
 from menura.neural.stream.model import Floats, RvcModel, run
 from menura.neural.stream.official import OfficialShape, OfficialStream
@@ -32,10 +32,11 @@ class Blocks(Protocol):
     """State of a stream that is computed in blocks.
 
     Attributes:
-        settings: May be replaced between two blocks.
+        settings, model: May be replaced between two blocks; the model by one of the same voice (:meth:`prepare`).
     """
 
     settings: RvcSettings
+    model: RvcModel
 
     @property
     def speaker_hz(self) -> float:
@@ -49,6 +50,9 @@ class Blocks(Protocol):
 
     def listen(self, x: Floats) -> Floats:
         """Remember the next block, and give silence for it."""
+
+    def prepare(self, model: RvcModel) -> None:
+        """Have a model ready for these blocks; any thread."""
 
     def reset(self) -> None:
         """Forget all audio."""
@@ -125,6 +129,7 @@ class RvcStage:
         self._own = self._settings = blocks.settings
         model.synthesizer.speaker(self._settings.speaker)
         self._next: deque[RvcSettings] = deque(maxlen=1)
+        self._other: deque[RvcModel] = deque(maxlen=1)
         self._into = Resampler(rate, cut.rate_in)
         self._back = Resampler(cut.rate_out, rate)
         self._wait = self._shortage(cut)
@@ -163,6 +168,21 @@ class RvcStage:
         self._model.synthesizer.speaker(settings.speaker)
         self._own = settings
         self._next.append(settings)
+
+    def exchange(self, model: RvcModel) -> None:
+        """Find pitch in another way, or search another index, from any thread; from the next block on, without a click.
+
+        Args:
+            model: The same voice with another finder or index.
+
+        Raises:
+            ConfigError: It is another voice.
+            ModelError: What finds pitch cannot be loaded.
+        """
+        if model.synthesizer is not self._model.synthesizer or model.content is not self._model.content:
+            raise ConfigError("a stream keeps its voice: another voice has a stage of its own")
+        self._blocks.prepare(model)
+        self._other.append(model)
 
     def turn(self, pitch_st: float, formant: float) -> None:
         """What a user adds to the voice's own settings: semitones, and a factor on the formants."""
@@ -205,6 +225,8 @@ class RvcStage:
     def _convert(self, block: Samples) -> Samples:
         if self._next:
             self._settings = self._blocks.settings = self._next.popleft()
+        if self._other:
+            self._model = self._blocks.model = self._other.popleft()
         if self.resting:
             return self._back.process(self._blocks.listen(block[:, 0])[:, None])
         y = self._compute(block[:, 0])
@@ -273,7 +295,6 @@ class OfficialStage(RvcStage):
     ) -> None:
         inner = OFFICIAL_HZ if check_rate(rate) % FRAMES_HZ else rate
         shape = OfficialShape(inner, block_s, extra_s=context_s)
-        rmvpe = isinstance(model.finder, RmvpePitch)
-        blocks = OfficialStream(model, shape, settings or RvcSettings(), rmvpe=rmvpe, seed=seed)
+        blocks = OfficialStream(model, shape, settings or RvcSettings(), seed=seed)
         cut = _Cut(inner, shape.block, inner, shape.block, (shape.crossfade + shape.search) / inner)
         self._begin(model, rate, channels, blocks, cut, runner)
