@@ -5,12 +5,18 @@ from collections.abc import Callable
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from menura import __version__
 from menura.audio.config import AudioConfig
 from menura.engine.config import BufferConfig, ProcessingMode
 from menura.engine.engine import Engine
+from menura.server.access import Access
 from menura.server.app import create_app
+from menura.server.hosts import HostRules
 from menura.server.metrics import make_registry
+from menura.server.rates import ServerLimits
+from menura.server.tokens import Token
 from menura.vad.config import VADConfig
+from tests.server.gate import TOKEN
 
 LOUD = b"\x00\x20\x00\xe0" * 240
 
@@ -138,3 +144,37 @@ def test_two_servers_in_one_process_count_apart() -> None:
     first.state.engines.watch(engine())
     assert "menura_engine_sessions 1.0" in TestClient(first).get("/metrics").text
     assert "menura_engine_sessions 0.0" in TestClient(second).get("/metrics").text
+
+
+def test_refusals_and_latencies_are_told() -> None:
+    app = create_app(relay=False, access=Access(Token(TOKEN), HostRules.of("127.0.0.1"), ServerLimits(sessions=7)))
+    bearer = {"Authorization": f"Bearer {TOKEN}", "Host": "localhost"}
+    with TestClient(app) as client:
+        assert client.get("/metrics", headers={"Host": "localhost"}).status_code == 401
+        assert client.get("/metrics", headers=bearer | {"Host": "evil.example"}).status_code == 421
+        address = f"/ws/realtime-control?token={TOKEN}"
+        with client.websocket_connect(address, headers={"Host": "localhost"}) as socket:
+            socket.send_json({"action": "selectVoice", "voiceId": "robot"})
+            audio = {"source": "client", "sample_rate": 48000, "format": "pcm16"}
+            socket.send_json({"action": "start", "audio": audio})
+            while socket.receive_json()["type"] != "status":
+                pass
+            text = client.get("/metrics", headers=bearer).text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+
+    def value(family: str, **labels: str) -> float:
+        (sample,) = [one for one in families[family].samples if labels.items() <= one.labels.items()][:1]
+        return sample.value
+
+    refused = [one for one in families["menura_refusals"].samples if one.name.endswith("_total")]
+    assert {one.labels["code"]: one.value for one in refused} == {
+        "unauthorized": 1,
+        "host_not_allowed": 1,
+        "origin_not_allowed": 0,
+        "forbidden": 0,
+        "rate_limited": 0,
+    }
+    assert value("menura_sessions_limit") == 7
+    assert 0.01 < value("menura_sessions_latency_seconds", kind="control", over_sessions="max") < 60.0
+    assert value("menura_sessions_latency_seconds", kind="control", over_sessions="mean") > 0.01
+    assert value("menura_build_info", version=__version__) == 1

@@ -101,7 +101,7 @@ class Gate:
             try:
                 await self._let_in(scope, receive, send)
             except RateLimitError as error:
-                await refuse(later(error), scope, receive, send, self._headers)
+                await self._refuse(later(error), scope, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As long as the server does: look after named tokens."""
@@ -144,7 +144,7 @@ class Gate:
             (limiter.request if http else limiter.connect)(client, admitted)
             admitted = _allowed(admitted, scope)
         if isinstance(admitted, Refusal):
-            await refuse(admitted, scope, receive, send, self._headers)
+            await self._refuse(admitted, scope, receive, send)
         elif http:
             scope = {**scope, GRANT: admitted}
             await serve_request(
@@ -156,6 +156,10 @@ class Gate:
                 await self._serve(session, scope, receive, send)
             finally:
                 session.close()
+
+    async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+        self.limiter.refused[refusal.code] += 1
+        await refuse(refusal, scope, receive, send, self._headers)
 
     async def _serve(self, session: Session, scope: Scope, receive: Receive, send: Send) -> None:
         """Until the socket ends, or its time does, or its client is silent for too long."""

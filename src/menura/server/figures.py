@@ -1,11 +1,13 @@
 """What a server has done, for Prometheus: sessions, uploads, conversions, recordings, previews."""
 
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Info
 
+from menura import __version__
 from menura.errors import MenuraError
 from menura.server.limits import KINDS_OF_SESSIONS, Limiter
 
@@ -17,6 +19,7 @@ OUTCOMES = ("kept", "refused", "broken")
 ENDS = ("done", "failed", "cancelled")
 STATES = ("queued", "running", "done", "failed")
 """Of conversions: how they ended, and how those are that are held."""
+REFUSALS = ("unauthorized", "forbidden", "rate_limited", "host_not_allowed", "origin_not_allowed")
 
 
 class ServerFigures:
@@ -35,8 +38,17 @@ class ServerFigures:
 
         self._open = gauge("sessions", "Sockets open now.", "kind")
         self._busy = gauge("sessions_processing", "Sockets for which audio is processed now.", "kind")
+        self._latency = gauge(
+            "sessions_latency_seconds",
+            "From a sound's coming in to its going out, of sockets that process audio.",
+            "kind",
+            "over_sessions",
+        )
+        self._limit = gauge("sessions_limit", "Sockets that may be open.")
         self._opened = counter("sessions_opened", "Sockets opened.", "kind")
-        self._seen: dict[str, int] = dict.fromkeys(KINDS_OF_SESSIONS, 0)
+        self._refused = counter("refusals", "Requests and sockets not let in, by what they were told.", "code")
+        self._seen: Counts[str] = Counts()
+        Info("menura_build", "What runs.", registry=registry).info({"version": __version__})
         self._uploads = counter(
             "uploads", "Files sent, by what they were sent as and what became of them.", "kind", "outcome"
         )
@@ -56,6 +68,8 @@ class ServerFigures:
                 self._uploads.labels(kind, outcome)
         for kind in KINDS_OF_SESSIONS:
             self._opened.labels(kind)
+        for code in REFUSALS:
+            self._refused.labels(code)
         for outcome in ENDS:
             self._conversions.labels(outcome)
         for outcome in ENDS[:2]:
@@ -66,11 +80,17 @@ class ServerFigures:
         """Take note of the sockets that are open. Event loop only, before the figures are told."""
         sessions = limiter.open_sessions()
         for kind in KINDS_OF_SESSIONS:
-            mine = [session for session in sessions if session.kind == kind]
+            mine = [session.describe() for session in sessions if session.kind == kind]
+            late_s = [one.get("latency_ms", 0.0) / 1000.0 for one in mine if one.get("processing")]
             self._open.labels(kind).set(len(mine))
-            self._busy.labels(kind).set(sum(bool(session.describe().get("processing")) for session in mine))
-            self._opened.labels(kind).inc(limiter.opened[kind] - self._seen[kind])
-            self._seen[kind] = limiter.opened[kind]
+            self._busy.labels(kind).set(len(late_s))
+            self._latency.labels(kind, "mean").set(sum(late_s) / max(1, len(late_s)))
+            self._latency.labels(kind, "max").set(max(late_s, default=0.0))
+        self._limit.set(limiter.limits.sessions)
+        for counter, counts in ((self._opened, limiter.opened), (self._refused, limiter.refused)):
+            for name, count in counts.items():
+                counter.labels(name).inc(count - self._seen[name])
+                self._seen[name] = count
 
     @contextmanager
     def upload(self, kind: Upload) -> Iterator[None]:

@@ -65,6 +65,7 @@ class Limiter:
 
     Attributes:
         opened: Sessions ever, by kind.
+        refused: Requests and sockets ever that were not let in, by the code they were told.
     """
 
     def __init__(self, limits: ServerLimits, clock: Clock = monotonic_s) -> None:
@@ -73,6 +74,7 @@ class Limiter:
         self._open: dict[str, Session] = {}
         self._of: Counter[str] = Counter()
         self.opened: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
 
     def __len__(self) -> int:
         """Addresses remembered."""
