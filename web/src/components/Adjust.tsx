@@ -33,8 +33,8 @@ export function Adjust() {
   const voice = useLive(({ voices }) => voices?.find(({ id }) => id === chosen));
   const own = ownParameters(voice);
   return (
-    <fieldset className="adjust">
-      <legend>Adjust</legend>
+    <div className="adjust" role="group" aria-labelledby="adjust-title">
+      <h2 id="adjust-title">Adjust</h2>
       <button
         type="button"
         className="plain reset"
@@ -58,6 +58,6 @@ export function Adjust() {
           onChange={(value) => controller.setParameters({ [name]: value })}
         />
       ))}
-    </fieldset>
+    </div>
   );
 }
