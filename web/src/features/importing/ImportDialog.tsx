@@ -43,6 +43,10 @@ export function refusal(file: string, text: string): string {
   return why && `${file} was refused. ${why.charAt(0).toUpperCase()}${why.slice(1)}`;
 }
 
+/** An iPhone, or an iPad, which calls itself a Mac. */
+const pocket = () =>
+  /iPad|iPhone/.test(navigator.userAgent) || (/Macintosh/.test(navigator.userAgent) && navigator.maxTouchPoints > 1);
+
 const KINDS = ".pth,.pt,.safetensors,.onnx,.index,.menura";
 
 type ImportDialogProps = { files: File[]; onClose: () => void };
@@ -106,7 +110,7 @@ export function ImportDialog({ files: given, onClose }: ImportDialogProps) {
           <input
             type="file"
             multiple
-            accept={/iPad|iPhone/.test(navigator.userAgent) ? undefined : KINDS} // there what is unknown cannot be chosen
+            accept={pocket() ? undefined : KINDS} // there what is unknown cannot be chosen
             disabled={told !== null}
             onChange={({ target }) => setFiles((before) => [...before, ...(target.files ?? [])])}
           />
