@@ -189,6 +189,7 @@ def serve(
     log_level: Annotated[
         str, typer.Option(metavar="LEVEL", help="critical, error, warning, info, debug or trace.")
     ] = "warning",
+    log_format: Annotated[str, typer.Option(metavar="FORM", help="plain, or json: a line of JSON each.")] = "plain",
     microphone: Input = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="NAME", help="Where clients without audio are heard.")
@@ -261,4 +262,4 @@ def serve(
         no_relay,
     )
     access = AccessFlags(token_file, allow_host or (), require_token, trust_proxy or (), limit or ())
-    run_server(host, port, log_level, Devices(device_of(microphone), device_of(output)), flags, access)
+    run_server(host, port, log_level, Devices(device_of(microphone), device_of(output)), flags, access, log_format)

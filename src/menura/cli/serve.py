@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import uvicorn
-
 from menura.cli.interrupt import before_ending
 from menura.cli.quiet import quiet_libraries
 from menura.cli.relay import RelayFlags, relay_settings
+from menura.cli.serving import LOG_FORMATS, NotifyingServer, set_up_log
 from menura.errors import ConfigError, MenuraError
 from menura.live.speaking_stats import Devices
 from menura.server.access import Access
@@ -156,23 +155,27 @@ def run_server(
     devices: Devices | None = None,
     relay: RelayFlags | None = None,
     access: AccessFlags | None = None,
+    log_format: str = "plain",
 ) -> None:
     """Serve until interrupted; prints the page's address once the port is taken.
 
     Args:
         host: Address to listen on.
         port: 0 takes a free one.
-        log_level: Of uvicorn.
+        log_level: From which on lines are logged.
         devices: The machine's own, for clients that send no audio.
         relay: To an AI provider, as far as the environment does not say it.
         access: Who may use it, as far as the environment does not say it. On an address that other machines reach,
             clients need a token: one is made and printed where none is given.
+        log_format: ``plain`` or ``json``.
 
     Raises:
         ConfigError: The address cannot be used, or the relay, the token or a host's name cannot be as told.
     """
     if log_level not in LOG_LEVELS:
         raise ConfigError(f"--log-level is one of {', '.join(LOG_LEVELS)}, not {log_level[:20]!r}")
+    if log_format not in LOG_FORMATS:
+        raise ConfigError(f"--log-format is one of {', '.join(LOG_FORMATS)}, not {log_format[:20]!r}")
     quiet_libraries()
     voices = all_voices()
     settings = relay_settings(relay or RelayFlags(), voices=voices)
@@ -189,7 +192,8 @@ def run_server(
     served = admission.access
     app = create_app(devices=devices, relay=settings, access=served)
     config = server_config(app, served.limits, log_level, served.proxies)
-    server = uvicorn.Server(config)
+    set_up_log(log_level, log_format)
+    server = NotifyingServer(config)
 
     def end() -> None:
         server.should_exit = True

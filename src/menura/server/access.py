@@ -111,17 +111,22 @@ class Gate:
         roster = self._roster
         watching = asyncio.create_task(roster.watch(self._end_revoked))
 
+        async def end() -> None:
+            if not watching.done():
+                watching.cancel()
+                await asyncio.gather(watching, return_exceptions=True)
+
         async def hear() -> Message:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
-                await roster.note(now=True)  # before the server believes that all is done
+                await end()  # before the server believes that all is done, and its loop ends
+                await roster.note(now=True)
             return message
 
         try:
             await self._app(scope, hear, send)
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await end()
 
     def _end_revoked(self) -> None:
         assert self._roster is not None
