@@ -14,8 +14,10 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
+import pytest
 import soundfile
 
 NAMES = ("vc_speaker", "vc_virtmic", "vc_mic", "vc_loop_mic", "vc_loop_out", "vc_extra", "vc_extra_mic")
@@ -38,6 +40,22 @@ set-default-source vc_mic
 
 PROMPT = ["nice", "-n", "-15"] if os.geteuid() == 0 else []
 """Audio goes before other work where we may say so: a desktop gives its sound server real-time priority."""
+
+
+BUSY = 2.0 * (os.cpu_count() or 1)
+"""Load beyond which nobody can ask for sound without a gap."""
+
+
+def in_vain(what: str, tries: object) -> NoReturn:
+    """No try was as it should be: that is a fault, unless too many programs want to run.
+
+    Args:
+        what: Of which the tries tell.
+        tries: What was found in each.
+    """
+    load = os.getloadavg()[0]
+    told = f"{what}, in every try: {tries}"
+    pytest.skip(f"{load:.0f} programs want to run; {told}") if load > BUSY else pytest.fail(told)
 
 
 def hear_ctrl_c() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.virtual_audio import PROMPT, VirtualAudio
+from tests.virtual_audio import PROMPT, VirtualAudio, in_vain
 
 pytestmark = pytest.mark.devices
 SPEECH = "tests/fixtures/speech/am_michael_u1.flac"
@@ -127,7 +127,7 @@ def test_what_is_said_arrives_whole_in_utterances(virtual_audio, run):
         tries.append((at, first, alike, told["stats"]["gaps"]))
         if alike > 0.99 and first - 0.6 * RATE < at < first - 0.2 * RATE and not told["stats"]["gaps"]:
             return
-    pytest.fail(f"where, onset, likeness, gaps: {tries}")
+    in_vain("where, onset, likeness, gaps", tries)
 
 
 @pytest.mark.parametrize(("rate", "buffer_size"), [(24_000, 4096), (16_000, 512), (44_100, 2048)])
@@ -148,7 +148,7 @@ def test_chunks_come_on_at_every_rate(virtual_audio, run, rate, buffer_size):
         tries.append(latency_ms)
         if 0.0 < latency_ms < 1000.0 * buffer_size / rate + 200.0:
             return
-    pytest.fail(f"latencies in ms: {tries}")
+    in_vain("latencies in ms", tries)
 
 
 def devices(audio):

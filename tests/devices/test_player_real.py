@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.virtual_audio import PROMPT, VirtualAudio
+from tests.virtual_audio import PROMPT, VirtualAudio, in_vain
 
 SPEECH = Path(__file__).parents[1] / "fixtures/speech/am_michael_u1.flac"
 pytestmark = pytest.mark.devices
@@ -138,7 +138,7 @@ def test_what_was_heard_is_what_the_position_says(virtual_audio, tmp_path, rate,
         exact = found["spread"] <= 1 and found["alike"] > 0.97 and abs(found["end_error_ms"]) < 5.0
         if exact and abs(found["position_error_ms"]) < 50.0 and not found["lost"]:
             return
-    pytest.fail(f"in every try: {tries}")
+    in_vain("what was found", tries)
 
 
 def test_lost_devices_are_reported_by_both():

@@ -18,13 +18,11 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwrig
 from scipy.signal import resample_poly
 
 from tests.e2e.sound import RATE, Signal
-from tests.virtual_audio import PROMPT
+from tests.virtual_audio import BUSY, PROMPT
 
 SPEECH = Path(__file__).parents[1] / "fixtures" / "speech"
 EARS = Path(__file__).with_name("ears.js")
 CHROMIUM = Path(__file__).with_name("chromium.sh")
-BUSY = 2.0 * (os.cpu_count() or 1)
-"""Load beyond which nobody can ask for sound without a gap."""
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -1,6 +1,5 @@
 """Which microphone, which loudspeaker, at which rate: of the browser and of the server's machine."""
 
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -9,10 +8,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Playwright
 
-from tests.e2e.browser import BUSY, Server, VoicePage, start_browser
+from tests.e2e.browser import Server, VoicePage, start_browser
 from tests.e2e.sound import RATE, SAME, Signal, exact_lags, lag, raised_st
 from tests.hearing import spoken
-from tests.virtual_audio import VirtualAudio
+from tests.virtual_audio import VirtualAudio, in_vain
 
 pytestmark = pytest.mark.browser
 
@@ -122,7 +121,7 @@ def test_the_servers_own_devices_speak_in_the_voice(
         if abs(1000 * late - shown) <= 30 and abs(raised - HELIUM_ST) < 0.5:
             break
     else:
-        pytest.fail(f"shown, measured in ms, likeness, raised by semitones: {tries}")
+        in_vain("shown, measured in ms, likeness, raised by semitones", tries)
     print(tries)  # noqa: T201
 
     before = page.stats()["server_ms"]
@@ -195,8 +194,7 @@ def test_from_mouth_to_ear_it_is_no_sooner_than_shown(
         if shown - 10 <= late <= shown + latency_ms + 120:
             break
     else:
-        told = f"shown and measured, ms: {tries}"
-        pytest.skip(f"too many programs run: {told}") if os.getloadavg()[0] > BUSY else pytest.fail(told)
+        in_vain("shown and measured, ms", tries)
     print(f"{tries}; of it {page.stats()['output_device_ms']:.1f} in the loudspeaker")  # noqa: T201
     page.stop()
     page.close()
