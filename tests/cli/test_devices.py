@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ FOUND = [
 
 def test_devices_are_listed_with_all_that_chooses_them(monkeypatch, capsys):
     monkeypatch.setattr(devices, "list_devices", lambda: FOUND)
-    monkeypatch.setenv("COLUMNS", "200")
+    at_the_server = [DeviceInfo("menura_voice", -1, "sound server", 0, 2, 48_000), replace(FOUND[1], index=-1)]
+    monkeypatch.setattr(devices, "server_devices", lambda: at_the_server)
     devices.show_devices()
-    head, first, second = capsys.readouterr().out.splitlines()
+    head, first, second, third = capsys.readouterr().out.splitlines()
+    assert third.split() == ["menura_voice", "2", "48000", "sound", "server"]
     assert head.split() == ["name", "index", "in", "out", "rate", "default", "system"]
     assert first.split() == ["Built-in", "[analog]", "Microphone", "0", "2", "44100", "in", "ALSA"]
     assert second.split() == ["Speakers", "2", "2", "48000", "out", "ALSA"]
@@ -30,6 +33,7 @@ def test_devices_are_listed_with_all_that_chooses_them(monkeypatch, capsys):
 
 def test_devices_as_json_are_for_programs(monkeypatch, capsys):
     monkeypatch.setattr(devices, "list_devices", lambda: FOUND)
+    monkeypatch.setattr(devices, "server_devices", list)
     devices.show_devices(as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert [device["name"] for device in told] == ["Built-in [analog] Microphone", "Speakers"]
@@ -39,6 +43,7 @@ def test_devices_as_json_are_for_programs(monkeypatch, capsys):
 
 def test_a_machine_without_devices_says_so(monkeypatch, capsys):
     monkeypatch.setattr(devices, "list_devices", list)
+    monkeypatch.setattr(devices, "server_devices", list)
     devices.show_devices()
     assert capsys.readouterr().out == "This machine has no audio devices.\n"
 

@@ -60,7 +60,7 @@ def scripted(monkeypatch):
             return self._inner.__exit__(*error)
 
     monkeypatch.setattr(live, "until_interrupted", Known)
-    monkeypatch.setattr(live, "find_output", lambda wanted: wanted)
+    monkeypatch.setattr(live, "reached", lambda devices: devices)
     monkeypatch.setattr(live, "Speaking", Scripted)
     for name, value in (("LOOK_S", 0.001), ("LINE_EVERY_S", 0.0)):
         monkeypatch.setattr(live, name, value)

@@ -13,7 +13,7 @@ from tests.live.machine import TIMEOUT_S, session, until
 
 @pytest.fixture
 def pool(machine, monkeypatch):
-    monkeypatch.setattr(lanes, "find_output", lambda wanted: wanted)
+    monkeypatch.setattr(lanes, "reached", lambda devices: devices)
     with ThreadPoolExecutor(2) as pool:
         yield pool
 
@@ -81,12 +81,12 @@ def test_a_device_that_is_missing_leaves_the_others_free(machine, pool):
 def test_a_start_that_is_given_up_gives_the_devices_back(machine, pool, monkeypatch):
     opening, go = threading.Event(), threading.Event()
 
-    def find(wanted):
+    def find(devices):
         opening.set()
         assert go.wait(TIMEOUT_S)
-        return wanted
+        return devices
 
-    monkeypatch.setattr(lanes, "find_output", find)
+    monkeypatch.setattr(lanes, "reached", find)
 
     async def use():
         lease = DeviceLease()

@@ -1,9 +1,8 @@
 import pytest
 
-from menura.devices.port import DeviceInfo
 from menura.errors import DeviceError
-from menura.live import virtual_mic
-from menura.live.virtual_mic import create_virtual_microphone, find_output, remove_virtual_microphone
+from menura.live import sound_server, virtual_mic
+from menura.live.virtual_mic import create_virtual_microphone, remove_virtual_microphone
 
 
 class Server:
@@ -28,7 +27,7 @@ class Server:
 @pytest.fixture
 def server(monkeypatch):
     server = Server()
-    monkeypatch.setattr(virtual_mic, "_pactl", server)
+    monkeypatch.setattr(virtual_mic, "pactl", server)
     return server
 
 
@@ -65,7 +64,7 @@ def test_an_old_server_is_asked_without_what_it_does_not_know(server):
 
 def test_elsewhere_than_on_linux_it_says_what_to_use(monkeypatch):
     for platform in ("win32", "darwin"):
-        monkeypatch.setattr(virtual_mic.sys, "platform", platform)
+        monkeypatch.setattr(sound_server.sys, "platform", platform)
         with pytest.raises(DeviceError, match=r"Linux only; on Windows install VB-CABLE, on macOS BlackHole"):
             create_virtual_microphone()
 
@@ -80,17 +79,3 @@ def test_without_a_sound_server_it_says_what_to_start(monkeypatch):
     monkeypatch.setenv("PULSE_SERVER", "unix:/nonexistent")
     with pytest.raises(DeviceError, match=r"no sound server runs .* start PulseAudio"):
         remove_virtual_microphone()
-
-
-def test_a_sink_of_the_server_is_reached_through_its_door(monkeypatch):
-    devices = [DeviceInfo("pulse", 0, "ALSA", 32, 32, 44_100, True, True), DeviceInfo("hw", 1, "ALSA", 2, 2, 48_000)]
-    monkeypatch.setattr(virtual_mic, "list_devices", lambda refresh=False: devices)
-    monkeypatch.setattr(virtual_mic, "_pactl", lambda *_: "0\tmenura_voice\tmodule\ts16le\tIDLE\n")
-    monkeypatch.setenv("PULSE_SINK", "before")
-    assert find_output("hw") == "hw"
-    assert find_output(None) is None
-    assert virtual_mic.os.environ["PULSE_SINK"] == "before"
-    assert find_output("menura_voice") == "pulse"
-    assert virtual_mic.os.environ["PULSE_SINK"] == "menura_voice"
-    with pytest.raises(DeviceError, match="no output is named 'other'"):
-        find_output("other")

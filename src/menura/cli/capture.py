@@ -1,6 +1,7 @@
 """``menura capture``: a microphone to a file."""
 
 import base64
+import os
 import sys
 import threading
 from pathlib import Path
@@ -19,6 +20,8 @@ from menura.cli.quiet import quiet_libraries
 from menura.clock import monotonic_s
 from menura.errors import DeviceError, FileError
 from menura.live.capture_manager import AudioCaptureCallbacks, AudioCaptureConfig, AudioCaptureManager
+from menura.live.sound_server import reached
+from menura.live.speaking_stats import Devices, ServerDevice
 
 __all__ = ["capture_to_file"]
 
@@ -79,6 +82,9 @@ def capture_to_file(
         FileError: The file cannot be written; one of that name stays as it was.
     """
     quiet_libraries()
+    microphone = reached(Devices(input=device)).input
+    if isinstance(microphone, ServerDevice):  # the only one that this process opens
+        device, os.environ["PULSE_SOURCE"] = microphone.door, microphone.name
     config = AudioCaptureConfig(
         sample_rate=rate,
         channel_count=channels,

@@ -3,7 +3,6 @@
 import sys
 from collections import deque
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -21,8 +20,8 @@ from menura.errors import DeviceError, FileError, LibraryError
 from menura.live.making import make_stage
 from menura.live.recorder import Recorder
 from menura.live.session import VoiceSession
+from menura.live.sound_server import reached
 from menura.live.speaking import Devices, Speaking, SpeakingStats
-from menura.live.virtual_mic import find_output
 from menura.store.lookup import all_voices
 from menura.units import gain_to_db
 from menura.voices.builtin import builtin_voices
@@ -50,7 +49,7 @@ def speak(voice: Voice, parameters: VoiceParameters, devices: Devices, record: P
         FileError: The recording cannot be written.
     """
     quiet_libraries()
-    devices = replace(devices, output=find_output(devices.output))
+    devices = reached(devices)
     session = VoiceSession(make_stage(voice, RATE, parameters=parameters))
     with ExitStack() as stack:
         recorder = None

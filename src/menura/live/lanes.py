@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import replace
 from typing import Protocol
 
 from menura.audio.block import Samples, silence
@@ -15,10 +14,10 @@ from menura.clock import Clock, monotonic_s
 from menura.dsp.resample import Resampler
 from menura.errors import DeviceError
 from menura.live.session import VoiceSession
+from menura.live.sound_server import reached
 from menura.live.speaking import Devices, Speaking
 from menura.live.strand import Strand
 from menura.live.turnaround import Turnaround
-from menura.live.virtual_mic import find_output
 from menura.units import frames_to_ms
 
 __all__ = ["ClientLane", "DeviceLane", "DeviceLease", "Lane"]
@@ -221,7 +220,7 @@ class DeviceLane:
 
         def begin() -> None:
             try:
-                speaking.devices = replace(devices, output=find_output(devices.output))
+                speaking.devices = reached(devices)
                 speaking.start()
             except BaseException:
                 lease.give_back()

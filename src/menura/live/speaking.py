@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from menura.audio.block import Samples
 from menura.clock import monotonic_s
@@ -18,7 +19,8 @@ from menura.live.recorder import Recorder
 from menura.live.route import Route
 from menura.live.runner import JOIN_S
 from menura.live.session import VoiceSession
-from menura.live.speaking_stats import Devices, Name, SpeakingStats, have_one_clock
+from menura.live.sound_server import leading_to
+from menura.live.speaking_stats import Devices, Name, ServerDevice, SpeakingStats, have_one_clock
 from menura.log import get_logger
 
 __all__ = ["Devices", "Speaking", "SpeakingStats", "have_one_clock"]
@@ -142,7 +144,8 @@ class Speaking:
                 self._names = (source.name, sink.name, self._add_monitor(found, needed=first))
                 one_clock = self.devices.one_clock
                 one_clock = have_one_clock(source, sink) if one_clock is None else one_clock
-                runner = self._duplex(source, sink) if one_clock else self._separate(source, sink, opened)
+                with leading_to(self.devices.input, self.devices.output):
+                    runner = self._duplex(source, sink) if one_clock else self._separate(source, sink, opened)
                 opened.pop_all()
             runner.start()
         except BaseException:
@@ -158,7 +161,11 @@ class Speaking:
         known = self._found.get(role)
         if known is not None and isinstance(wanted, int):
             wanted = known.index if known in devices else known.name
-        found = self._found[role] = find_device(wanted, kind, devices)
+        if isinstance(wanted, ServerDevice):
+            found = replace(find_device(wanted.door, kind, devices), name=wanted.name)
+        else:
+            found = find_device(wanted, kind, devices)
+        self._found[role] = found
         return found
 
     def _add_monitor(self, devices: list[DeviceInfo], *, needed: bool) -> str:
@@ -178,7 +185,8 @@ class Speaking:
 
     def _open_monitor(self) -> OutputPort:
         info = self._find("monitor", "output", self.devices.monitor, list_devices())
-        return open_output(info.index, rate=self.session.rate)
+        with leading_to(sink=self.devices.monitor):
+            return open_output(info.index, rate=self.session.rate)
 
     def _separate(self, source: DeviceInfo, sink: DeviceInfo, opened: ExitStack) -> Route:
         microphone = open_input(source.index, rate=self.session.rate)

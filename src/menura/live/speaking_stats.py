@@ -4,9 +4,23 @@ from dataclasses import dataclass
 
 from menura.devices.port import DeviceInfo
 
-__all__ = ["Devices", "Name", "SpeakingStats", "have_one_clock"]
+__all__ = ["Devices", "Name", "ServerDevice", "SpeakingStats", "have_one_clock"]
 
-Name = str | int | None
+
+@dataclass(frozen=True, slots=True)
+class ServerDevice:
+    """A device that only the sound server knows.
+
+    Attributes:
+        door: Name of PortAudio's device that leads there.
+        name: At the server.
+    """
+
+    door: str
+    name: str
+
+
+Name = str | int | ServerDevice | None
 
 
 @dataclass(frozen=True, slots=True)
