@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Api, fileName } from "./api";
 import { ApiError, errorOf, explain } from "./errors";
+import { upload } from "./upload";
 
 function answering(status: number, body: string, headers: Record<string, string> = {}) {
   const asked = vi.fn(async (_url: string, _init: RequestInit) => new Response(body, { status, headers }));
@@ -67,5 +68,46 @@ describe("fileName", () => {
     expect(fileName('attachment; filename="a \\"b\\".wav"')).toBe('a "b".wav');
     expect(fileName("attachment; filename*=UTF-8''%E0%A4%A")).toBe("");
     expect(fileName(null)).toBe("");
+  });
+});
+
+describe("upload", () => {
+  class Request {
+    static latest: Request;
+    upload: Record<string, (event: unknown) => void> = {};
+    onabort = () => undefined as void;
+    onloadend = () => undefined as void;
+    aborted = false;
+    constructor() {
+      Request.latest = this;
+    }
+    open() {}
+    setRequestHeader() {}
+    send() {}
+    abort() {
+      this.aborted = true;
+      this.onabort();
+      this.onloadend();
+    }
+  }
+
+  it("ends where nothing goes out for a minute, but not while the server looks at the file", async () => {
+    vi.useFakeTimers();
+    vi.stubGlobal("XMLHttpRequest", Request);
+    const shares: number[] = [];
+    const sent = failure(upload("/api/models", new Blob(["x"]), "", { progress: (share) => shares.push(share) }));
+    await vi.advanceTimersByTimeAsync(50_000);
+    Request.latest.upload.onprogress?.({ loaded: 1, total: 2 });
+    await vi.advanceTimersByTimeAsync(50_000);
+    expect([Request.latest.aborted, shares]).toEqual([false, [0.5]]);
+    await vi.advanceTimersByTimeAsync(10_001);
+    expect([Request.latest.aborted, (await sent)?.code]).toEqual([true, "unreachable"]);
+
+    const checked = upload("/api/models", new Blob(["x"]), "");
+    checked.catch(() => undefined);
+    Request.latest.upload.onload?.({});
+    await vi.advanceTimersByTimeAsync(600_000);
+    expect(Request.latest.aborted).toBe(false);
+    vi.useRealTimers();
   });
 });

@@ -51,6 +51,9 @@ export function errorOf(status: number, body: string, retryAfter: string | null 
 export const unreachable = (): ApiError =>
   new ApiError("The server cannot be reached. Is menura still running?", "unreachable", 0);
 
+export const stalled = (): ApiError =>
+  new ApiError("Nothing could be sent for a minute. Is the network there?", "unreachable", 0);
+
 export const aborted = (): ApiError => new ApiError("Cancelled", "aborted", 0);
 
 /** What to tell of anything that was thrown; empty for what the person cancelled. */

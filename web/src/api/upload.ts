@@ -1,4 +1,6 @@
-import { ApiError, aborted, errorOf, unreachable } from "./errors";
+import { ApiError, aborted, errorOf, stalled, unreachable } from "./errors";
+
+const STALL_MS = 60_000; // nothing goes out any more, and nobody says so: a network that is gone is not told
 
 export type Upload = {
   /** Share sent, 0–1; 1 while the server looks at it. */
@@ -16,12 +18,26 @@ export function upload<T>(url: string, body: Blob, token: string, options: Uploa
     }
     const request = new XMLHttpRequest();
     const stop = () => request.abort();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const watch = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        reject(stalled());
+        stop();
+      }, STALL_MS);
+    };
     signal?.addEventListener("abort", stop, { once: true });
     request.open("POST", url);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
-    request.upload.onprogress = ({ loaded, total }) => progress?.(total > 0 ? Math.min(1, loaded / total) : 0);
-    request.upload.onload = () => progress?.(1);
+    request.upload.onprogress = ({ loaded, total }) => {
+      watch();
+      progress?.(total > 0 ? Math.min(1, loaded / total) : 0);
+    };
+    request.upload.onload = () => {
+      clearTimeout(timer); // now the server looks at it
+      progress?.(1);
+    };
     request.onabort = () => reject(aborted());
     request.onerror = () => reject(unreachable());
     request.onload = () => {
@@ -36,7 +52,11 @@ export function upload<T>(url: string, body: Blob, token: string, options: Uploa
         reject(new ApiError("The server's answer cannot be read", "bad_answer", status));
       }
     };
-    request.onloadend = () => signal?.removeEventListener("abort", stop);
+    request.onloadend = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    };
+    watch();
     request.send(body);
   });
 }

@@ -1,10 +1,17 @@
 import { type ReactNode, useEffect, useId, useRef } from "react";
 import { Icon } from "../components/Icon";
 
-type DialogProps = { title: string; onClose: () => void; children: ReactNode; wide?: boolean };
+type DialogProps = {
+  title: string;
+  onClose: () => void;
+  children: ReactNode;
+  wide?: boolean;
+  /** Something goes on that its end would cut: Escape alone does not close it. */
+  busy?: boolean;
+};
 
 /** A dialog that keeps the focus, closes with Escape, and gives the focus back; `data-first` has it to begin with. */
-export function Dialog({ title, onClose, children, wide = false }: DialogProps) {
+export function Dialog({ title, onClose, children, wide = false, busy = false }: DialogProps) {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();
   useEffect(() => {
@@ -19,7 +26,13 @@ export function Dialog({ title, onClose, children, wide = false }: DialogProps) 
     };
   }, []);
   return (
-    <dialog ref={element} className={wide ? "dialog wide" : "dialog"} aria-labelledby={heading} onClose={onClose}>
+    <dialog
+      ref={element}
+      className={wide ? "dialog wide" : "dialog"}
+      aria-labelledby={heading}
+      onCancel={(event) => busy && event.preventDefault()}
+      onClose={onClose}
+    >
       <header className="dialog-head">
         <h2 id={heading} tabIndex={-1}>
           {title}

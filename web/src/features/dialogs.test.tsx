@@ -6,6 +6,8 @@ import { ApiError } from "../api/errors";
 import { Dialog } from "./Dialog";
 import { Presets } from "./effects/Presets";
 import { type Host, HostContext } from "./host";
+import { ImportDialog } from "./importing/ImportDialog";
+import { RecordingsDialog } from "./recordings/RecordingsDialog";
 import { Everybody } from "./settings/Everybody";
 import { DeleteVoice } from "./voices/DeleteVoice";
 import { EditVoice } from "./voices/EditVoice";
@@ -109,6 +111,37 @@ describe("presets of effects", () => {
     press("Delete Hall for good");
     await waitFor(() => expect(onChanged).toHaveBeenCalledTimes(2));
     expect(deleteEffectPreset).toHaveBeenCalledWith("p1");
+  });
+});
+
+describe("recordings", () => {
+  const recording = { state: "done", sides: [], voice_name: "Robot", rate: 48_000, duration_ms: 1000, size: 9 };
+  const named = (name: string) => ({ ...recording, id: name, name, created_at: "2026-11-21T12:00:00Z", ended_at: null });
+
+  it("are found by name where there are many", async () => {
+    const recordings = Array.from({ length: 20 }, (_, n) => named(`Take ${n}`));
+    const api = { recordings: async () => ({ recordings }) };
+    shown(<RecordingsDialog onClose={nothing} />, api, { listen: () => nothing });
+    const search = await screen.findByLabelText("Search recordings");
+    expect(screen.getAllByLabelText(/^Name of/)).toHaveLength(20);
+    fireEvent.change(search, { target: { value: "robot 17" } });
+    expect(screen.getAllByLabelText(/^Name of/)).toHaveLength(1);
+    expect(screen.getByText("1 of 20")).toBeTruthy();
+  });
+});
+
+describe("files to import", () => {
+  it("are left out again, are there once, and those that are no voices are named", () => {
+    const file = (name: string) => new File(["x"], name);
+    const given = [file("a.pth"), file("a.index"), file("song.wav")];
+    shown(<ImportDialog files={given} onClose={nothing} />, { baseModels: async () => ({ models: [] }) });
+    expect(screen.getByText(/Not used: song.wav/)).toBeTruthy();
+    fireEvent.change(field(/Choose files/), { target: { files: [file("a.pth"), file("b.menura")] } });
+    expect(screen.getAllByRole("button", { name: /^Leave/ })).toHaveLength(2);
+    press("Leave a.pth out");
+    press("Leave b.menura out");
+    expect(screen.queryAllByRole("button", { name: /^Leave/ })).toHaveLength(0);
+    expect(screen.getByRole<HTMLButtonElement>("button", { name: "Import" }).disabled).toBe(true);
   });
 });
 

@@ -133,8 +133,10 @@ describe("the balance of two voices", () => {
 
 describe("a refusal", () => {
   it("names its file once, and is empty where the person cancelled", () => {
-    expect(refusal("a.pth", "a.pth: it is no model")).toBe("a.pth was refused. It is no model");
-    expect(refusal("a.menura", "this zip is no voice")).toBe("a.menura was refused. This zip is no voice");
-    expect(refusal("a.pth", "")).toBe("");
+    const told = (text: string, status = 422) => new ApiError(text, "x", status);
+    expect(refusal("a.pth", told("a.pth: it is no model"))).toBe("a.pth was refused. It is no model");
+    expect(refusal("a.menura", told("this zip is no voice"))).toBe("a.menura was refused. This zip is no voice");
+    expect(refusal("a.pth", told("The network is gone", 0))).toBe("a.pth was not sent. The network is gone");
+    expect(refusal("a.pth", new ApiError("Cancelled", "aborted", 0))).toBe("");
   });
 });

@@ -1,7 +1,10 @@
 // What the rows of lists have in common.
 
 import { useLayoutEffect, useRef, useState } from "react";
+import { explain } from "../api/errors";
 import { useWhyNot } from "../state/role";
+import { useHost } from "./host";
+import { download } from "./save";
 
 type RenameProps = { name: string; maxLength: number; disabled?: boolean; onRename: (name: string) => void };
 
@@ -38,10 +41,10 @@ export function Rename({ name, maxLength, disabled = false, onRename }: RenamePr
   );
 }
 
-type DeleteProps = { name: string; disabled?: boolean; onDelete: () => void };
+type DeleteProps = { name: string; verb?: string; disabled?: boolean; onDelete: () => void };
 
 /** Asks again before it deletes. */
-export function Delete({ name, disabled = false, onDelete }: DeleteProps) {
+export function Delete({ name, verb = "Delete", disabled = false, onDelete }: DeleteProps) {
   const forbidden = useWhyNot("manage");
   const [sure, setSure] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
@@ -64,11 +67,30 @@ export function Delete({ name, disabled = false, onDelete }: DeleteProps) {
         className="plain danger"
         disabled={disabled || forbidden !== ""}
         title={forbidden || undefined}
-        aria-label={sure ? `Delete ${name} for good` : `Delete ${name}`}
+        aria-label={sure ? `${verb} ${name} for good` : `${verb} ${name}`}
         onClick={() => (sure ? onDelete() : setSure(true))}
       >
-        {sure ? "Delete for good" : "Delete"}
+        {sure ? `${verb} for good` : verb}
       </button>
     </>
+  );
+}
+
+type DownloadProps = { path: string; fallback: string; label?: string; onFailure: (text: string) => void };
+
+/** Has the browser keep a file, which may take a while until it is here. */
+export function Download({ path, fallback, label, onFailure }: DownloadProps) {
+  const { api } = useHost();
+  const [busy, setBusy] = useState(false);
+  async function get(): Promise<void> {
+    setBusy(true);
+    onFailure("");
+    await download(api, path, fallback).catch((error) => onFailure(explain(error)));
+    setBusy(false);
+  }
+  return (
+    <button type="button" className="plain" aria-label={label} aria-disabled={busy} onClick={() => busy || void get()}>
+      {busy ? "Fetching…" : "Download"}
+    </button>
   );
 }

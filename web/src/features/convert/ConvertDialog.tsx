@@ -5,7 +5,7 @@ import { ownParameters } from "../../state/voice-choice";
 import type { Conversion } from "../../wire/rest";
 import { Dialog, Failure, Progress } from "../Dialog";
 import { useHost } from "../host";
-import { download } from "../save";
+import { Download } from "../rows";
 import { size } from "../write";
 
 const LOOK_MS = 120;
@@ -47,7 +47,7 @@ type ConvertDialogProps = { file: File | null; onClose: () => void };
 
 /** A file in another voice. */
 export function ConvertDialog({ file: given, onClose }: ConvertDialogProps) {
-  const { api, voice: chosen, voices, parameters, notify } = useHost();
+  const { api, voice: chosen, voices, parameters } = useHost();
   const [file, setFile] = useState(given);
   const [voice, setVoice] = useState(chosen || (voices[0]?.id ?? ""));
   const [told, setTold] = useState<{ label: string; share?: number } | null>(null);
@@ -89,9 +89,9 @@ export function ConvertDialog({ file: given, onClose }: ConvertDialogProps) {
     }
   }
 
-  const name = voices.find(({ id }) => id === voice)?.name ?? "";
+  const nameOf = (wanted: string) => voices.find(({ id }) => id === wanted)?.name ?? "another voice";
   return (
-    <Dialog title="Convert a file" onClose={onClose}>
+    <Dialog title="Convert a file" onClose={onClose} busy={told !== null}>
       <form
         className="stack"
         onSubmit={(event) => {
@@ -104,7 +104,10 @@ export function ConvertDialog({ file: given, onClose }: ConvertDialogProps) {
             type="file"
             accept="audio/*,video/mp4,video/webm"
             disabled={told !== null}
-            onChange={({ target }) => setFile(target.files?.[0] ?? file)}
+            onChange={({ target }) => {
+              setFile(target.files?.[0] ?? file);
+              setFailure("");
+            }}
           />
           {file ? (
             <>
@@ -137,7 +140,9 @@ export function ConvertDialog({ file: given, onClose }: ConvertDialogProps) {
         <Failure text={failure} />
         {done && (
           <div className="result" role="status">
-            <p>Done: in the voice of {name}.</p>
+            <p>
+              Done: {done.filename || "the file"} in the voice of {nameOf(done.voice)}.
+            </p>
             <audio controls preload="metadata" src={api.mediaUrl(api.conversionPath(done.id))} />
           </div>
         )}
@@ -147,19 +152,7 @@ export function ConvertDialog({ file: given, onClose }: ConvertDialogProps) {
               Cancel
             </button>
           )}
-          {done && (
-            <button
-              type="button"
-              className="plain"
-              onClick={() =>
-                void download(api, api.conversionPath(done.id), "converted.wav").catch((error) =>
-                  notify(explain(error)),
-                )
-              }
-            >
-              Download
-            </button>
-          )}
+          {done && <Download path={api.conversionPath(done.id)} fallback="converted.wav" onFailure={setFailure} />}
           <button type="submit" className="primary" disabled={!file || !voice || told !== null}>
             Convert
           </button>

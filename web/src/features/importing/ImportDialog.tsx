@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from "react";
 import type { Api } from "../../api/api";
-import { explain } from "../../api/errors";
+import { ApiError, explain } from "../../api/errors";
+import { Icon } from "../../components/Icon";
 import type { Voice } from "../../wire/rest";
 import { Dialog, Failure, Progress } from "../Dialog";
 import { useHost } from "../host";
@@ -37,10 +38,13 @@ export async function importModel(
   }
 }
 
-/** Why a file was refused, its name told once; empty for what the person cancelled. */
-export function refusal(file: string, text: string): string {
+/** Why a file was refused, its name told once, or never came there; empty for what the person cancelled. */
+export function refusal(file: string, error: unknown): string {
+  const text = explain(error);
   const why = text.startsWith(`${file}: `) ? text.slice(file.length + 2) : text;
-  return why && `${file} was refused. ${why.charAt(0).toUpperCase()}${why.slice(1)}`;
+  if (!why) return "";
+  const came = !(error instanceof ApiError) || error.status > 0;
+  return `${file} ${came ? "was refused" : "was not sent"}. ${why.charAt(0).toUpperCase()}${why.slice(1)}`;
 }
 
 /** An iPhone, or an iPad, which calls itself a Mac. */
@@ -60,7 +64,8 @@ export function ImportDialog({ files: given, onClose }: ImportDialogProps) {
   const [made, setMade] = useState<Voice[]>([]);
   const [names, setNames] = useState<Record<string, string>>({});
   const cancel = useRef(new AbortController());
-  const { bundles, models, other } = sorted(files);
+  const { bundles, models, audio, other } = sorted(files);
+  const unused = [...other, ...audio];
   const nameOf = (file: File) => names[file.name] ?? suggestion(file);
 
   useEffect(() => {
@@ -85,7 +90,7 @@ export function ImportDialog({ files: given, onClose }: ImportDialogProps) {
         setFiles((before) => before.filter((other) => other !== one.model && other !== one.index));
       }
     } catch (error) {
-      setFailure(refusal(file, explain(error)));
+      setFailure(refusal(file, error));
     } finally {
       setTold(null);
     }
@@ -96,9 +101,13 @@ export function ImportDialog({ files: given, onClose }: ImportDialogProps) {
     refreshVoices();
   }
 
+  const leave = (gone: (File | null)[]) => {
+    setFiles((before) => before.filter((one) => !gone.includes(one)));
+    setFailure("");
+  };
   const ready = bundles.length + models.length > 0;
   return (
-    <Dialog title="Import a voice" onClose={onClose}>
+    <Dialog title="Import a voice" onClose={onClose} busy={told !== null}>
       <form
         className="stack"
         onSubmit={(event) => {
@@ -112,21 +121,24 @@ export function ImportDialog({ files: given, onClose }: ImportDialogProps) {
             multiple
             accept={pocket() ? undefined : KINDS} // there what is unknown cannot be chosen
             disabled={told !== null}
-            onChange={({ target }) => setFiles((before) => [...before, ...(target.files ?? [])])}
+            onChange={({ target }) => {
+              const more = [...(target.files ?? [])];
+              setFiles((before) => [...before.filter(({ name }) => !more.some((one) => one.name === name)), ...more]);
+              setFailure("");
+              target.value = ""; // so that the same may be chosen again
+            }}
           />
           <strong>Choose files</strong> or drop them anywhere
           <span className="quiet">An RVC model (.pth, .safetensors) with its .index, or a voice (.menura)</span>
         </label>
         {bundles.map((file) => (
-          <p key={file.name} className="file">
-            {file.name} <span className="quiet">{size(file.size)}</span>
-          </p>
+          <div key={file.name} className="file">
+            <Chosen file={file} busy={told !== null} onRemove={() => leave([file])} />
+          </div>
         ))}
         {models.map(({ model, index }) => (
           <div key={model.name} className="file">
-            <p>
-              {model.name} <span className="quiet">{size(model.size)}</span>
-            </p>
+            <Chosen file={model} busy={told !== null} onRemove={() => leave([model, index])} />
             <p className="quiet">{index ? `with ${index.name}, ${size(index.size)}` : "without an index"}</p>
             <label className="field">
               Name
@@ -140,8 +152,10 @@ export function ImportDialog({ files: given, onClose }: ImportDialogProps) {
             </label>
           </div>
         ))}
-        {other.length > 0 && (
-          <p className="quiet">Not used: {other.map(({ name }) => name).join(", ")}. Choose a model with it.</p>
+        {unused.length > 0 && (
+          <p className="quiet">
+            Not used: {unused.map(({ name }) => name).join(", ")}.{other.length > 0 ? " Choose a model with it." : ""}
+          </p>
         )}
         {told && <Progress {...told} />}
         <Failure text={failure} />
@@ -173,6 +187,26 @@ export function ImportDialog({ files: given, onClose }: ImportDialogProps) {
         </div>
       </form>
     </Dialog>
+  );
+}
+
+/** A file that was chosen, and how to do without it. */
+function Chosen({ file, busy, onRemove }: { file: File; busy: boolean; onRemove: () => void }) {
+  return (
+    <div className="chosen">
+      <p>
+        {file.name} <span className="quiet">{size(file.size)}</span>
+      </p>
+      <button
+        type="button"
+        className="plain square"
+        disabled={busy}
+        aria-label={`Leave ${file.name} out`}
+        onClick={onRemove}
+      >
+        <Icon name="close" />
+      </button>
+    </div>
   );
 }
 

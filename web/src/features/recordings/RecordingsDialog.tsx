@@ -3,10 +3,10 @@ import { explain } from "../../api/errors";
 import type { Recording, Side } from "../../wire/rest";
 import { Dialog, Failure, Progress } from "../Dialog";
 import { useHost } from "../host";
-import { Delete, Rename } from "../rows";
-import { download } from "../save";
+import { Delete, Download, Rename } from "../rows";
 import { duration, size, when } from "../write";
 
+const MANY = 8;
 const SIDE: Record<Side, string> = { input: "You", output: "Changed voice" };
 
 /** All recordings: hear, keep, rename, delete. */
@@ -14,6 +14,7 @@ export function RecordingsDialog({ onClose }: { onClose: () => void }) {
   const { api, listen } = useHost();
   const [recordings, setRecordings] = useState<Recording[] | null>(null);
   const [failure, setFailure] = useState("");
+  const [search, setSearch] = useState("");
   const load = useCallback(() => {
     api.recordings().then(
       (told) => setRecordings(told.recordings),
@@ -31,6 +32,12 @@ export function RecordingsDialog({ onClose }: { onClose: () => void }) {
     what.then(load, (error) => setFailure(explain(error)));
   };
 
+  const words = search.toLowerCase().split(/\s+/);
+  const found = recordings?.filter((recording) => {
+    const text = `${recording.name} ${recording.voice_name} ${when(recording.created_at)}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+
   return (
     <Dialog title="Recordings" onClose={onClose} wide>
       <Failure text={failure} />
@@ -38,16 +45,28 @@ export function RecordingsDialog({ onClose }: { onClose: () => void }) {
       {recordings?.length === 0 && !failure && (
         <p className="quiet">None yet. Press Start, then Record: what you say and what is heard are kept here.</p>
       )}
+      {recordings && recordings.length > MANY && (
+        <div className="find">
+          <input
+            type="search"
+            placeholder="Search"
+            aria-label="Search recordings"
+            value={search}
+            onChange={({ target }) => setSearch(target.value)}
+          />
+          <p className="quiet" role="status">
+            {search.trim() ? `${found?.length} of ${recordings.length}` : `${recordings.length} recordings`}
+          </p>
+        </div>
+      )}
       <ul className="list">
-        {recordings?.map((recording) => (
+        {found?.map((recording) => (
           <Row
             key={recording.id}
             recording={recording}
             onRename={(name) => act(api.renameRecording(recording.id, name))}
             onDelete={() => act(api.deleteRecording(recording.id))}
-            onDownload={(side) =>
-              act(download(api, api.recordingPath(recording.id, side), `${recording.name} ${side}.wav`))
-            }
+            onFailure={setFailure}
           />
         ))}
       </ul>
@@ -59,15 +78,15 @@ type RowProps = {
   recording: Recording;
   onRename: (name: string) => void;
   onDelete: () => void;
-  onDownload: (side: Side) => void;
+  onFailure: (text: string) => void;
 };
 
-function Row({ recording, onRename, onDelete, onDownload }: RowProps) {
+function Row({ recording, onRename, onDelete, onFailure }: RowProps) {
   const { api } = useHost();
   const { id, name, sides, state } = recording;
   const going = state === "recording";
   return (
-    <li className="row-card">
+    <li className="row-card many">
       <Rename name={name} maxLength={200} disabled={going} onRename={onRename} />
       <p className="quiet">
         {[
@@ -92,14 +111,12 @@ function Row({ recording, onRename, onDelete, onDownload }: RowProps) {
               aria-label={`${name}: ${SIDE[side]}`}
               src={api.mediaUrl(api.recordingPath(id, side))}
             />
-            <button
-              type="button"
-              className="plain"
-              aria-label={`Download ${name}: ${SIDE[side]}`}
-              onClick={() => onDownload(side)}
-            >
-              Download
-            </button>
+            <Download
+              path={api.recordingPath(id, side)}
+              fallback={`${name} ${side}.wav`}
+              label={`Download ${name}: ${SIDE[side]}`}
+              onFailure={onFailure}
+            />
           </div>
         ))
       )}

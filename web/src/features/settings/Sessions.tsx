@@ -4,6 +4,8 @@ import { useHost } from "../host";
 import { when } from "../write";
 import type { List } from "./useList";
 
+const KINDS: Record<OpenSession["kind"], string> = { control: "live voice", relay: "relay", realtime: "realtime API" };
+
 /** Everybody who is connected, and how to end it. */
 export function Sessions({ sessions }: { sessions: List<OpenSession> }) {
   const { api } = useHost();
@@ -20,7 +22,7 @@ export function Sessions({ sessions }: { sessions: List<OpenSession> }) {
             <span>
               {session.token || session.client}{" "}
               <span className="quiet">
-                {session.kind} · {session.voice || "no voice"} · {session.processing ? "speaking" : "idle"} · since{" "}
+                {KINDS[session.kind] ?? session.kind} · {session.voice || "no voice"} · {session.processing ? "speaking" : "idle"} · since{" "}
                 {when(session.started_at)}
               </span>
             </span>

@@ -2,6 +2,7 @@ import { useCallback, useState } from "react";
 import type { AccessToken, Role } from "../../wire/rest";
 import { Failure } from "../Dialog";
 import { useHost } from "../host";
+import { Delete } from "../rows";
 import { when } from "../write";
 import { useList } from "./useList";
 
@@ -34,14 +35,9 @@ export function Tokens() {
                 {token.expires_at ? ` · until ${when(token.expires_at)}` : ""}
               </span>
             </span>
-            <button
-              type="button"
-              className="plain danger"
-              aria-label={`Remove the token ${token.name}`}
-              onClick={() => act(api.removeToken(token.id))}
-            >
-              Remove
-            </button>
+            <div className="actions">
+              <Delete verb="Remove" name={`the token ${token.name}`} onDelete={() => act(api.removeToken(token.id))} />
+            </div>
           </li>
         ))}
       </ul>
@@ -56,11 +52,32 @@ export function Tokens() {
       />
       {text && (
         <div className="hint" role="status">
-          <p>Copy it now: it is not shown again.</p>
+          <p>Copy it now: it is not shown again. Whoever opens this page with it types it in.</p>
           <code>{text}</code>
+          <Copy text={text} />
         </div>
       )}
     </section>
+  );
+}
+
+/** Puts a text where it can be pasted from; browsers allow it where the connection is secure. */
+function Copy({ text }: { text: string }) {
+  const [copied, setCopied] = useState("");
+  if (!navigator.clipboard) return null;
+  return (
+    <button
+      type="button"
+      className="plain"
+      onClick={() => {
+        navigator.clipboard.writeText(text).then(
+          () => setCopied(text),
+          () => undefined, // it can be marked and copied by hand
+        );
+      }}
+    >
+      {copied === text ? "Copied" : "Copy"}
+    </button>
   );
 }
 
