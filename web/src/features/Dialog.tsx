@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useEffect, useId, useLayoutEffect, useRef } from "react";
 import { Icon } from "../components/Icon";
 
 type DialogProps = {
@@ -25,6 +25,10 @@ export function Dialog({ title, onClose, children, wide = false, busy = false }:
       if (home instanceof HTMLElement) home.focus();
     };
   }, []);
+  useLayoutEffect(() => {
+    const lost = element.current?.open && document.activeElement === document.body; // what had the focus is gone
+    if (lost) element.current?.querySelector("h2")?.focus({ preventScroll: true });
+  });
   return (
     <dialog
       ref={element}

@@ -48,6 +48,18 @@ describe("a dialog", () => {
     );
     expect(document.activeElement?.tagName).toBe("INPUT");
   });
+
+  it("has the focus at its heading when what had it is gone", () => {
+    const dialog = (children: ReactNode) => (
+      <Dialog title="List" onClose={nothing}>
+        {children}
+      </Dialog>
+    );
+    const { rerender } = render(dialog(<button type="button">Delete</button>));
+    screen.getByRole("button", { name: "Delete" }).focus();
+    rerender(dialog(<p>nothing left</p>));
+    expect(document.activeElement?.textContent).toBe("List");
+  });
 });
 
 describe("presets of effects", () => {

@@ -1,6 +1,6 @@
 // What the rows of lists have in common.
 
-import { useLayoutEffect, useRef, useState } from "react";
+import { useState } from "react";
 import { explain } from "../api/errors";
 import { useWhyNot } from "../state/role";
 import { useHost } from "./host";
@@ -47,13 +47,6 @@ type DeleteProps = { name: string; verb?: string; disabled?: boolean; onDelete: 
 export function Delete({ name, verb = "Delete", disabled = false, onDelete }: DeleteProps) {
   const forbidden = useWhyNot("manage");
   const [sure, setSure] = useState(false);
-  const button = useRef<HTMLButtonElement>(null);
-  useLayoutEffect(() => {
-    const own = button.current;
-    return () => {
-      if (own && own === document.activeElement) own.closest("dialog")?.querySelector("h2")?.focus(); // the row is gone
-    };
-  }, []);
   return (
     <>
       {sure && (
@@ -62,7 +55,6 @@ export function Delete({ name, verb = "Delete", disabled = false, onDelete }: De
         </button>
       )}
       <button
-        ref={button}
         type="button"
         className="plain danger"
         disabled={disabled || forbidden !== ""}
