@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from math import ceil
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from menura.errors import RateLimitError, public_text
@@ -17,6 +18,10 @@ __all__ = ["NO_TOKEN", "OTHER_HOST", "OTHER_ORIGIN", "POLICY", "REALTIME", "Refu
 REALTIME = "/v1/realtime"
 POLICY, TRY_AGAIN_LATER = 1008, 1013
 REALTIME_CODES = {"unauthorized": "invalid_api_key", "forbidden": "insufficient_permissions"}
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>menura</title><h1>menura</h1><p>{}.</p></html>
+"""
+"""For people, who see a page's refusal in their browser."""
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 
@@ -38,7 +43,10 @@ def later(error: RateLimitError) -> Refusal:
 
 
 NO_TOKEN = Refusal(
-    401, "unauthorized", "This server asks for its token: open the address that menura serve printed", CHALLENGE
+    401,
+    "unauthorized",
+    "This server asks for its token: open the address that menura serve printed, or add ?token= and yours",
+    CHALLENGE,
 )
 OTHER_HOST = Refusal(421, "host_not_allowed", "This server has another name: the operator may allow this one")
 OTHER_ORIGIN = Refusal(403, "origin_not_allowed", "Pages of other sites may not use this server")
@@ -58,7 +66,9 @@ async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send, h
     if refusal.retry_after_ms is not None:
         body["retry_after_ms"] = refusal.retry_after_ms
     headers = {**headers, **refusal.headers}
-    if scope["type"] == "http":
+    if scope["type"] == "http" and scope["path"] == "/" and _reads_html(scope):
+        await HTMLResponse(PAGE.format(escape(refusal.text)), refusal.status, headers)(scope, receive, send)
+    elif scope["type"] == "http":
         await JSONResponse(body, refusal.status, headers)(scope, receive, send)
     elif scope["path"] == REALTIME and refusal.code in REALTIME_CODES:
         await _tell(scope, send, error_event(refusal.text, REALTIME_CODES[refusal.code], INVALID), POLICY)
@@ -70,6 +80,10 @@ async def refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send, h
         await JSONResponse(body, refusal.status, headers)(scope, receive, send)
     else:
         await send({"type": "websocket.close", "code": POLICY})
+
+
+def _reads_html(scope: Scope) -> bool:
+    return any(name == b"accept" and b"text/html" in value.lower() for name, value in scope["headers"])
 
 
 async def _tell(scope: Scope, send: Send, event: Mapping[str, Any], close_code: int) -> None:

@@ -4,13 +4,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from menura.errors import NotFoundError, StateError
+from menura.server.access import grant_of
 from menura.server.api.errors import answers
 from menura.server.catalogue import Catalogue
+from menura.server.roles import Grant, Role
 from menura.store.recordings import Recordings, StoredRecording
 
 __all__ = ["recording_routes"]
@@ -54,9 +56,19 @@ class Name(BaseModel):
     name: str = Field(min_length=1, max_length=200)
 
 
-def _found(catalogue: Catalogue, recording_id: str, *, ended: bool = False) -> tuple[Recordings, StoredRecording]:
+def _shown(catalogue: Catalogue, grant: Grant) -> tuple[Recordings | None, list[StoredRecording]]:
+    """Those that somebody may know of: who manages of all, a user of its own."""
     recordings = None if catalogue.fixed else catalogue.recordings(make=False)
-    stored = next((one for one in recordings.list() if one.id == recording_id), None) if recordings else None
+    everybodys = grant.role.covers(Role.MANAGE)
+    found = [] if recordings is None else recordings.list()
+    return recordings, [one for one in found if everybodys or one.owner == grant.token]
+
+
+def _found(
+    catalogue: Catalogue, request: Request, recording_id: str, *, ended: bool = False
+) -> tuple[Recordings, StoredRecording]:
+    recordings, shown = _shown(catalogue, grant_of(request.scope))
+    stored = next((one for one in shown if one.id == recording_id), None)
     if recordings is None or stored is None:
         raise NotFoundError("No recording has this id")
     if ended and stored.state == "recording":
@@ -69,28 +81,27 @@ def recording_routes(catalogue: Catalogue) -> APIRouter:
     routes = APIRouter(prefix="/api/recordings", tags=["recordings"])
 
     @routes.get("", operation_id="listRecordings", responses=answers(503))
-    def listed() -> RecordingList:
-        """All recordings."""
-        recordings = None if catalogue.fixed else catalogue.recordings(make=False)
-        found = [] if recordings is None else recordings.list()
+    def listed(request: Request) -> RecordingList:
+        """All recordings; to the role `use` those that were made with its own token."""
+        found = _shown(catalogue, grant_of(request.scope))[1]
         return RecordingList(recordings=[RecordingReply(**one.as_dict()) for one in found])
 
     @routes.get("/{recording_id}", operation_id="getRecording", responses=answers(404, 422, 503))
-    def one(recording_id: RecordingId) -> RecordingReply:
+    def one(request: Request, recording_id: RecordingId) -> RecordingReply:
         """One recording."""
-        return RecordingReply(**_found(catalogue, recording_id)[1].as_dict())
+        return RecordingReply(**_found(catalogue, request, recording_id)[1].as_dict())
 
     @routes.patch("/{recording_id}", operation_id="renameRecording", responses=answers(400, 404, 422, 503))
-    def rename(recording_id: RecordingId, name: Name) -> RecordingReply:
+    def rename(request: Request, recording_id: RecordingId, name: Name) -> RecordingReply:
         """Give it another name."""
-        return RecordingReply(**_found(catalogue, recording_id)[0].rename(recording_id, name.name).as_dict())
+        return RecordingReply(**_found(catalogue, request, recording_id)[0].rename(recording_id, name.name).as_dict())
 
     @routes.delete(
         "/{recording_id}", status_code=204, operation_id="deleteRecording", responses=answers(404, 409, 422, 503)
     )
-    def delete(recording_id: RecordingId) -> None:
+    def delete(request: Request, recording_id: RecordingId) -> None:
         """Delete it."""
-        _found(catalogue, recording_id, ended=True)[0].delete(recording_id)
+        _found(catalogue, request, recording_id, ended=True)[0].delete(recording_id)
 
     @routes.get(
         "/{recording_id}/audio",
@@ -98,9 +109,9 @@ def recording_routes(catalogue: Catalogue) -> APIRouter:
         response_class=FileResponse,
         responses={200: {"content": {"audio/wav": {}}}, 206: {"description": "A part"}, **answers(404, 409, 422, 503)},
     )
-    def audio(recording_id: RecordingId, side: Annotated[Side, Query()]) -> FileResponse:
+    def audio(request: Request, recording_id: RecordingId, side: Annotated[Side, Query()]) -> FileResponse:
         """The audio of one side, WAV; parts of it by `Range`."""
-        recordings, stored = _found(catalogue, recording_id, ended=True)
+        recordings, stored = _found(catalogue, request, recording_id, ended=True)
         if side not in stored.sides:
             raise NotFoundError(f"This recording has no {side}")
         path = recordings.path(recording_id, side.value)
