@@ -101,7 +101,7 @@ class ControlVoice:
         """
         same = self.mixes(voices)
         gains = {part.voice_id: part for part in voices}
-        parts = tuple(gains[voice_id] for voice_id in self._ids) if same else tuple(voices)
+        parts = tuple(gains[voice_id] for voice_id in self.mixed) if same else tuple(voices)
         other = not same and voices[0].voice_id != self._chosen
         parameters = self._parameters_of(voices[0].voice_id) if other else self.parameters
         if session and not (same and self._mix):
@@ -115,7 +115,7 @@ class ControlVoice:
 
     def mixes(self, voices: list[MixPart]) -> bool:
         """Whether these are mixed already, so that only their gains change."""
-        return sorted(part.voice_id for part in voices) == self.mixed
+        return sorted(part.voice_id for part in voices) == sorted(self.mixed)
 
     def turn(self, changes: Mapping[str, float], session: VoiceSession | None) -> None:
         """Change parameters; of a mix, those of the first voice, and of the other as far.
@@ -130,9 +130,5 @@ class ControlVoice:
 
     @property
     def mixed(self) -> list[str]:
-        """Ids of the voices mixed, sorted."""
-        return sorted(self._ids)
-
-    @property
-    def _ids(self) -> list[str]:
+        """Ids of the voices mixed, the chosen one first."""
         return [part.voice_id for part in self._mixed]
