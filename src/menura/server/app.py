@@ -104,6 +104,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        redirect_slashes=False,  # to an address that a proxy would have to know
     )
     access = access or Access()
     figures = ServerFigures(registry)
