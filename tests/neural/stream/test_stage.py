@@ -1,6 +1,7 @@
 """An RVC voice as a Stage: its streaming, and what it makes of a voice with random weights."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -203,6 +204,9 @@ def test_what_does_not_belong_together_is_refused():
         RvcModel(model.content, model.synthesizer)
     with pytest.raises(ModelError, match="768 features"):
         RvcModel(rvc.content_model("hubert_tiny", "v1"), model.synthesizer, model.finder)
+    slower = SimpleNamespace(config=replace(model.synthesizer.config, rate=32_000))
+    with pytest.raises(ModelError, match="makes 48000 samples a second, and its config says 32000"):
+        RvcModel(model.content, slower, model.finder)
 
 
 # --- seams

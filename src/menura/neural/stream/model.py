@@ -1,7 +1,8 @@
 """An RVC voice with all it needs, loaded once for any number of streams."""
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,9 +13,13 @@ from menura.neural.content import ContentModel
 from menura.neural.files.index import VoiceIndex
 from menura.neural.synthesizer import Synthesizer
 
-__all__ = ["PitchFinder", "Request", "RvcModel", "run"]
+__all__ = ["Aside", "PitchFinder", "Request", "RvcModel", "accompanied", "fulfil", "run"]
 
 Floats = NDArray[np.float32]
+FRAMES_HZ = 100
+"""Of the latent."""
+Aside = Callable[[Callable[[], Any]], Callable[[], Any]]
+"""Begins a call beside others, and gives what waits for its answer."""
 
 
 class PitchFinder(Protocol):
@@ -49,10 +54,12 @@ class Request:
         name: ``content`` (of a window), ``front`` and ``transform`` (of a stream), ``pitch``, ``encode``, ``latent`` or
             ``decode``.
         arrays: Arguments; the first axis of each is the batch.
+        beside: Another that may be computed at the same time; then a pair is answered.
     """
 
     name: str
     arrays: tuple[NDArray[Any] | None, ...]
+    beside: "Request | None" = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +92,11 @@ class RvcModel:
             raise ModelError(
                 f"voices take content every 320 samples, this model gives it every {self.content.config.hop}"
             )
+        if config.rate != FRAMES_HZ * config.hop:
+            raise ModelError(
+                f"the voice makes {FRAMES_HZ * config.hop} samples a second, and its config says {config.rate}:"
+                " it is damaged; export it again"
+            )
         if config.f0 and self.finder is None:
             raise ModelError("the voice takes a pitch, and there is nothing to find it with")
         if self.index is not None and self.index.dimensions != config.features:
@@ -93,19 +105,58 @@ class RvcModel:
                 " it belongs to another voice"
             )
 
+    @property
+    def together(self) -> bool:
+        """Whether two networks at once are sooner done than one after the other."""
+        return self.content.cores > 1
+
     def compute(self, request: Request) -> Any:
         """Run a network."""
         part, method = _CALLS[request.name]
         return getattr(getattr(self, part), method)(*request.arrays)
 
 
-def run(model: RvcModel, steps: Generator[Request, Any, Floats]) -> Floats:
-    """Compute what a stream asks for, one after another, here and now."""
-    answer: Any = None
+def fulfil(model: RvcModel, request: Request, aside: Aside | None = None) -> Any:
+    """Compute a request, and what is beside it: with ``aside`` at the same time, else after it."""
+    if request.beside is None:
+        return model.compute(request)
+    begin: Aside = aside or (lambda call: call)
+    wait = begin(partial(model.compute, request.beside))
+    try:
+        found = model.compute(replace(request, beside=None))
+    finally:
+        other = wait()
+    return found, other
+
+
+def accompanied(
+    steps: Generator[Request, Any, Floats], name: str, beside: Request
+) -> Generator[Request, Any, tuple[Floats, Any]]:
+    """Steps whose first request of a name has another beside it.
+
+    Returns:
+        What the steps return, and the other's answer.
+    """
+    found, other, asked = None, None, False
     while True:
         try:
-            request = steps.send(answer)
+            request = steps.send(found)
+        except StopIteration as done:
+            return done.value, other if asked else (yield beside)
+        if request.name != name or asked:
+            found = yield request
+        else:
+            found, other = yield replace(request, beside=beside)
+            asked = True
+
+
+def run(model: RvcModel, steps: Generator[Request, Any, Floats]) -> Floats:
+    """Compute what a stream asks for, one after another, here and now."""
+    found: Any = None
+    while True:
+        try:
+            request = steps.send(found)
         except StopIteration as done:
             result: Floats = done.value
             return result
-        answer = model.compute(request)
+        found = fulfil(model, request)
