@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Install the Debian packages that the tests need, if they are missing: a browser, a broker, a database, and sound devices without hardware.
+# Install the Debian packages that the tests need, if they are missing: browsers, a broker, a database, and sound devices without hardware.
 set -euo pipefail
 missing=()
 need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 need chromium chromium
+need firefox-esr firefox-esr
 need pulseaudio pulseaudio
 need pactl pulseaudio-utils
 need nats-server nats-server

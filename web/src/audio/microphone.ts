@@ -11,6 +11,19 @@ export interface MicrophoneChoice {
   auto_gain: boolean;
 }
 
+/** Which corrections the browser makes: Safari knows echo alone. */
+export function corrections(): Record<"echo_cancellation" | "noise_suppression" | "auto_gain", boolean> {
+  const media = navigator.mediaDevices as MediaDevices | undefined;
+  // not in TypeScript's list: Media Capture and Streams, 4.3.3
+  const known: (MediaTrackSupportedConstraints & { autoGainControl?: boolean }) | undefined =
+    media?.getSupportedConstraints?.();
+  return {
+    echo_cancellation: known?.echoCancellation ?? !known,
+    noise_suppression: known?.noiseSuppression ?? !known,
+    auto_gain: known?.autoGainControl ?? !known,
+  };
+}
+
 /** What went wrong, by the name of the browser's error. */
 const CAUSES: Record<string, string> = {
   NotAllowedError:

@@ -183,6 +183,25 @@ describe("the microphone", () => {
   });
 });
 
+describe("a browser that cancels echo alone", () => {
+  it("leaves the other corrections to the server, and keeps its microphone open", async () => {
+    const getSupportedConstraints = () => ({ echoCancellation: true });
+    vi.stubGlobal("navigator", { mediaDevices: { getSupportedConstraints } });
+    const { controller, server, useSettings } = await opened();
+    const setMicrophone = vi.fn(async () => undefined);
+    controller.audio = { setMicrophone, setVolume: vi.fn(), setGain: vi.fn() } as unknown as typeof controller.audio;
+    expect(server.count("setInput")).toBe(0);
+    useSettings.setState({ noise_suppression: true, gain_db: 6 });
+    expect(server.last("setInput")?.input).toMatchObject({ noise_suppression: true, auto_gain: false, gain_db: 0 });
+    expect(setMicrophone).not.toHaveBeenCalled();
+    useSettings.setState({ echo_cancellation: true });
+    expect(setMicrophone).toHaveBeenCalledOnce();
+    server.say({ type: "inputSet", input: {} });
+    useSettings.setState({ noise_suppression: false });
+    expect(server.last("setInput")?.input).toMatchObject({ noise_suppression: false });
+  });
+});
+
 describe("comparing", () => {
   it("takes the voice away for as long as it lasts", async () => {
     const { server, useLive } = await opened();

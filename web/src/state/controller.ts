@@ -13,10 +13,8 @@ import { isRole, whyNot } from "./role";
 import { inherit } from "./server-settings";
 import { adopt, hasChosen, type Parameters, type Settings, useSettings } from "./settings";
 import { keepToken, takeToken } from "./token";
+import { reopens, serverInput, treats } from "./treatment";
 import { chosenFrom, kept, type VoiceChoice } from "./voice-choice";
-
-/** What the server does with a browser's microphone: the browser has done it. */
-const UNTREATED = { muted: false, gain_db: 0, noise_suppression: false, auto_gain: false };
 
 export class Controller {
   /** Told every message of the server. */
@@ -162,8 +160,7 @@ export class Controller {
     if (now.parameters !== before.parameters) this.holdParameters();
     this.holdInput(now);
     if (now.speaker !== before.speaker || now.monitor !== before.monitor) void this.audio?.setSpeakers(now);
-    const names = ["microphone", "echo_cancellation", "noise_suppression", "auto_gain"] as const;
-    if (names.some((name) => now[name] !== before[name])) {
+    if (reopens(now, before)) {
       this.audio?.setMicrophone({ ...now, device: now.microphone }).catch((error) => notify(String(error.message)));
     }
   }
@@ -185,14 +182,12 @@ export class Controller {
     this.connection.hold({ parameters: comparing ? { ...parameters, mix: 0 } : parameters });
   }
 
-  /** The server treats the input where the microphone is its own. */
+  /** Tell the server what to do with the input, once there is something for it to do. */
   private holdInput(settings: Settings): void {
     this.shape(settings);
-    const { gain_db, noise_suppression, auto_gain } = settings;
-    const wanted = { muted: this.silenced(settings), gain_db, noise_suppression, auto_gain };
-    const server = settings.source === "server";
-    this.treated ||= server;
-    if (this.treated) this.connection.hold({ input: server ? wanted : UNTREATED });
+    const input = serverInput(settings, this.silenced(settings));
+    this.treated ||= settings.source === "server" || treats(input);
+    if (this.treated) this.connection.hold({ input });
   }
 
   private hear(told: Told): void {
