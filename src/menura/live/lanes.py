@@ -14,6 +14,7 @@ from menura.clock import Clock, monotonic_s
 from menura.dsp.resample import Resampler
 from menura.errors import DeviceError
 from menura.live.session import VoiceSession
+from menura.live.shedding import Shedding
 from menura.live.sound_server import reached
 from menura.live.speaking import Devices, Speaking
 from menura.live.strand import Strand
@@ -47,6 +48,10 @@ class Lane(Protocol):
 class ClientLane:
     """Audio of a client's messages, processed on a strand.
 
+    A client that sends faster than one speaks is made to wait, and loses nothing. For one that speaks, what is too late
+    is answered with silence, as long as it is: where there is more to do than can be done, it is heard with holes, not
+    later and later.
+
     Args:
         session: Used by the strand alone from now on.
         form: Encoding and rate of the client's audio.
@@ -58,6 +63,8 @@ class ClientLane:
 
     PENDING_MS = 1000.0
     """Audio waiting to be processed before the client is made to wait."""
+    LIVE_PENDING_MS = 5000.0
+    """The same of one who speaks, where what is late is left out."""
 
     def __init__(
         self,
@@ -76,8 +83,10 @@ class ClientLane:
         self._strand = Strand(pool)
         self._loop = asyncio.get_running_loop()
         self._turnaround = Turnaround(form.rate)
+        self._shedding = Shedding(form.rate, form.channels)
         self._pending = 0
         self._max_pending = int(self.PENDING_MS * form.rate / 1000.0)
+        self._max_live = int(self.LIVE_PENDING_MS * form.rate / 1000.0)
         self._room = asyncio.Event()
         self._room.set()
         self._waits = 0
@@ -90,22 +99,28 @@ class ClientLane:
             FormatError: It ends within a sample; it is then left out whole.
         """
         frames = self._form.frames_in(data)
-        due_s = self._turnaround.arrived(self._clock(), frames)
+        now_s = self._clock()
+        due_s, live = self._turnaround.arrived(now_s, frames), self._shedding.arrived(now_s, frames)
         self._pending += frames
-        if self._pending > self._max_pending and self._room.is_set():
+        if self._pending > (self._max_live if live else self._max_pending) and self._room.is_set():
             self._room.clear()
             self._waits += 1
-        self._strand.post(lambda: self._work(data, frames, due_s))
+        self._strand.post(lambda: self._work(data, frames, due_s, live))
 
     async def room(self) -> None:
         """Wait until there is less than ``PENDING_MS`` to do: a flood waits in its own socket, and loses nothing."""
         await self._room.wait()
 
-    def _work(self, data: bytes, frames: int, due_s: float) -> None:
+    def _work(self, data: bytes, frames: int, due_s: float, live: bool) -> None:
         if self._abandoned:
             return
+        x = decode(data, self._form)
         try:
-            y = self.session.process(decode(data, self._form))
+            if live and self._shedding.stale(self._clock(), due_s):
+                y = self._shedding.leave_out(frames)
+                self.session.left_out(x, y)
+            else:
+                y = self._shedding.heard(self.session.process(x))
         except Exception as error:
             y = silence(frames)
             self._loop.call_soon_threadsafe(self._on_error, error)
@@ -159,6 +174,7 @@ class ClientLane:
             "latency_frames": self.session.latency,
             "pending_ms": 1000.0 * self._pending / self._form.rate,
             "waits": self._waits,
+            "shed_ms": frames_to_ms(self._shedding.frames, self._form.rate),
         }
 
 

@@ -185,6 +185,11 @@ class VoiceSession:
         for stage in (self._stage, *waiting, *([switch.stage] if switch else ())):
             stage.leave()
 
+    def left_out(self, x: Samples, y: Samples) -> None:
+        """Something was not changed, and this was heard in its place: the recording has it too."""
+        if recorder := self.recorder:
+            recorder.push(x, y)
+
     def finish(self) -> Samples:
         """Return the ``latency`` frames still held; then the session is at its start, with its voice and settings."""
         rest = self._treatment.finish(silence(0, self.channels))
