@@ -149,7 +149,7 @@ def test_safetensors_that_contradict_themselves_are_refused(data: bytes, error: 
 @pytest.mark.parametrize(("begin", "said"), [
     (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"), (b"<!DOCTYPE html><html>", "web page"),
     (b"\n<html><head>404", "web page"), (b"\x80\x04K\x01.", "no PyTorch checkpoint"), (b"RIFF....WAVE", "audio"),
-    (b"IwFl", "faiss index"), (b"\x08\x07\x12\x07pytorch", "ONNX"), (b"hello", "no model file"),
+    (b"IwFl", "faiss index"), (b"\x08\x07\x12\x07pytorch", "ONNX"), (b"hello", "not a model file"),
 ])  # fmt: skip
 def test_a_file_that_is_no_checkpoint_is_called_what_it_is(begin: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "voice.pth"

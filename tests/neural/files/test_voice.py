@@ -11,7 +11,7 @@ from menura.neural.files.inspect import inspect_model
 from menura.neural.files.kinds import ModelKind, kind_of
 from menura.neural.files.voice import _voice, read_voice
 from menura.neural.files.weights import fold_weight_norm
-from tests.neural.model_files import RVC, checkpoint, random_voice, voice_config
+from tests.neural.model_files import RVC, Op, Pickle, archive, checkpoint, random_voice, voice_config
 
 SMALL = [1025, 32, 8, 16, 24, 2, 3, 3, 0, "1", [3, 7, 11], [[1, 3, 5]] * 3, [12, 10, 2, 2], 32, [24, 20, 4, 4], 3, 6,
          48_000]  # fmt: skip
@@ -213,6 +213,36 @@ def test_a_voice_that_claims_thousands_of_layers_is_refused_at_once(change: Call
     change(value["weight"])
     with pytest.raises(UnsafeModelError, match=r"more than .* layers"):
         _voice(value)
+
+
+LAUGHS = b"".join(b"](" + (b"h%c" % (n - 1) if n else b"K\x01") * 10 + b"eq%c0" % n for n in range(30)) + b"h\x1d"
+"""A list of ten lists of ten lists …, 10³⁰ numbers in all, in a kilobyte."""
+
+
+@pytest.mark.parametrize("place", [
+    *(("config", number) for number in range(18)), *(("config", number, 0) for number in (10, 11, 12, 14)), ("config",),
+    ("sr",), ("info",), ("version",), ("vocoder",), ("author",), ("weight",), ("weight", "emb_g.weight"),
+])  # fmt: skip
+def test_a_list_that_never_ends_when_it_is_written_out_is_read_at_once(place: tuple[Any, ...]) -> None:
+    value = random_voice([list(item) if isinstance(item, list) else item for item in SMALL])
+    inner: Any = value
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = "here"
+    pickle = Pickle()
+    body = pickle.write(value).replace(Op.text("here"), LAUGHS)
+    data = archive(body, [array.tobytes() for array in pickle.storages])
+    for read in (read_voice, inspect_model):
+        try:
+            read(data)
+        except (DamagedModelError, UnsupportedModelError, UnsafeModelError) as error:
+            assert len(str(error)) < 400
+
+
+def test_numbers_that_json_has_not_are_not_told() -> None:
+    said = {"epoch": float("nan"), "step": 10**30, "dataset_length": 3}
+    about = read_voice(changed(lambda v: v.update(said))).about
+    assert about == {"info": "random", "dataset_length": 3}
 
 
 def test_a_table_of_weights_alone_is_told_that_its_config_is_missing() -> None:

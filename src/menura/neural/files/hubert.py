@@ -185,7 +185,7 @@ def _settings(value: Any) -> Mapping[str, Any]:
         found = _plain(model) or _plain(_plain(value).get("args"))
     except RecursionError as error:
         raise ModelError("its settings are nested too deeply") from error
-    return {str(key): _scalar(item) for key, item in found.items()}
+    return {key: _scalar(item) for key, item in found.items() if isinstance(key, str)}
 
 
 def _plain(value: Any) -> Mapping[Any, Any]:

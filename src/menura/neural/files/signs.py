@@ -48,4 +48,4 @@ def _kind(head: bytes) -> str:
         return "a tar archive: unpack it first (PyTorch before 0.1.10 wrote such files)"
     if head[:1] == b"\x08":
         return "an ONNX network or another program's data, not a checkpoint"
-    return "no model file that menura knows (.pth, .pt, .safetensors)"
+    return "not a model file that menura knows (.pth, .pt, .safetensors)"

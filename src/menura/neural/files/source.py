@@ -18,6 +18,8 @@ ModelSource = str | PathLike[str] | bytes | bytearray | memoryview
 _MIB = 1 << 20
 _LARGEST = 32 << 30
 _SMALL = 256 << 20
+_NAMED, _LONGEST = 8, 1000
+"""Of what a text shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def open_source(source: ModelSource, *, stays: bool = True) -> Source:
 
 def _content(path: Path, stays: bool) -> memoryview:
     if not stat.S_ISREG(path.stat().st_mode):
-        raise FileError(f"{path}: is not a file")
+        raise FileError(f"{path}: is {'a folder' if path.is_dir() else 'a pipe or a device'}, not a file")
     with path.open("rb") as file:
         size = file.seek(0, 2)
         if not size:
@@ -106,5 +108,12 @@ def budget_for(size: int) -> int:
 
 def shown(text: object, limit: int = 80) -> str:
     """A file's own words, short and printable, for an error's text."""
-    plain = "".join(c if c.isprintable() else "?" for c in str(text)[: limit + 1])
+    if isinstance(text, list | tuple):
+        text = f"[{', '.join(_word(item) for item in text[:_NAMED])}{', …' if len(text) > _NAMED else ''}]"
+    plain = "".join(c if c.isprintable() else "?" for c in _word(text)[: limit + 1])
     return plain if len(plain) <= limit else plain[: limit - 1] + "…"
+
+
+def _word(item: object) -> str:
+    """What holds others is called by its kind: a few lists that hold each other ten times would fill the memory."""
+    return type(item).__name__ if isinstance(item, list | tuple | dict | set) else str(item)[:_LONGEST]

@@ -22,6 +22,7 @@ __all__ = ["VoiceCheckpoint", "read_voice", "voice_parts", "voice_words"]
 _PLAYED_VOCODERS = ("", "hifi-gan", "nsf-hifi-gan", "hifigan", "nsf-hifigan", "default")
 _TOLD = ("info", "model_name", "author", "epoch", "step", "creation_date", "dataset_length", "model_hash")
 _NAMED_AT_MOST = 5
+_LARGEST = 1 << 53
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,4 +146,6 @@ def _text(value: Any) -> str:
 
 def _about(value: Mapping[Any, Any]) -> dict[str, str | int | float]:
     told = {key: value[key] for key in _TOLD if isinstance(value.get(key), str | int | float)}
-    return {key: shown(item, 500) if isinstance(item, str) else item for key, item in told.items()}
+    # numbers that every reader of JSON takes
+    kept = {key: item for key, item in told.items() if isinstance(item, str) or abs(item) < _LARGEST}
+    return {key: shown(item, 500) if isinstance(item, str) else item for key, item in kept.items()}

@@ -126,6 +126,8 @@ def _used(
 def _rate(*told: Any) -> int:
     """Sampling rate, Hz, as ``48000``, ``"48000"`` or ``"48k"``; the first that is one."""
     for value in told:
+        if not isinstance(value, str | int | float):
+            continue
         text = str(value).strip().lower()
         thousands = text.endswith("k")
         try:
