@@ -10,7 +10,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from menura.clock import VirtualClock
 from menura.errors import ConfigError, ForbiddenError, RateLimitError
-from menura.server.access import Access, Gate, session_of
+from menura.server.access import ON_SHUTDOWN, Access, Gate, session_of
 from menura.server.app import create_app
 from menura.server.limits import Ending, Limiter, Rate, ServerLimits, client_name
 from menura.server.roles import Grant, Role
@@ -302,6 +302,24 @@ def test_client_of_the_realtime_api_is_told_in_its_words_when_its_time_is_over(
     asyncio.run(Gate(application, Access(limits=ServerLimits(**limits)), {})(scope, send, send))  # type: ignore[arg-type]
     event = json.loads(told[0]["text"])
     assert (event["type"], event["error"]["code"], told[1]["reason"]) == ("error", code, code)
+
+
+def test_client_of_the_realtime_api_is_told_that_the_server_ends_by_no_fault_of_its_own() -> None:
+    told: list[Any] = []
+    goodbyes: list[Any] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        for say in goodbyes:
+            say()
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    scope = {"type": "websocket", "path": "/v1/realtime", "headers": [], "client": None, ON_SHUTDOWN: goodbyes}
+    asyncio.run(Gate(application, Access(), {})(scope, send, send))  # type: ignore[arg-type]
+    error = json.loads(told[0]["text"])["error"]
+    assert (error["type"], error["code"], told[1]["code"]) == ("server_error", "server_shutdown", 1012)
 
 
 class FastLoop(asyncio.SelectorEventLoop):

@@ -14,7 +14,7 @@ from menura.errors import RateLimitError
 from menura.server.hosts import HostRules, same_origin
 from menura.server.limits import Ending, Limiter, ServerLimits, Session, client_name
 from menura.server.proxies import FORWARDED_SCHEME, Proxies
-from menura.server.realtime_words import INVALID, error_event
+from menura.server.realtime_words import INVALID, SERVER, error_event
 from menura.server.refusals import NO_TOKEN, OTHER_HOST, OTHER_ORIGIN, POLICY, REALTIME, Refusal, later, refuse
 from menura.server.requests import serve_request
 from menura.server.roles import EVERYTHING, SOCKET, Grant, needed_role
@@ -272,7 +272,7 @@ async def _end(scope: Scope, send: Send, code: Ending) -> None:
     text = WHY[code]
     told: Mapping[str, Any] = {"type": "error", "error": text, "code": code}
     if scope["path"] == REALTIME:
-        told = error_event(text, code, INVALID)
+        told = error_event(text, code, SERVER if code is Ending.SHUTDOWN else INVALID)
     with suppress(OSError, RuntimeError):  # it has left, or does not read
         async with asyncio.timeout(CLOSE_WITHIN_S):
             await send({"type": "websocket.send", "text": json.dumps(told)})
