@@ -256,11 +256,17 @@ def reason_of(error: BaseException) -> str:
     >>> import errno
     >>> reason_of(ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 4222)"))
     'Connection refused'
+    >>> reason_of(OSError(-2, "Name or service not known"))
+    'Name or service not known'
     >>> reason_of(TimeoutError())
     'TimeoutError'
     """
-    number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number) if number and number > 0 else str(error) or type(error).__name__
+    said = ""
+    if (
+        isinstance(error, OSError) and error.errno
+    ):  # those of looking up a name are below 0, and have words of their own
+        said = os.strerror(error.errno) if error.errno > 0 else str(error.strerror or "")
+    return said or str(error) or type(error).__name__
 
 
 _ADDRESS = re.compile(r"\b(?:sqlite|postgres(?:ql)?)(?:\+\w+)?://[^\s'\",;]*[^\s'\",;:.]")

@@ -1,5 +1,6 @@
 """``menura voices`` and ``menura models`` as they are used."""
 
+import json
 import os
 import resource
 import shutil
@@ -168,7 +169,16 @@ def test_a_file_is_told_about(menura):
     out = menura("voices", "inspect", FIXTURES / "v2_48k_f0.pth").stdout
     assert "RVC voice" in out
     assert "48000" in out
+    assert out.count("random weights, parity fixture") == 1
     assert "index" in menura("voices", "inspect", FIXTURES / "added_IVF8_Flat_nprobe_1_rand_v2.index").stdout
+    facts = json.loads(menura("voices", "inspect", FIXTURES / "v2_48k_f0.pth", "--json").stdout)
+    assert (facts["kind"], facts["config"]["rate"]) == ("an RVC voice", 48_000)
+
+
+def test_a_second_voice_of_a_name_is_told(menura):
+    imported = ("voices", "import", FIXTURES / "v2_48k_f0.pth", "--name", "Singer", "--pitch", "tracker")
+    assert "of this name" not in menura(*imported).stdout
+    assert "there are 2 voices of this name now: call them by their ids" in menura(*imported).stdout
 
 
 def test_models_are_listed_and_a_false_one_is_not_kept(menura, tmp_path):

@@ -16,7 +16,7 @@ from menura.channels.manager import ChannelManager
 from menura.channels.options import Mismatch, Policy
 from menura.channels.stages import Gaps, StreamStage, StreamStageStats
 from menura.channels.stats import SubscriptionStats
-from menura.errors import ChannelClosedError, FormatError
+from menura.errors import ChannelClosedError, ConfigError, FormatError
 from menura.live.making import make_stage
 from menura.live.session import SessionStats, VoiceSession
 from menura.live.strand import Strand
@@ -133,6 +133,7 @@ class ChannelVoice:
         settings: See :class:`ChannelVoiceSettings`.
 
     Raises:
+        ConfigError: ``source`` and ``sink`` are one channel.
         VoiceNotFoundError: There is no such voice.
     """
 
@@ -147,6 +148,10 @@ class ChannelVoice:
         pool: Executor | None = None,
         **settings: Unpack[ChannelVoiceSettings],
     ) -> None:
+        if source == sink:
+            raise ConfigError(
+                f"a voice would hear itself: it goes from one channel to another, not from {source!r} to it"
+            )
         self.voice = find_voice(voice) if isinstance(voice, str) else voice
         self._parameters = parameters or VoiceParameters()
         self._channels, self._source, self._sink = channels, source, sink

@@ -1,6 +1,7 @@
 """``menura channel``: audio to and from channels across machines."""
 
 import asyncio
+import logging
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -18,7 +19,8 @@ from menura.channels.voice import ChannelVoice
 from menura.channels.voice_orders import obey
 from menura.cli.interrupt import until_interrupted
 from menura.cli.quiet import quiet_libraries
-from menura.errors import ConfigError, ConnectionLostError
+from menura.errors import ConfigError, ConnectionLostError, FileError
+from menura.log import get_logger
 from menura.store.lookup import look_up
 from menura.voices.voice import Voice, VoiceParameters
 
@@ -54,6 +56,8 @@ def _say(text: str) -> None:
 def _run(url: str, wire: Callable[[Patch], None], says: str = "") -> None:
     """Run the parts until they end, or are told to: then what is queued runs through. Say so when they have begun."""
 
+    get_logger("menura.channels.patch").setLevel(logging.ERROR)  # what it warns of is the command's own error
+
     async def run(ended: threading.Event) -> None:
         async with ChannelManager(url) as channels:
             patch = Patch(channels, policy="drop_oldest", max_queue=MAX_QUEUE)
@@ -80,6 +84,8 @@ def record_channel(url: str, name: str, target: Path) -> None:
         FileError: The file cannot be written.
         ConnectionLostError: The broker cannot be reached.
     """
+    if not target.parent.is_dir():
+        raise FileError(f"{target.parent}: no such folder")
     stats = RecorderStats()
 
     async def keep(streams: Streams) -> None:

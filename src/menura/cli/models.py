@@ -1,6 +1,8 @@
 """``menura models`` and ``menura voices inspect``: models that voices share, and what a file is."""
 
+import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from operator import itemgetter
@@ -21,10 +23,17 @@ from menura.store.given_models import keep
 __all__ = ["add_model", "inspect_file", "list_models", "pull_models"]
 
 
-def inspect_file(path: Path) -> None:
-    """Say what a model file is, without loading its weights."""
+def inspect_file(path: Path, *, as_json: bool = False) -> None:
+    """Say what a model file is, without loading its weights.
+
+    Raises:
+        ModelError, FileError: It is none that menura knows, or cannot be read.
+    """
     facts = inspect_model(path)
-    table = Table(box=None, show_header=False)
+    if as_json:
+        print(json.dumps(asdict(facts), indent=2, default=str))
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
 
@@ -43,7 +52,8 @@ def inspect_file(path: Path) -> None:
     row("info", facts.info)
     row("embedder", facts.embedder)
     for name, value in facts.about.items():
-        row(name, value)
+        if name != "info":
+            row(name, value)
     show_table(table)
 
 
@@ -71,7 +81,7 @@ def pull_models(names: list[str], mirror: str | None, quiet: bool) -> None:
         raise ConfigError(f"there is no model {unknown[0]!r}; there are {', '.join(MODELS)}")
     place = mirror or os.environ.get("MENURA_MODELS_URL") or MIRROR
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as shown:
+    with Progress(*columns, console=Console(stderr=True), disable=quiet or not sys.stderr.isatty()) as shown:
         for name in names or [model.name for model in MODELS.values() if not model.elsewhere]:
             model = MODELS[name]
             task = shown.add_task(model.file, total=model.size)

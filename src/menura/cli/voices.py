@@ -83,6 +83,7 @@ def import_file(
             stored = import_model(
                 library, path, index, content=content, pitch_model=pitch_model, name=name, settings=options
             )
+        alike = [voice for voice in library.voices() if voice.data.name.casefold() == stored.data.name.casefold()]
     print(f"{stored.id}  {stored.data.name}")
     here = models_here()
     missing = [name for name in needed_models(stored) if name not in here]
@@ -90,6 +91,8 @@ def import_file(
         print(f"before it can speak: menura models pull {' '.join(missing)}")
     if needed_models(stored) and find_spec("onnxruntime") is None:
         print("before it can speak: pip install 'menura[neural]'")
+    if len(alike) > 1:
+        print(f"there are {len(alike)} voices of this name now: call them by their ids, or rename one")
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:

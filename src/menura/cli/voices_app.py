@@ -100,11 +100,13 @@ def delete_voice(voice: VoiceName) -> None:
 
 
 @voices.command("inspect")
-def inspect_file(file: Annotated[Path, typer.Argument(metavar="FILE", help="A model file, or a folder.")]) -> None:
+def inspect_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A model file, or a folder.")], as_json: AsJson = False
+) -> None:
     """Say what a model file is, without loading its weights."""
     from menura.cli.models import inspect_file
 
-    inspect_file(file)
+    inspect_file(file, as_json=as_json)
 
 
 models = typer.Typer(invoke_without_command=True)

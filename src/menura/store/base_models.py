@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from menura.errors import ConfigError, DownloadError, FileError
+from menura.errors import ConfigError, DownloadError, FileError, reason_of
 from menura.places import data_folder
 from menura.store.files import sync_folder
 from menura.store.library import StoredVoice
@@ -136,7 +136,8 @@ def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progres
             part.replace(target)
             sync_folder(folder)
     except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
-        reason = getattr(error, "reason", None) or error
+        inner = getattr(error, "reason", None) or error
+        reason = reason_of(inner) if isinstance(inner, BaseException) else inner
         raise DownloadError(
             f"cannot fetch {model.file}: {reason}. What came is kept: the same command goes on"
         ) from error
