@@ -31,7 +31,7 @@ from menura.neural.nets.decoder import decoder
 from menura.neural.nets.encoder import encoder
 from menura.neural.nets.flow import flow
 from menura.neural.nets.graph import Network
-from menura.neural.nets.hubert import hubert
+from menura.neural.nets.hubert import hubert_front, hubert_transformer
 from menura.neural.nets.rmvpe import rmvpe
 from menura.neural.options import Provider, RuntimeOptions
 from menura.neural.runtime import open_session, return_memory
@@ -58,9 +58,12 @@ def _feeds() -> dict[str, tuple[str, Feeds]]:
 
     latent = {name: draw(1, 192, 55, scale=0.5) for name in ("mean", "log_deviation", "noise")}
     speaker = draw(1, 256)
+    affine = {"factor": draw(1, 512, scale=0.1, shift=1.0), "shift": draw(1, 512, scale=0.1)}
     return {
-        "HuBERT 0.81 s": ("hubert", {"wav": draw(1, 12_960, scale=0.1)}),
-        "HuBERT 2.81 s": ("hubert", {"wav": draw(1, 44_960, scale=0.1)}),
+        "HuBERT's convolutions 0.81 s": ("hubert-front", {"wav": draw(1, 12_960, scale=0.1), **affine}),
+        "HuBERT's convolutions 2.81 s": ("hubert-front", {"wav": draw(1, 44_960, scale=0.1), **affine}),
+        "HuBERT's attention 0.81 s": ("hubert-transformer", {"rows": draw(1, 40, 768)}),
+        "HuBERT's attention 2.81 s": ("hubert-transformer", {"rows": draw(1, 140, 768)}),
         "RMVPE 32 frames": ("rmvpe", {"mel": draw(1, 32, 128, scale=2.0, shift=-5.0)}),
         "text encoder 281 frames": (
             "encoder",
@@ -87,7 +90,8 @@ def _networks(folder: Path, cores: int) -> dict[str, Make]:
         read_rmvpe(folder / "rmvpe.pt"),
     )
     return {
-        "hubert": lambda **options: hubert(content.config, content.weights, **options),
+        "hubert-front": lambda **options: hubert_front(content.config, content.weights, **options),
+        "hubert-transformer": lambda **options: hubert_transformer(content.config, content.weights, **options),
         "rmvpe": lambda: rmvpe(pitch.config, pitch.weights),
         "encoder": lambda: encoder(voice.config, voice.weights),
         "flow": lambda: flow(voice.config, voice.weights),
@@ -128,7 +132,7 @@ def _speed(folder: Path, threads: int, repeats: int) -> str:
     sessions: dict[tuple[str, str], Session] = {}
     for name, make in makes.items():
         for variant, (options, extra) in variants.items():
-            if not extra or name == "hubert":
+            if not extra or name.startswith("hubert"):
                 sessions[name, variant] = open_session(make(**extra), options)
     for case, (name, feeds) in _feeds().items():
         here = [variant for variant in variants if (name, variant) in sessions]
@@ -146,7 +150,8 @@ def _speed(folder: Path, threads: int, repeats: int) -> str:
 def _loading(folder: Path) -> str:
     rows, makes = [], _networks(folder, 1)
     with tempfile.TemporaryDirectory() as kept:
-        for name, extra in (("hubert", {}), ("hubert", {"int8": True}), *((n, {}) for n in list(makes)[1:])):
+        eight = [(name, {"int8": True}) for name in makes if name.startswith("hubert")]
+        for name, extra in [*((name, {}) for name in makes), *eight]:
             row = [f"{name}{' int8' if extra else ''}"]
             for options in (RuntimeOptions(threads=1), *[RuntimeOptions(threads=1, cache=Path(kept))] * 2):
                 before, began = _own_mb(), time.process_time()
@@ -168,8 +173,9 @@ def _loading(folder: Path) -> str:
 
 
 def _contention(folder: Path, repeats: int) -> str:
-    rows, feeds = [], _feeds()["HuBERT 0.81 s"][1]
-    network = _networks(folder, 1)["hubert"]()
+    case = "HuBERT's attention 0.81 s"
+    rows, (name, feeds) = [], _feeds()[case]
+    network = _networks(folder, 1)[name]()
     for label, options in (
         ("two threads a call, passive", RuntimeOptions(threads=2)),
         ("two threads a call, spinning", RuntimeOptions(threads=2, spin=True)),
@@ -184,7 +190,7 @@ def _contention(folder: Path, repeats: int) -> str:
 
             together = _timed([both], repeats)[0]
         rows.append([label, number(alone), number(together), number(together / 2)])
-    return table(["HuBERT 0.81 s", "alone ms", "two at once ms", "ms each"], rows, "Contention")
+    return table([case, "alone ms", "two at once ms", "ms each"], rows, "Contention")
 
 
 def main() -> None:

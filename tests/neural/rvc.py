@@ -12,8 +12,11 @@ from menura.neural.content import ContentModel
 from menura.neural.files.hubert import HubertCheckpoint, read_hubert
 from menura.neural.files.pitch import FcpeCheckpoint, RmvpeCheckpoint, read_fcpe, read_rmvpe
 from menura.neural.files.voice import VoiceCheckpoint, read_voice
+from menura.neural.nets.hubert import hubert_front, hubert_transformer
+from menura.neural.nets.moments import FirstNorm
 from menura.neural.options import RuntimeOptions
 from menura.neural.pitch import FcpePitch, RmvpePitch
+from menura.neural.runtime import open_session
 from menura.neural.synthesizer import Synthesizer
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "rvc"
@@ -69,6 +72,25 @@ def fcpe_checkpoint() -> FcpeCheckpoint:
 @lru_cache
 def fcpe_pitch() -> FcpePitch:
     return FcpePitch(fcpe_checkpoint().config, fcpe_checkpoint().weights, ONE_THREAD)
+
+
+class WholeContent:
+    """A content model's two networks run one after the other on a window by itself.
+
+    Attributes:
+        front, rest: Their sessions.
+    """
+
+    def __init__(self, config, weights, *, layer=None, project=False, options=ONE_THREAD, **precision):
+        self._norm = FirstNorm.of(config, weights)
+        rest = hubert_transformer(config, weights, layer=layer, project=project, **precision)
+        self.front = open_session(hubert_front(config, weights, **precision), options)
+        self.rest = open_session(rest, options)
+
+    def __call__(self, wav):
+        wav = wav.astype(np.float32)
+        told = dict(zip(("factor", "shift"), self._norm.over(wav), strict=True)) if self._norm else {}
+        return self.rest.run(rows=self.front.run(wav=wav, **told)[0])[0]
 
 
 def snr_db(ours: NDArray[Any], theirs: NDArray[Any]) -> float:

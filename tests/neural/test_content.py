@@ -6,9 +6,8 @@ import pytest
 from menura.errors import FormatError, ModelError
 from menura.neural.content import ContentModel
 from menura.neural.files.hubert import read_hubert
-from menura.neural.nets.hubert import hubert
-from menura.neural.runtime import open_session
-from tests.neural.rvc import FIXTURES, ONE_THREAD, arrays, assert_same, content, content_model
+from menura.neural.nets.hubert import hubert_front, hubert_transformer
+from tests.neural.rvc import FIXTURES, ONE_THREAD, WholeContent, arrays, assert_same, content, content_model
 
 
 @pytest.mark.parametrize(("name", "version"), [("hubert_tiny", "v1"), ("hubert_tiny", "v2"), ("hubert_tiny768", "v2")])
@@ -26,14 +25,12 @@ def test_features_are_the_same_from_fairseqs_file(version):
 
 
 @pytest.mark.parametrize("name", ["hubert_tiny", "hubert_tiny768"])
-def test_front_and_transformer_are_the_whole_when_run_one_after_the_other(name):
+def test_front_and_transformer_are_the_official_networks_each(name):
     held, checkpoint = arrays(name), content(name)
-    whole = open_session(hubert(checkpoint.config, checkpoint.weights), ONE_THREAD)
     model = content_model(name, "v2")
     rows = model.front(held["wav"][None], *model.norm.over(held["wav"][None]))
     assert_same(f"{name} front", rows[0], _projected(checkpoint, held["conv_features"].T))
     assert_same(f"{name} rest", model.transform(rows)[0][0], held["v2"])
-    assert_same(f"{name} whole", whole.run(wav=held["wav"][None])[0][0], held["v2"])
 
 
 def _projected(checkpoint, conv):
@@ -111,22 +108,22 @@ def test_eight_bits_are_near_single_precision():
 def test_layers_and_projections_that_are_not_there_are_refused():
     checkpoint = content("hubert_tiny768")
     with pytest.raises(ModelError, match="has 1 layers: there is no layer 9"):
-        hubert(checkpoint.config, checkpoint.weights, layer=9)
+        hubert_transformer(checkpoint.config, checkpoint.weights, layer=9)
     with pytest.raises(ModelError, match="no final_proj"):
-        hubert(replace(checkpoint.config, projection=0), checkpoint.weights, project=True)
+        hubert_transformer(replace(checkpoint.config, projection=0), checkpoint.weights, project=True)
 
 
 def test_a_first_layer_in_front_of_all_others_is_the_earlier_output():
     # a layer's output does not depend on those after it: layer 9 of 12 is the last of a network of 9
     checkpoint, wav = content("hubert_tiny"), arrays("hubert_tiny")["wav"][None]
-    ninth = open_session(hubert(checkpoint.config, checkpoint.weights, layer=9), ONE_THREAD)
-    short = open_session(hubert(replace(checkpoint.config, layers=9), checkpoint.weights), ONE_THREAD)
-    np.testing.assert_array_equal(ninth.run(wav=wav)[0], short.run(wav=wav)[0])
+    ninth = WholeContent(checkpoint.config, checkpoint.weights, layer=9)
+    short = WholeContent(replace(checkpoint.config, layers=9), checkpoint.weights)
+    np.testing.assert_array_equal(ninth(wav), short(wav))
 
 
 def test_half_precision_is_near_single():
     checkpoint, held = content("hubert_tiny"), arrays("hubert_tiny")
-    session = open_session(hubert(checkpoint.config, checkpoint.weights, half=True), ONE_THREAD)
-    assert_same("half", session.run(wav=held["wav"][None])[0][0], held["v2"], floor_db=45.0)
+    half = WholeContent(checkpoint.config, checkpoint.weights, half=True)
+    assert_same("half", half(held["wav"][None])[0], held["v2"], floor_db=45.0)
     with pytest.raises(ModelError, match="not both"):
-        hubert(checkpoint.config, checkpoint.weights, int8=True, half=True)
+        hubert_front(checkpoint.config, checkpoint.weights, int8=True, half=True)

@@ -8,12 +8,11 @@ import pytest
 from menura.errors import ModelError
 from menura.neural.content import ContentModel
 from menura.neural.nets.config import HubertConfig, RmvpeConfig
-from menura.neural.nets.hubert import hubert
 from menura.neural.nets.rmvpe import rmvpe
 from menura.neural.pitch import RmvpePitch
 from menura.neural.runtime import open_session
 from tests.neural import reference_models as slow
-from tests.neural.rvc import ONE_THREAD, arrays, assert_same, rmvpe_checkpoint
+from tests.neural.rvc import ONE_THREAD, WholeContent, arrays, assert_same, rmvpe_checkpoint
 
 SMALL = HubertConfig(
     hidden=24, intermediate=40, heads=3, layers=3, conv_dim=(16,) * 7, pos_kernel=16, pos_groups=4, eps=1e-5
@@ -43,8 +42,7 @@ def test_a_content_model_of_odd_sizes_is_the_slow_one(case, layer):
     config = HUBERTS[case]
     weights = slow.hubert_weights(config, seed=4)
     wav = np.random.default_rng(1).standard_normal(2000)
-    session = open_session(hubert(config, weights, layer=layer), ONE_THREAD)
-    ours = session.run(wav=wav[None].astype(np.float32))[0][0]
+    ours = WholeContent(config, weights, layer=layer)(wav[None])[0]
     double = {name: array.astype(np.float64) for name, array in weights.items()}
     assert_same(case, ours, slow.hubert(config, double, wav.astype(np.float32).astype(np.float64), layer))
 

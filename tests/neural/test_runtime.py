@@ -7,10 +7,10 @@ import pytest
 
 from menura.errors import ConfigError, FormatError, MissingExtraError, ModelError
 from menura.neural.nets.graph import Graph, Network
-from menura.neural.nets.hubert import hubert
+from menura.neural.nets.hubert import hubert_front, hubert_transformer
 from menura.neural.ort import OrtSession
 from menura.neural.runtime import Provider, RuntimeOptions, open_session, providers
-from tests.neural.rvc import ONE_THREAD, arrays, assert_same, content
+from tests.neural.rvc import ONE_THREAD, WholeContent, arrays, assert_same, content
 
 HAS_OPENVINO = find_spec("openvino") is not None
 
@@ -56,16 +56,17 @@ def test_a_standalone_model_is_valid_onnx():
     import onnx
 
     checkpoint = content("hubert_tiny")
-    onnx.checker.check_model(hubert(checkpoint.config, checkpoint.weights).standalone(), full_check=True)
+    for network in (hubert_front, hubert_transformer):
+        onnx.checker.check_model(network(checkpoint.config, checkpoint.weights).standalone(), full_check=True)
 
 
 def test_several_threads_get_what_one_gets():
     checkpoint, wav = content("hubert_tiny"), arrays("hubert_tiny")["wav"]
-    session = open_session(hubert(checkpoint.config, checkpoint.weights), RuntimeOptions(threads=2))
+    whole = WholeContent(checkpoint.config, checkpoint.weights, options=RuntimeOptions(threads=2))
     windows = [np.roll(wav, 1000 * index)[None, : 4000 + 320 * (index % 3)] for index in range(12)]
-    alone = [session.run(wav=window)[0] for window in windows]
+    alone = [whole(window) for window in windows]
     with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda window: session.run(wav=window)[0], windows))
+        together = list(pool.map(whole, windows))
     for ours, theirs in zip(together, alone, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
@@ -151,10 +152,10 @@ def test_openvino_says_how_to_install_it():
 @pytest.mark.skipif(not HAS_OPENVINO, reason="OpenVINO is not installed")
 def test_openvino_runs_the_same_network():
     checkpoint, held = content("hubert_tiny"), arrays("hubert_tiny")
-    session = open_session(hubert(checkpoint.config, checkpoint.weights), RuntimeOptions(Provider.OPENVINO, threads=1))
-    assert session.inputs == ("wav",)
+    whole = WholeContent(checkpoint.config, checkpoint.weights, options=RuntimeOptions(Provider.OPENVINO, threads=1))
+    assert whole.rest.inputs == ("rows",)
     with ThreadPoolExecutor(3) as pool:
-        for features in pool.map(lambda _: session.run(wav=held["wav"][None])[0], range(3)):
+        for features in pool.map(lambda _: whole(held["wav"][None]), range(3)):
             assert_same("openvino", features[0], held["v2"])
-    with pytest.raises(FormatError, match="hubert does not take"):
-        session.run(wav=np.zeros(100, np.float32))
+    with pytest.raises(FormatError, match="hubert-transformer does not take"):
+        whole.rest.run(rows=np.zeros(100, np.float32))

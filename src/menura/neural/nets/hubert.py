@@ -15,42 +15,26 @@ from menura.neural.nets.graph import Graph, Network, Weights
 from menura.neural.nets.layers import add, attend, conv, gelu, heads, layer_norm, merge, planes, rows
 from menura.neural.nets.products import linear, over_time, product
 
-__all__ = ["hubert", "hubert_front", "hubert_transformer"]
+__all__ = ["hubert_front", "hubert_transformer"]
 
 
-def hubert(
-    config: HubertConfig, weights: Weights, *, layer: int | None = None, project: bool = False, int8: bool = False,
-    half: bool = False,
-) -> Network:  # fmt: skip
-    """The whole encoder.
+def hubert_front(config: HubertConfig, weights: Weights, *, int8: bool = False, half: bool = False) -> Network:
+    """The front end: each of its rows is made of ``config.reach`` samples, and of nothing else.
 
     Args:
         config: Its sizes.
         weights: Its checkpoint.
-        layer: The layer whose output is wanted, counted from 1; later ones are left out. None: the last.
-        project: Apply ``final_proj``. RVC v1 takes layer 9 projected, v2 the last layer.
-        int8: Products and strided convolutions in 8 bits.
+        int8: Strided convolutions in 8 bits.
         half: Everything in half precision.
-
-    Shape:
-        ``wav`` ``[batch, samples]`` at 16 kHz → ``features`` ``[batch, frames, channels]``, a frame every 20 ms, where
-        ``frames`` is ``config.frames(samples)``.
-
-    Raises:
-        ModelError: A weight is missing or of another shape, or there is no such layer.
-    """
-    g = Graph("hubert", weights, int8=int8, half=half)
-    x = _front(g, config, g.input("wav", ("batch", "samples")), None)
-    return _finish(g, config, _transformer(g, config, x, layer), project)
-
-
-def hubert_front(config: HubertConfig, weights: Weights, *, int8: bool = False, half: bool = False) -> Network:
-    """The front end alone: each of its rows is made of ``config.reach`` samples, and of nothing else.
 
     Shape:
         ``wav`` ``[batch, samples]`` at 16 kHz → ``rows`` ``[batch, frames, config.hidden]``. Where ``config.conv_norm``
         is ``group``, the first convolution's normalisation is given, ``factor`` and ``shift``
-        ``[batch, config.conv_dim[0]]`` (:class:`~menura.neural.nets.moments.FirstNorm`).
+        ``[batch, config.conv_dim[0]]`` (:class:`~menura.neural.nets.moments.FirstNorm`). There are
+        ``config.frames(samples)`` rows, one every 20 ms.
+
+    Raises:
+        ModelError: A weight is missing or of another shape.
     """
     g = Graph("hubert-front", weights, int8=int8, half=half)
     wav, affine = g.input("wav", ("batch", "samples")), None
@@ -68,7 +52,12 @@ def hubert_transformer(
     """What follows :func:`hubert_front`.
 
     Args:
-        config, weights, layer, project, int8, half: As for :func:`hubert`.
+        config: Its sizes.
+        weights: Its checkpoint.
+        layer: The layer whose output is wanted, counted from 1; later ones are left out. None: the last.
+        project: Apply ``final_proj``. RVC v1 takes layer 9 projected, v2 the last layer.
+        int8: Products in 8 bits.
+        half: Everything in half precision.
         carried: For the end of a window whose beginning was computed before.
 
     Shape:
@@ -77,6 +66,9 @@ def hubert_transformer(
         ``past`` ``[batch, layers, earlier, 2 · config.hidden]``, keys and values of the earlier frames in each layer,
         of which there may be none → ``kept`` ``[batch, layers, frames, 2 · config.hidden]``, those of these frames, and
         ``features``.
+
+    Raises:
+        ModelError: A weight is missing or of another shape, or there is no such layer.
     """
     g = Graph("hubert-transformer", weights, int8=int8, half=half)
     hidden = config.hidden
@@ -139,22 +131,14 @@ def _convolved(g: Graph, config: HubertConfig, wav: str, affine: tuple[str, str]
             x = conv(g, x, f"{name}.conv", (width, inputs, kernel), stride=stride)
         if config.conv_norm == "layer":
             x, flat = _norm(g, config, x if flat else rows(g, x), f"{name}.layer_norm", width), True
-        elif index == 0:
-            x = _group_norm(g, config, x, f"{name}.layer_norm", affine)
+        elif affine is not None and index == 0:
+            factor, shift = (g.op("Unsqueeze", part, g.ints(2, 3)) for part in affine)
+            x = g.op("Add", g.op("Mul", x, factor), shift)
         x = gelu(g, x)
         if flat and not g.int8:
             x, flat = planes(g, x), False
         inputs = width
     return x if flat else rows(g, x)
-
-
-def _group_norm(g: Graph, config: HubertConfig, x: str, name: str, affine: tuple[str, str] | None) -> str:
-    """As many groups as channels: each channel over the whole window, or as it is given."""
-    if affine is not None:
-        factor, shift = (g.op("Unsqueeze", part, g.ints(2, 3)) for part in affine)
-        return g.op("Add", g.op("Mul", x, factor), shift)
-    scale, bias = (g.weight(f"{name}.{part}", (config.conv_dim[0],)) for part in ("weight", "bias"))
-    return g.op("InstanceNormalization", x, scale, bias, epsilon=config.eps)
 
 
 def _norm(g: Graph, config: HubertConfig, x: str, name: str, width: int) -> str:
