@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from menura.live.making import _once, close_schedulers, shared_runner
 from menura.live.pool import VoicePool, waiting
 from menura.live.scheduler import ModelScheduler
 from menura.neural.options import RuntimeOptions
-from menura.neural.stream.model import Request
+from menura.neural.stream.model import Request, run
 from menura.neural.stream.settings import RvcSettings
 from menura.neural.stream.shape import StreamShape
 from menura.neural.stream.stage import RvcStage
@@ -246,3 +247,46 @@ def test_a_pool_that_has_ended_takes_no_more():
     assert dropped.cancelled()
     with pytest.raises(RuntimeError):
         pool.submit(int)
+
+
+class Meeting(Held):
+    """Computes what waits for what is computed at the same time."""
+
+    def __init__(self):
+        super().__init__()
+        self.let.set()
+        self.both = threading.Barrier(2, timeout=WAIT_S)
+
+    def compute(self, request):
+        self.both.wait()
+        return super().compute(request)
+
+
+def test_what_a_session_asks_for_together_is_computed_at_the_same_time(make):
+    scheduler, model = make(), Meeting()
+
+    def steps(first, second):
+        mine, other = yield replace(request(first), beside=request(second))
+        return np.concatenate([mine, other])
+
+    seat = scheduler.seat(1.0)
+    assert seat(model, steps("one", "two")).shape == (2, 2)
+    assert sorted(model.order) == ["one", "two"]
+    for pair in (("bad", "good"), ("good", "bad")):
+        with pytest.raises(ValueError, match="bad"):
+            seat(model, steps(*pair))
+    assert seat(model, steps("one", "two")).shape == (2, 2)
+    assert scheduler.stats().failed == 2
+    scheduler.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("menura-model-beside")]
+
+
+def test_pitch_and_content_at_once_say_what_they_say_one_after_the_other(make, monkeypatch):
+    model, x = loaded(), speech(48_000, "am_michael")[:24_000]
+    said = []
+    for cores, runner in ((1, run), (2, run), (2, make().seat(0.12))):
+        monkeypatch.setattr(model.content, "cores", cores)
+        said.append(RvcStage(model, 48_000, shape=SMALL, settings=OPEN, runner=runner).process(x))
+    assert np.abs(said[0]).max() > 1e-3
+    assert np.array_equal(said[0], said[1])
+    assert np.array_equal(said[0], said[2])

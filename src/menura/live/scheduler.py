@@ -1,7 +1,8 @@
 """Many sessions, one device: what their models are to compute, in the order in which it is due."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from menura.errors import ConfigError, StateError
 from menura.live.pool import waiting
 from menura.neural.options import Provider
 from menura.neural.stream.blocks import Steps
-from menura.neural.stream.model import Floats, Request, RvcModel
+from menura.neural.stream.model import Floats, Request, RvcModel, fulfil
 
 __all__ = ["ModelScheduler", "SchedulerStats", "Seat", "batch_of"]
 
@@ -62,6 +63,8 @@ class _Job:
     @property
     def key(self) -> tuple[Any, ...]:
         """What may run together."""
+        if self.request.beside is not None:
+            return (id(self),)
         shapes = tuple(None if part is None else (part.shape[1:], part.dtype) for part in self.request.arrays)
         return id(self.model), self.request.name, shapes
 
@@ -73,8 +76,9 @@ class _Job:
 class ModelScheduler:
     """One thread that runs networks for any number of sessions, what is due first before the rest.
 
-    One computation at a time, with all cores: two at once, of all cores or of one each, give about as much in all, but
-    each answer later. A session waits for the computation that
+    One session's computation at a time, with all cores: two sessions' at once, of all cores or of one each, give about
+    as much in all, but each answer later. What a session asks for together is one computation, by a second thread. A
+    session waits for the computation that
     runs, never for another's whole block: each network is a turn of its own. Who sends faster than in real time is due
     as if it did not, within ``AHEAD_S``: so nobody is starved, and no one waits for ever.
 
@@ -91,6 +95,7 @@ class ModelScheduler:
         self._jobs: list[_Job] = []
         self._active = 0
         self._thread: threading.Thread | None = None
+        self._second: ThreadPoolExecutor | None = None
         self._closed = False
         self._computed = self._batches = self._late = self._failed = 0
 
@@ -158,6 +163,14 @@ class ModelScheduler:
     def _work(self) -> None:
         while self._turn():
             pass
+        if self._second is not None:
+            self._second.shutdown()
+
+    def _aside(self, call: Callable[[], Any]) -> Callable[[], Any]:
+        """Run a call in the second thread."""
+        if self._second is None:
+            self._second = ThreadPoolExecutor(1, "menura-model-beside")
+        return self._second.submit(call).result
 
     def _turn(self) -> bool:
         """One computation; between two of them no model is held here that its last voice has let go."""
@@ -193,13 +206,13 @@ class ModelScheduler:
                 return
         for job in jobs:
             try:
-                answer = job.model.compute(job.request)
+                found = fulfil(job.model, job.request, self._aside)
             except BaseException as error:
                 self._count(1, 1, 1)
                 job.settle(error=error)
             else:
                 self._count(1, 1, 0)
-                job.settle(answer)
+                job.settle(found)
 
     def _count(self, computed: int, batches: int, failed: int) -> None:
         with self._change:

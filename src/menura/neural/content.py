@@ -42,6 +42,7 @@ class ContentModel:
         width: Of its rows.
         again: Share of a window's rows that a stream computes again before new ones, when they have heard what follows;
             earlier ones stay as they are. None: all, each time: a GPU would have to be given what is carried.
+        cores: Of the processor that a computation has; 0 where it runs elsewhere.
         norm: What the front end is told of all that was heard; None where it asks for nothing.
 
     Raises:
@@ -65,6 +66,8 @@ class ContentModel:
         self.layers, self.width = layer or config.layers, config.hidden
         carried = options is None or options.provider in (Provider.CPU, Provider.OPENVINO)
         self.again = AGAIN if carried else None
+        given = options or RuntimeOptions()
+        self.cores = given.cores if given.provider == Provider.CPU else 0
         self.norm = FirstNorm.of(config, weights)
         front = Recipe.of(
             "hubert-front", weights, lambda: hubert_front(config, weights, int8=int8, half=half), config, int8, half

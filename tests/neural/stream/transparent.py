@@ -11,7 +11,7 @@ class TransparentContent:
     """Features are the samples themselves; like the real one it gives none for the last 20 ms."""
 
     channels = 2 * HOP
-    RATE, HOP, reach, before, again, norm = 16_000, 2 * HOP, 400, 0, None, None
+    RATE, HOP, reach, before, again, norm, cores = 16_000, 2 * HOP, 400, 0, None, None, 1
 
     def front(self, wav, factor=None, shift=None):
         rows = (wav.shape[1] - self.reach) // self.HOP + 1

@@ -15,7 +15,7 @@ from menura.neural.nets.source import stretch
 from menura.neural.stream.content_track import ContentTrack
 from menura.neural.stream.features import mix_index, protect, widen
 from menura.neural.stream.loudness import WINDOW, Gate, frame_rms, match_loudness
-from menura.neural.stream.model import Request, RvcModel
+from menura.neural.stream.model import Request, RvcModel, accompanied
 from menura.neural.stream.noise import KeyedNoise
 from menura.neural.stream.pitch_track import PitchTrack, pitch_window
 from menura.neural.stream.settings import RvcSettings
@@ -109,8 +109,8 @@ class RvcBlocks:
         self._take(x)
         if not self._wave[-shape.decoded * FRAME :].any():
             return self._join(np.zeros((shape.block + shape.fade) * self.hop, np.float32))
-        f0 = yield from self._find_pitch(settings)
-        phone = yield from self._content(settings, f0)
+        features, f0 = yield from self._heard(settings)
+        phone = self._phone(settings, features, f0)
         z = yield from self._latent(settings, phone, f0)
         y = yield from self._decode(settings, z, f0)
         return self._join(y)
@@ -131,18 +131,31 @@ class RvcBlocks:
         finder = model.finder
         return pitch_window(self.shape, getattr(finder, "step", 1), getattr(finder, "grid", 1), self._end)
 
-    def _find_pitch(self, settings: RvcSettings) -> Generator[Request, Any, NDArray[np.float64] | None]:
-        if not self.config.f0:
-            return None
-        shape = self.shape
-        frames = self._pitch_frames(self.model)
-        heard = self._wave[None, -frames * FRAME :]
-        found = (yield Request("pitch", (heard,)))[0, :frames] if heard.any() else np.zeros(frames)
-        # what the block before let be heard, its fade included, stays as it was
-        return self._pitch.update(found, settings, shape.block + shape.right, shape.block)[-shape.window :]
+    def _heard(self, settings: RvcSettings) -> Generator[Request, Any, tuple[Floats, NDArray[np.float64] | None]]:
+        """What is said, and at which pitch.
 
-    def _content(self, settings: RvcSettings, f0: NDArray[np.float64] | None) -> Generator[Request, Any, Floats]:
-        features = yield from self._said.steps(self._wave, self.shape.window * FRAME)
+        Neither needs the other. Where both have the same cores they are asked for together: each network has steps that
+        one core alone computes, and the other's fill them.
+        """
+        shape, said = self.shape, self._said.steps(self._wave, self.shape.window * FRAME)
+        if not self.config.f0:
+            return (yield from said), None
+        frames = self._pitch_frames(self.model)
+        sung = self._wave[None, -frames * FRAME :]
+        request = Request("pitch", (sung,))
+        if not sung.any():
+            features, found = (yield from said), np.zeros((1, frames))
+        elif self.model.content.cores > 1:
+            features, found = yield from accompanied(said, "transform", request)
+        else:
+            found = yield request
+            features = yield from said
+        # what the block before let be heard, its fade included, stays as it was
+        kept = self._pitch.update(found[0, :frames], settings, shape.block + shape.right, shape.block)
+        return features, kept[-shape.window :]
+
+    def _phone(self, settings: RvcSettings, features: Floats, f0: NDArray[np.float64] | None) -> Floats:
+        """Content as the voice takes it, the index's mixed in."""
         plain = widen(features, self.shape.window)
         index = self.model.index
         if index is None or not settings.index_rate:

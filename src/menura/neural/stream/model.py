@@ -105,11 +105,6 @@ class RvcModel:
                 " it belongs to another voice"
             )
 
-    @property
-    def together(self) -> bool:
-        """Whether two networks at once are sooner done than one after the other."""
-        return self.content.cores > 1
-
     def compute(self, request: Request) -> Any:
         """Run a network."""
         part, method = _CALLS[request.name]
