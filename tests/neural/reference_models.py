@@ -79,9 +79,9 @@ def hubert(config: HubertConfig, w: Weights, wav: F64, layer: int) -> F64:
         name = f"feature_extractor.conv_layers.{index}"
         x = conv(x, w[f"{name}.conv.weight"], w.get(f"{name}.conv.bias", 0.0), stride=stride)
         if config.conv_norm == "layer":
-            x = _normed(w, x.T, f"{name}.layer_norm", eps).T
+            x = _normed(w, x.T, f"{name}.layer_norm", 1e-5).T
         elif index == 0:
-            x = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + eps)
+            x = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
             x = x * w[f"{name}.layer_norm.weight"][:, None] + w[f"{name}.layer_norm.bias"][:, None]
         x = _gelu(x)
     x = _linear(w, _normed(w, x.T, "feature_projection.layer_norm", eps), "feature_projection.projection")

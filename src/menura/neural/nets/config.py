@@ -5,7 +5,11 @@ from math import prod
 
 from menura.errors import ModelError
 
-__all__ = ["FcpeConfig", "HubertConfig", "RmvpeConfig", "SynthesizerConfig"]
+__all__ = ["FRONT_EPS", "FcpeConfig", "HubertConfig", "RmvpeConfig", "SynthesizerConfig"]
+
+
+FRONT_EPS = 1e-5
+"""Of the normalisations in HuBERT's front end."""
 
 
 def _check(true: bool, text: str) -> None:
@@ -113,7 +117,7 @@ class HubertConfig:
         hidden, intermediate, heads, layers: Of the transformer.
         conv_dim, conv_kernel, conv_stride: Of the convolutional front end, one entry a layer.
         pos_kernel, pos_groups: Of the positional convolution.
-        eps: Of every normalisation.
+        eps: Of every normalisation but the front end's, which are trained with 1e-5 whatever the rest is.
         conv_bias: The front end's convolutions have a bias.
         conv_norm: ``group`` (one normalisation over the window, after the first) or ``layer`` (after each).
         pre_norm: Layers are normalised before attention and feed-forward, not after.

@@ -10,7 +10,7 @@ Source:
 import numpy as np
 
 from menura.errors import ModelError
-from menura.neural.nets.config import HubertConfig
+from menura.neural.nets.config import FRONT_EPS, HubertConfig
 from menura.neural.nets.graph import Graph, Network, Weights
 from menura.neural.nets.layers import add, attend, conv, gelu, heads, layer_norm, merge, planes, rows
 from menura.neural.nets.products import linear, over_time, product
@@ -112,7 +112,7 @@ def _finish(g: Graph, config: HubertConfig, x: str, project: bool) -> Network:
 def _front(g: Graph, config: HubertConfig, wav: str, affine: tuple[str, str] | None) -> str:
     """From samples to rows: strided convolutions, and the transformer's width."""
     x = _convolved(g, config, wav, affine)
-    x = _norm(g, config, x, "feature_projection.layer_norm", config.conv_dim[-1])
+    x = _norm(g, config.eps, x, "feature_projection.layer_norm", config.conv_dim[-1])
     return linear(g, x, "feature_projection.projection", config.conv_dim[-1], config.hidden)
 
 
@@ -130,7 +130,7 @@ def _convolved(g: Graph, config: HubertConfig, wav: str, affine: tuple[str, str]
         else:
             x = conv(g, x, f"{name}.conv", (width, inputs, kernel), stride=stride)
         if config.conv_norm == "layer":
-            x, flat = _norm(g, config, x if flat else rows(g, x), f"{name}.layer_norm", width), True
+            x, flat = _norm(g, FRONT_EPS, x if flat else rows(g, x), f"{name}.layer_norm", width), True
         elif affine is not None and index == 0:
             factor, shift = (g.op("Unsqueeze", part, g.ints(2, 3)) for part in affine)
             x = g.op("Add", g.op("Mul", x, factor), shift)
@@ -141,9 +141,9 @@ def _convolved(g: Graph, config: HubertConfig, wav: str, affine: tuple[str, str]
     return x if flat else rows(g, x)
 
 
-def _norm(g: Graph, config: HubertConfig, x: str, name: str, width: int) -> str:
+def _norm(g: Graph, eps: float, x: str, name: str, width: int) -> str:
     scale, bias = (g.weight(f"{name}.{part}", (width,)) for part in ("weight", "bias"))
-    return layer_norm(g, x, scale, bias, config.eps)
+    return layer_norm(g, x, scale, bias, eps)
 
 
 def _transformer(g: Graph, config: HubertConfig, x: str, layer: int | None, past: _Past | None = None) -> str:
@@ -157,11 +157,11 @@ def _transformer(g: Graph, config: HubertConfig, x: str, layer: int | None, past
         own = g.op("Slice", x, g.ints(before), g.ints(np.iinfo(np.int64).max), g.ints(1))
         x = add(g, own, _position(g, config, x, 0))
     if not config.pre_norm:
-        x = _norm(g, config, x, "encoder.layer_norm", config.hidden)
+        x = _norm(g, config.eps, x, "encoder.layer_norm", config.hidden)
     for index in range(count):
         x = _layer(g, config, x, f"encoder.layers.{index}", past)
     if config.pre_norm and count == config.layers:
-        x = _norm(g, config, x, "encoder.layer_norm", config.hidden)
+        x = _norm(g, config.eps, x, "encoder.layer_norm", config.hidden)
     return x
 
 
@@ -179,10 +179,10 @@ def _position(g: Graph, config: HubertConfig, x: str, before: int) -> str:
 def _layer(g: Graph, config: HubertConfig, x: str, name: str, past: _Past | None) -> str:
     hidden, attention = config.hidden, f"{name}.attention"
     if config.pre_norm:
-        x = add(g, x, _attention(g, config, _norm(g, config, x, f"{name}.layer_norm", hidden), attention, past))
-        return add(g, x, _feed(g, config, _norm(g, config, x, f"{name}.final_layer_norm", hidden), name))
-    x = _norm(g, config, add(g, x, _attention(g, config, x, attention, past)), f"{name}.layer_norm", hidden)
-    return _norm(g, config, add(g, x, _feed(g, config, x, name)), f"{name}.final_layer_norm", hidden)
+        x = add(g, x, _attention(g, config, _norm(g, config.eps, x, f"{name}.layer_norm", hidden), attention, past))
+        return add(g, x, _feed(g, config, _norm(g, config.eps, x, f"{name}.final_layer_norm", hidden), name))
+    x = _norm(g, config.eps, add(g, x, _attention(g, config, x, attention, past)), f"{name}.layer_norm", hidden)
+    return _norm(g, config.eps, add(g, x, _feed(g, config, x, name)), f"{name}.final_layer_norm", hidden)
 
 
 def _feed(g: Graph, config: HubertConfig, x: str, name: str) -> str:

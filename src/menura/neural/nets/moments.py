@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from menura.neural.nets.config import HubertConfig
+from menura.neural.nets.config import FRONT_EPS, HubertConfig
 from menura.neural.nets.graph import Graph, Weights
 
 __all__ = ["FirstNorm", "Moments", "RunningMoments"]
@@ -90,7 +90,7 @@ class FirstNorm:
 
         kernel = held("conv.weight", 1, config.conv_kernel[0])[:, 0]
         bias = held("conv.bias") if config.conv_bias else np.zeros(width)
-        return cls(kernel, config.conv_stride[0], bias, held("layer_norm.weight"), held("layer_norm.bias"), config.eps)
+        return cls(kernel, config.conv_stride[0], bias, held("layer_norm.weight"), held("layer_norm.bias"), FRONT_EPS)
 
     def affine(self, moments: Moments) -> tuple[Floats, Floats]:
         """Factor and shift of the convolution's output, each ``[1, channels]``."""
