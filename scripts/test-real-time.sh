@@ -1,28 +1,66 @@
 #!/usr/bin/env bash
-# The tests that use a sound device or a browser as it plays, alone. A machine that others use too may stand still for a
-# moment just then: where no more than five fail, those are run again, in new processes, at most twice, and told at the
-# end. What menura does wrong fails again. Arguments go to pytest: files, or -k.
+# The tests that use sound devices or a browser, in three parts: sound devices and, beside them, what of the page is not
+# heard; then, alone, what is heard of it. A machine that others use too may stand still for a moment just then: where
+# no more than five fail, those are run again by themselves, at most twice, and told at the end. What menura does wrong
+# fails again. Arguments go to pytest: -k, or files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 few=5
-cache=.pytest_cache/real-time
-run() { .venv/bin/python -m pytest -m "devices or browser" -o cache_dir=$cache "$@"; }
-failed() {
-    .venv/bin/python -c 'import json, sys; print(*json.load(open(sys.argv[1])), sep="\n")' $cache/v/cache/lastfailed
+told=.pytest_cache/real-time
+rm -rf $told
+mkdir -p $told
+if [[ ${1:-} != tests* ]]; then
+    mapfile -t files < <(grep -rlE 'mark\.(devices|browser)' tests --include='test_*.py' | sort)
+    set -- "${files[@]}" "$@"
+fi
+
+# Run the tests with these markers; no test at all is no fault, where a part of them was asked for.
+part() { # NAME MARKERS ARGUMENTS…
+    local name=$1 markers=$2 status=0
+    shift 2
+    .venv/bin/python -m pytest -m "$markers" -o cache_dir=$told/"$name" "$@" || status=$?
+    [ $status -ne 5 ] || status=0
+    return $status
 }
 
-[ $# -gt 0 ] || set -- tests
-rm -rf $cache
+# Whether that is a failed test, and not an interrupt or worse.
+count() { # STATUS
+    [ "$1" -le 1 ] || exit "$1"
+    [ "$1" -eq 0 ] || status=1
+}
+
+failed() {
+    .venv/bin/python - $told/*/v/cache/lastfailed <<'END'
+import json, sys
+print(*(name for path in sys.argv[1:] for name in json.load(open(path))), sep="\n")
+END
+}
+
 status=0
-run "$@" || status=$?
+part seen "browser and not heard" "$@" >$told/seen.txt 2>&1 &
+seen=$!
+trap 'kill $seen 2>/dev/null' EXIT
+one=0
+part devices "devices and not browser" "$@" || one=$?
+two=0
+wait $seen || two=$?
+cat $told/seen.txt
+three=0
+part heard "browser and heard" "$@" || three=$?
+for each in $one $two $three; do count "$each"; done
+
 again=()
+shopt -s nullglob
 while [ $status -eq 1 ] && [ ${#again[@]} -lt 2 ]; do
-    names=$(failed)
-    [ "$(wc -l <<<"$names")" -le $few ] || break
-    again+=("$names")
-    printf '\nrun again, time %d of 2, as they failed:\n%s\n' ${#again[@]} "$names"
+    mapfile -t names < <(failed)
+    [ ${#names[@]} -le $few ] || break
+    again+=("$(printf '%s\n' "${names[@]}")")
+    printf '\nrun again, time %d of 2, as they failed:\n%s\n' ${#again[@]} "${again[-1]}"
+    rm -rf $told
     status=0
-    run --last-failed --last-failed-no-failures none "$@" || status=$?
+    one=0
+    part again "devices or browser" "${names[@]}" || one=$?
+    count $one
 done
 for time in "${!again[@]}"; do
     printf '\nfailed the %s time:\n%s\n' "$([ "$time" -eq 0 ] && echo first || echo second)" "${again[$time]}"

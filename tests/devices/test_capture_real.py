@@ -133,8 +133,7 @@ def test_what_is_said_arrives_whole_in_utterances(virtual_audio, run):
 @pytest.mark.parametrize(("rate", "buffer_size"), [(24_000, 4096), (16_000, 512), (44_100, 2048)])
 def test_chunks_come_on_at_every_rate(virtual_audio, run, rate, buffer_size):
     """Best of three: where PulseAudio runs dry, its delay grows."""
-    played, _ = spoken()
-    tries = []
+    played, tries = spoken()[0][: 3 * 2 * RATE], []
     for _ in range(3):
         program = run(virtual_audio, sample_rate=rate, buffer_size=buffer_size, chunk_size=rate // 10)
         virtual_audio.play("vc_virtmic", played, 2 * RATE)
@@ -144,7 +143,7 @@ def test_chunks_come_on_at_every_rate(virtual_audio, run, rate, buffer_size):
         sizes = [entry[1] for entry in told["log"]]
         assert set(sizes[:-1]) == {2 * (rate // 10)}
         assert max(entry[2] for entry in told["log"]) > 0.05
-        assert len(heard) > 2 * rate
+        assert len(heard) > 1.5 * rate
         tries.append(latency_ms)
         if 0.0 < latency_ms < 1000.0 * buffer_size / rate + 200.0:
             return

@@ -45,6 +45,8 @@ heard.set()
 def test_a_program_that_stops_nothing_ends(virtual_audio, use):
     program = f"import asyncio, threading\nheard = threading.Event()\n{use}\nassert heard.wait(20)\nprint('end')"
     done = subprocess.run(
-        [sys.executable, "-c", program], env=virtual_audio.env, capture_output=True, text=True, timeout=40
+        [sys.executable, "-c", program], env=virtual_audio.env, capture_output=True, text=True, timeout=100
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+    # on a busy machine ALSA tells of what it lacked
+    told = [line for line in done.stderr.splitlines() if not line.startswith("ALSA lib ")]
+    assert (done.returncode, done.stdout, told) == (0, "end\n", [])

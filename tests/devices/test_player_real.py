@@ -171,7 +171,7 @@ def test_missing_devices_are_named(virtual_audio):
         "    port.stop(); port.start(); port.close(); port.close(); print(port.alive)\n"
     )
     command = [sys.executable, "-c", program]
-    out = subprocess.run(command, env=virtual_audio.env, capture_output=True, text=True, timeout=30)
+    out = subprocess.run(command, env=virtual_audio.env, capture_output=True, text=True, timeout=90)
     assert out.returncode == 0, out.stderr
     lines = out.stdout.splitlines()
     assert lines[0].startswith("Audio device not available: no input is named 'no such thing'; there are ")

@@ -203,7 +203,7 @@ def test_devices_are_listed_and_missing_ones_named(virtual_audio):
         "except OSError as error: print(error)\n"
     )
     out = subprocess.run(
-        [sys.executable, "-c", program], env=virtual_audio.env, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", program], env=virtual_audio.env, capture_output=True, text=True, timeout=90
     )
     names, missing, dead = out.stdout.splitlines()
     assert {"vc_mic", "vc_speaker", "vc_virtmic"} <= set(re.findall(r"'(\w+)'", names))

@@ -25,7 +25,7 @@ from tests.e2e.sound import (
     voiced_share,
 )
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.heard]
 
 SECONDS = 30
 LOOP_MS = 120.0
