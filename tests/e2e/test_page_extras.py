@@ -14,7 +14,7 @@ from tests.e2e.sound import RATE, Signal, band_db, lag, level_db, raised_st
 from tests.hearing import spoken
 from tests.virtual_audio import VirtualAudio
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.heard]
 
 LATE_S = 0.3
 """Between a key and the sound, beside the delay that is shown: the glide, and a machine that is busy."""
@@ -83,6 +83,7 @@ def test_a_digit_is_a_favourite_in_the_order_of_the_cards(speaking: VoicePage) -
     for star in stars:
         star.click()
     try:
+        page.wait("document.querySelectorAll('.star[aria-pressed=true]').length === 2")
         names = page.page.locator(".card:has(.star[aria-pressed=true]) b").all_inner_texts()
         assert sorted(names) == ["Giant", "Helium"]
         for name in ("Giant", "Helium", "Giant"):
@@ -202,8 +203,11 @@ def test_a_second_loudspeaker_has_the_same_and_is_turned_down_alone(
     assert min(level_db(phones), level_db(cable)) > -45
     assert max(alike) > 0.5
     page.page.get_by_label("Hear yourself").press("Home")
-    phones, cable = played()
-    print(f"turned down: phones {level_db(phones):.1f}, cable {level_db(cable):.1f} dB")  # noqa: T201
+    for _ in range(3):  # what was on its way is heard first
+        phones, cable = played()
+        print(f"turned down: phones {level_db(phones):.1f}, cable {level_db(cable):.1f} dB")  # noqa: T201
+        if level_db(phones) < -75:
+            break
     assert level_db(phones) < -75
     assert level_db(cable) > -45
     page.stop()
