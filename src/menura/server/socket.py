@@ -121,8 +121,7 @@ class ControlSocket:
         """The server ends this session: what is held goes out, and what was recorded is kept, before it says why."""
         with suppress(Exception):
             async with asyncio.timeout(PART_S):
-                if self._lane:
-                    await self._stop(Stop(action="stop"))
+                await self._finish()
                 self._outbox.end()
                 await sender
 
@@ -268,12 +267,15 @@ class ControlSocket:
         self._status()
 
     async def _stop(self, _: Stop) -> None:
+        await self._finish()
+        self._status()
+
+    async def _finish(self) -> None:
         lane, self._lane = self._lane, None
         self._control.stopped()
         if lane:
             await lane.finish()
         await self._recording.stop()
-        self._status()
 
     async def _record(self, action: StartRecording) -> None:
         if self._lane is None or self._control.voice is None:
