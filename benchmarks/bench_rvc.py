@@ -29,12 +29,15 @@ import numpy as np
 from benchmarks.rvc_size import WANTED_MB, extra_mb, report
 from benchmarks.rvc_weights import save_all
 from benchmarks.tables import machine, number, table
+from menura.neural.native import bfloat16_sets
 from tests.speech import all_speech
 
 RATE, OUR_BLOCK_MS, PEER_BLOCK_MS = 48_000, 240, 250
 PEER_CONTEXT_S = 2.0
 PEER = "rvc-next 0.2.16"
-PARTS = ("content", "pitch", "encoder and flow", "decoder")
+PARTS = ("content, pitch", "encoder and flow", "decoder")
+WITHIN = ("content", "pitch")
+"""Of the first part, whose networks run at once where there are cores for both."""
 PAUSE_S = 0.03
 """Between two blocks: threads that wait by spinning have then gone to sleep."""
 
@@ -50,6 +53,7 @@ class Case:
         provider: Of ours.
         int8: Content model and text encoder in 8 bits.
         bf16: All networks but pitch, which a trained network does not need faster and random ones do not stand.
+        bf16_decoder: Our decoder alone.
         native: The decoder in our kernels, where they have one.
         aim: A target of which this row is the measure.
     """
@@ -60,8 +64,14 @@ class Case:
     provider: str = "cpu"
     int8: bool = False
     bf16: bool = False
+    bf16_decoder: bool = False
     native: bool = True
     aim: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Ours, in single precision."""
+        return self.engine == "ours" and self.provider == "cpu" and self.native and not (self.int8 or self.bf16_decoder)
 
     @property
     def block_ms(self) -> int:
@@ -74,8 +84,13 @@ def cases(peer: str | None) -> list[Case]:
     found = [
         Case("fp32, graphs alone, 2.0 s", 2000, native=False), Case("fp32, context 2.0 s", 2000, aim="fp32"),
         Case("fp32, 1.0 s", 1000), Case("fp32, 0.5 s", 500),
-        Case("int8, 2.0 s", 2000, int8=True), Case("int8, 0.5 s", 500, int8=True, aim="fast"),
+        Case("int8, 2.0 s", 2000, int8=True), Case("bf16 decoder, 2.0 s", 2000, bf16_decoder=True),
+        Case("int8, bf16 decoder, 2.0 s", 2000, int8=True, bf16_decoder=True),
+        Case("the same, 1.0 s: fast", 1000, int8=True, bf16_decoder=True),
+        Case("the same, 0.5 s: lightest", 500, int8=True, bf16_decoder=True, aim="fast"),
     ]  # fmt: skip
+    if not bfloat16_sets():
+        found = [case for case in found if not case.bf16_decoder] + [Case("int8, 0.5 s", 500, int8=True, aim="fast")]
     if find_spec("openvino") is not None:
         found += [Case("OpenVINO fp32, 2.0 s", 2000, provider="openvino")]
         found += [
@@ -156,6 +171,13 @@ def _snr_db(child: Child, reference: Child) -> float:
     return 10.0 * np.log10(float((x[skip:] ** 2).sum()) / error) if error else np.inf
 
 
+def _precision_db(child: Child, children: Sequence[Child]) -> float | None:
+    """Beside single precision with the same context."""
+    context_ms = child.case.context_ms
+    exact = next((other for other in children if other.case.exact and other.case.context_ms == context_ms), None)
+    return None if exact is None or exact is child or child.case.engine == "peer" else _snr_db(child, exact)
+
+
 def _speed(children: Sequence[Child]) -> str:
     peer = next((child.cost for child in children if child.case.engine == "peer"), None)
     rows = []
@@ -165,10 +187,14 @@ def _speed(children: Sequence[Child]) -> str:
         low, high = np.percentile(child.ms, [10, 90])
         rows.append([
             child.case.name, number(statistics.median(child.ms)), f"{low:.0f}-{high:.0f}", number(child.cost / 1e3, 3),
-            number(peer / child.cost if peer else None, 2), number(db), number(child.start_s), number(child.peak_mb, 0),
+            number(peer / child.cost if peer else None, 2), number(db), number(_precision_db(child, children)),
+            number(child.start_s), number(child.peak_mb, 0),
         ])  # fmt: skip
-    head = ["pitch by RMVPE", "ms a block", "10-90 %", "RTF", "times peer", "SNR dB", "start s", "peak MB"]
-    blocks = f"Blocks: ours {OUR_BLOCK_MS} ms, the peer's {PEER_BLOCK_MS}; RTF is ms of computing for a ms of audio"
+    head = ["pitch by RMVPE", "ms a block", "10-90 %", "RTF", "times peer", "SNR dB", "of precision", "start s", "MB"]
+    blocks = (
+        f"Blocks: ours {OUR_BLOCK_MS} ms, the peer's {PEER_BLOCK_MS}; RTF is ms of computing for a ms of audio; SNR is"
+        " beside the graphs alone, and of precision by itself beside fp32 with the same context"
+    )
     return table(head, rows, blocks)
 
 
@@ -195,12 +221,12 @@ def _targets(children: Sequence[Child]) -> str:
 def _networks(children: Sequence[Child]) -> str:
     rows = []
     for child in children:
-        times = [statistics.median(part[name] for part in child.parts) for name in PARTS]
+        times = [statistics.median(part[name] for part in child.parts) for name in (*WITHIN, *PARTS)]
         rest = statistics.median(
             ms - sum(part[name] for name in PARTS) for ms, part in zip(child.ms, child.parts, strict=True)
         )
         rows.append([child.case.name, *map(number, [*times, rest])])
-    return table(["ms of a block", *PARTS, "rest"], rows, "By network")
+    return table(["ms of a block", *WITHIN, "both", *PARTS[1:], "rest"], rows, "By network")
 
 
 def _run(folder: Path, peer: str | None, threads: int, rounds: int) -> list[Child]:

@@ -13,19 +13,23 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 RATE = 48_000
+HEARD = "content, pitch"
+"""Time for both, which may run at once."""
 Process = Callable[[np.ndarray], np.ndarray]
 Parts = Counter[str]
 
 
 def ours(task: dict[str, Any], parts: Parts) -> Process:
-    """A stage, its networks timed; pitch may run elsewhere than the others."""
+    """A stage and the scheduler that runs its networks, which are timed; pitch may run elsewhere than the others."""
+    from menura.live.scheduler import ModelScheduler
     from menura.neural.content import ContentModel
     from menura.neural.files.later import hubert_later, rmvpe_later, voice_later
     from menura.neural.files.pitch import read_rmvpe
@@ -39,10 +43,9 @@ def ours(task: dict[str, Any], parts: Parts) -> Process:
     from menura.neural.synthesizer import Synthesizer
 
     folder, cache = Path(task["folder"]), Path(task["cache"])
-    options = RuntimeOptions(
-        task["provider"], task["threads"], bfloat16=task["bf16"], cache=cache, native=task["native"]
-    )  # fmt: skip
     exact = RuntimeOptions(task["provider"], task["threads"], cache=cache)
+    options = replace(exact, bfloat16=task["bf16"], native=task["native"])
+    voice = replace(options, bfloat16=task["bf16"] or task["bf16_decoder"])
 
     # one after another, so that no checkpoint is held for longer than it takes
     def content() -> ContentModel:
@@ -51,7 +54,7 @@ def ours(task: dict[str, Any], parts: Parts) -> Process:
 
     def synthesizer() -> Synthesizer:
         read = voice_later(folder / "voice.pth")
-        return Synthesizer(read.config, read.weights, options, int8=task["int8"])
+        return Synthesizer(read.config, read.weights, voice, int8=task["int8"])
 
     def pitch() -> RmvpePitch:
         read = rmvpe_later(folder / "rmvpe.pt")
@@ -62,20 +65,37 @@ def ours(task: dict[str, Any], parts: Parts) -> Process:
     names = {"front": "content", "transform": "content", "decode": "decoder"}
     names |= dict.fromkeys(("encode", "latent"), "encoder and flow")
 
-    def runner(model: RvcModel, steps: Generator[Request, Any, Any]) -> Any:
-        answer = None
-        while True:
-            try:
-                request = steps.send(answer)
-            except StopIteration as done:
-                return done.value
-            began = time.perf_counter()
-            answer = model.compute(request)
-            parts[names.get(request.name, request.name)] += time.perf_counter() - began
+    compute, spans = RvcModel.compute, []
 
+    def timing(model: RvcModel, request: Request) -> Any:
+        began = time.perf_counter()
+        answer = compute(model, request)
+        spans.append((began, time.perf_counter(), names.get(request.name, request.name)))
+        return answer
+
+    RvcModel.compute = timing  # type: ignore[method-assign]
     shape = StreamShape.of(task["block_ms"], task["context_ms"])
-    stage = RvcStage(model, RATE, shape=shape, settings=RvcSettings(gate_db=-120.0), runner=runner)
-    return lambda x: stage.process(x[:, None])[:, 0]
+    seat = ModelScheduler().seat(task["block_ms"] / 1e3)
+    stage = RvcStage(model, RATE, shape=shape, settings=RvcSettings(gate_db=-120.0), runner=seat)
+
+    def process(x: np.ndarray) -> np.ndarray:
+        spans.clear()
+        y = stage.process(x[:, None])[:, 0]
+        for began, ended, name in spans:
+            parts[name] += ended - began
+        parts[HEARD] = _lasted([span for span in spans if span[2] in ("content", "pitch")])
+        return y
+
+    return process
+
+
+def _lasted(spans: list[tuple[float, float, str]]) -> float:
+    """Time in which any of them ran."""
+    total, until = 0.0, -np.inf
+    for began, ended, _ in sorted(spans):
+        total += max(0.0, ended - max(began, until))
+        until = max(until, ended)
+    return total
 
 
 def peer(task: dict[str, Any], parts: Parts) -> Process:
@@ -109,7 +129,13 @@ def peer(task: dict[str, Any], parts: Parts) -> Process:
     timed(stream, "_get_f0", "pitch")
     timed(voice.net_g.dec, "forward", "decoder")
     timed(voice.net_g, "infer", "encoder and flow", but="decoder")
-    return stream.process
+
+    def process(x: np.ndarray) -> np.ndarray:
+        y: np.ndarray = stream.process(x)
+        parts[HEARD] = parts["content"] + parts["pitch"]
+        return y
+
+    return process
 
 
 def peak_mb() -> float:

@@ -52,7 +52,7 @@ class RuntimeOptions:
             sessions at once takes 1: a call then runs wholly in the thread that makes it.
         device: Number of the GPU.
         bfloat16: Let the hardware compute in bfloat16 where it can: with OpenVINO all networks, twice as fast at about
-            40 dB; on a plain CPU the decoder's large layers, 1.6 times as fast as in single precision at 30 to 45 dB.
+            40 dB; on a plain CPU the decoder alone, 1.8 times as fast as in single precision at 30 to 45 dB.
         float16: Compute content and voice in half precision, on a GPU; pitch stays in single.
         cache: Folder where networks are kept as the CPU wants them (:mod:`menura.neural.cache`): they load much faster
             and processes share their weights, for up to twice their size on disk. OpenVINO and TensorRT keep theirs
