@@ -39,11 +39,12 @@ END
 status=0
 part seen "browser and not heard" "$@" >$told/seen.txt 2>&1 &
 seen=$!
-trap 'kill $seen 2>/dev/null' EXIT
+trap 'kill $seen' EXIT
 one=0
 part devices "devices and not browser" "$@" || one=$?
 two=0
 wait $seen || two=$?
+trap - EXIT
 cat $told/seen.txt
 three=0
 part heard "browser and heard" "$@" || three=$?
