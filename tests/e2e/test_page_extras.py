@@ -149,7 +149,7 @@ def test_effects_are_kept_under_a_name_chosen_replaced_renamed_and_deleted(speak
     dialog.get_by_label("Name of Dull").fill("Bright")
     dialog.get_by_label("Name of Dull").press("Enter")
     dialog.get_by_role("button", name="Delete Bright").click()
-    dialog.get_by_role("button", name="Delete Bright for good").click()
+    dialog.get_by_role("button", name="Delete for good: Bright").click()
     dialog.get_by_label("Presets").wait_for(state="detached")
     page.page.keyboard.press("Escape")
     assert preset_names(page) == []

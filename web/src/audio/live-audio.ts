@@ -1,9 +1,9 @@
 // Microphone and loudspeaker: one audio context with a worklet at each end.
 
 import captureUrl from "./capture-worklet.ts?worker&url";
-import { Outlet, Player } from "./loudspeaker";
 import { AudioError, type MicrophoneChoice, openMicrophone } from "./microphone";
 import playbackUrl from "./playback-worklet.ts?worker&url";
+import { type SpeakerChoice, Speakers } from "./speakers";
 import { ASLEEP, keepAwake, MUTED } from "./trouble";
 import type { LevelReport, PlaybackReport } from "./worklet-messages";
 
@@ -18,12 +18,6 @@ export interface AudioListener {
   onEnded: () => void;
   /** Why nothing is heard now and what to do; empty when all is well again. */
   onTrouble: (text: string) => void;
-}
-
-/** Where it is heard: device ids, empty for the system's choice; without a monitor there is one loudspeaker. */
-export interface Speakers {
-  speaker: string;
-  monitor: string;
 }
 
 function stop(stream: MediaStream): void {
@@ -52,10 +46,7 @@ export class LiveAudio {
   input: GainNode | null = null;
   playback: AudioWorkletNode | null = null;
   private capture: AudioWorkletNode | null = null;
-  private heard: GainNode | null = null;
-  private outlet: Outlet | null = null;
-  private monitor: Player | null = null;
-  private monitored = "";
+  private speakers: Speakers | null = null;
   private microphone: MediaStream | null = null;
   private choice: MicrophoneChoice | null = null;
   private changing: Promise<unknown> = Promise.resolve();
@@ -66,7 +57,7 @@ export class LiveAudio {
 
   constructor(private readonly listener: AudioListener) {}
 
-  async open(choice: MicrophoneChoice, sampleRate: number, speakers: Speakers) {
+  async open(choice: MicrophoneChoice, sampleRate: number, speakers: SpeakerChoice) {
     this.microphone = await openMicrophone(choice);
     this.choice = choice;
     const { context, source } = openContext(this.microphone, sampleRate);
@@ -87,9 +78,9 @@ export class LiveAudio {
     const capture = new AudioWorkletNode(context, "menura-capture", { ...mono, processorOptions });
     const playback = new AudioWorkletNode(context, "menura-playback", { ...mono, numberOfInputs: 0 });
     this.input = new GainNode(context, { gain: this.gain });
-    this.heard = new GainNode(context, { gain: this.volume });
     source.connect(this.input).connect(capture).connect(context.destination); // silent, but only what is heard is run
-    this.outlet = new Outlet(context, playback.connect(this.heard));
+    this.speakers = new Speakers(context, playback, (trouble) => this.tell(trouble));
+    this.speakers.setVolume(this.volume);
     capture.port.onmessage = ({ data }: MessageEvent<LevelReport>) => this.listener.onInput(data);
     playback.port.onmessage = ({ data }: MessageEvent<PlaybackReport>) => this.listener.onOutput(data);
     const up = new MessageChannel();
@@ -168,38 +159,15 @@ export class LiveAudio {
     if (!this.closed) this.listener.onTrouble(trouble);
   }
 
-  /** Where it is heard; a loudspeaker that cannot be had is told, and the rest goes on. */
-  async setSpeakers({ speaker, monitor }: Speakers): Promise<void> {
-    if (!this.outlet || this.closed) return;
-    const had = await Promise.all([this.outlet.choose(speaker), this.setMonitor(monitor)]);
-    this.setVolume(this.volume);
-    if (!had.every(Boolean)) this.tell("The loudspeaker that you chose cannot be used. Choose another under Sound.");
-  }
-
-  private async setMonitor(device: string): Promise<boolean> {
-    if (!this.context || !this.playback || device === this.monitored) return true;
-    this.monitored = device;
-    this.monitor?.close();
-    this.monitor = device ? new Player(this.context, this.playback) : null;
-    const { monitor } = this;
-    return (monitor?.begin(device) ?? Promise.resolve()).then(
-      () => true,
-      () => {
-        monitor?.close();
-        if (monitor !== this.monitor) return true;
-        this.monitor = null; // the device is gone: the other loudspeaker goes on
-        this.monitored = "";
-        return false;
-      },
-    );
+  /** Where it is heard. */
+  async setSpeakers(choice: SpeakerChoice): Promise<void> {
+    if (!this.closed) await this.speakers?.choose(choice);
   }
 
   /** What the person hears; the voice itself does not change, nor what another loudspeaker sends on to others. */
   setVolume(volume: number): void {
     this.volume = volume;
-    this.monitor?.setVolume(volume, GLIDE_S);
-    const main = this.monitor ? 1 : volume;
-    if (this.context) this.heard?.gain.setTargetAtTime(main, this.context.currentTime, GLIDE_S);
+    this.speakers?.setVolume(volume);
   }
 
   /** What is sent of the microphone: 0 is muted. */
@@ -218,7 +186,7 @@ export class LiveAudio {
 
   /** What the loudspeaker adds after the worklet, as the browser tells it; 0 where it does not. */
   get outputMs(): number {
-    if (!this.context || this.outlet?.detour) return 0;
+    if (!this.context || this.speakers?.detour) return 0;
     return ((this.context.baseLatency || 0) + (this.context.outputLatency || 0)) * 1000;
   }
 
@@ -228,10 +196,10 @@ export class LiveAudio {
     this.closed = true;
     this.playback?.port.postMessage({ stop: true });
     this.sleep?.();
+    this.speakers?.leave();
     this.release();
     setTimeout(() => {
-      this.monitor?.close();
-      this.outlet?.release();
+      this.speakers?.close();
       this.capture?.port.postMessage({ close: true });
       this.playback?.port.postMessage({ close: true });
       void this.context?.close();

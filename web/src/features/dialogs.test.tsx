@@ -120,7 +120,7 @@ describe("presets of effects", () => {
     expect(renameEffectPreset).toHaveBeenCalledWith("p1", "Dome");
     press("Delete Hall");
     expect(deleteEffectPreset).not.toHaveBeenCalled();
-    press("Delete Hall for good");
+    press("Delete for good: Hall");
     await waitFor(() => expect(onChanged).toHaveBeenCalledTimes(2));
     expect(deleteEffectPreset).toHaveBeenCalledWith("p1");
   });

@@ -59,7 +59,7 @@ export function Delete({ name, verb = "Delete", disabled = false, onDelete }: De
         className="plain danger"
         disabled={disabled || forbidden !== ""}
         title={forbidden || undefined}
-        aria-label={sure ? `${verb} ${name} for good` : `${verb} ${name}`}
+        aria-label={sure ? `${verb} for good: ${name}` : `${verb} ${name}`}
         onClick={() => (sure ? onDelete() : setSure(true))}
       >
         {sure ? `${verb} for good` : verb}
