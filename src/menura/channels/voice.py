@@ -273,7 +273,7 @@ class ChannelVoice:
 
     async def _take(self, item: object) -> None:
         if not isinstance(item, AudioStream):
-            self._refuse(f"{type(item).__name__} is no audio")
+            self._refuse(f"{type(item).__name__} is not audio")
             return
         self._in += 1
         try:

@@ -173,7 +173,7 @@ def _read_metadata(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"an audio frame is damaged: metadata: {_first_line(error)}") from None
     if not isinstance(metadata, dict):
-        raise ProtocolError("an audio frame is damaged: metadata are no object")
+        raise ProtocolError("an audio frame is damaged: its metadata is not an object")
     return metadata
 
 

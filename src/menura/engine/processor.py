@@ -175,7 +175,7 @@ class AudioProcessor:
         if encoder is None:
             _encoding(format)
         if len(pcm) & 1:
-            raise FormatError(f"{len(pcm)} bytes are no whole 16-bit samples: one byte is left over")
+            raise FormatError(f"{len(pcm)} bytes are not whole 16-bit samples: one byte is left over")
         return bytes(pcm) if encoder is None else encoder(np.frombuffer(pcm, "<i2"))
 
     def decode(self, data: Data, format: AudioFormat) -> bytes:  # noqa: A002

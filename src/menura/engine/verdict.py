@@ -151,8 +151,8 @@ class Inspector:
         return {
             Verdict.WRONG_TYPE: f"wrong type: audio comes as bytes, not {type(data).__name__}",
             Verdict.EMPTY: "empty: there are no bytes",
-            Verdict.ODD_BYTES: f"odd bytes: {size} bytes are no whole {self._width}-byte {name} samples; one was cut",
-            Verdict.PARTIAL_FRAME: f"wrong length for {config.channels} channels: {size} bytes are no whole frames "
+            Verdict.ODD_BYTES: f"odd bytes: {size} bytes are not whole {self._width}-byte {name} samples; one was cut",
+            Verdict.PARTIAL_FRAME: f"wrong length for {config.channels} channels: {size} bytes are not whole frames "
             f"of {frame} bytes",
             Verdict.TOO_LONG: f"too long: {config.duration_ms(size):.0f} ms in one call, "
             f"at most {config.max_chunk_ms}; send it in chunks",
