@@ -9,6 +9,7 @@ import { type Host, HostContext } from "./host";
 import { ImportDialog } from "./importing/ImportDialog";
 import { RecordingsDialog } from "./recordings/RecordingsDialog";
 import { Everybody } from "./settings/Everybody";
+import { Tokens } from "./settings/Tokens";
 import { DeleteVoice } from "./voices/DeleteVoice";
 import { EditVoice } from "./voices/EditVoice";
 
@@ -181,6 +182,26 @@ describe("the settings for everybody", () => {
     fireEvent.click(save);
     await waitFor(() => expect(changeSettings).toHaveBeenCalledWith({ theme: "dark", recordings_max_s: 1800 }));
     await waitFor(() => expect(save.disabled).toBe(true));
+  });
+});
+
+describe("tokens", () => {
+  it("keep what was typed where they cannot be made, and are shown once where they are", async () => {
+    const addToken = vi
+      .fn()
+      .mockRejectedValueOnce(new ApiError("Ann has one", "conflict", 409))
+      .mockResolvedValueOnce({ token: "menura_secret" });
+    shown(<Tokens />, { tokens: async () => ({ tokens: [] }), addToken });
+    const name = await screen.findByLabelText<HTMLInputElement>("For whom");
+    fireEvent.change(name, { target: { value: "Ann" } });
+    press("Add");
+    expect((await screen.findByRole("alert")).textContent).toBe("Ann has one");
+    expect(name.value).toBe("Ann");
+    fireEvent.change(name, { target: { value: "Ann 2" } });
+    press("Add");
+    expect(await screen.findByText("menura_secret")).toBeTruthy();
+    await waitFor(() => expect(name.value).toBe(""));
+    expect(addToken).toHaveBeenLastCalledWith("Ann 2", "use", undefined);
   });
 });
 

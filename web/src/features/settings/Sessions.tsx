@@ -30,7 +30,7 @@ export function Sessions({ sessions }: { sessions: List<OpenSession> }) {
               type="button"
               className="plain danger"
               aria-label={`End the session of ${session.token || session.client}`}
-              onClick={() => act(api.endSession(session.id))}
+              onClick={() => void act(api.endSession(session.id))}
             >
               End
             </button>

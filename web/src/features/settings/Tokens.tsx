@@ -36,7 +36,7 @@ export function Tokens() {
               </span>
             </span>
             <div className="actions">
-              <Delete verb="Remove" name={`the token ${token.name}`} onDelete={() => act(api.removeToken(token.id))} />
+              <Delete verb="Remove" name={`the token ${token.name}`} onDelete={() => void act(api.removeToken(token.id))} />
             </div>
           </li>
         ))}
@@ -52,7 +52,7 @@ export function Tokens() {
       />
       {text && (
         <div className="hint" role="status">
-          <p>Copy it now: it is not shown again. Whoever opens this page with it types it in.</p>
+          <p>Copy it now: it is not shown again. This page asks for it elsewhere.</p>
           <code>{text}</code>
           <Copy text={text} />
         </div>
@@ -81,7 +81,9 @@ function Copy({ text }: { text: string }) {
   );
 }
 
-function NewToken({ onAdd }: { onAdd: (name: string, role: Role, days: number) => void }) {
+type NewTokenProps = { onAdd: (name: string, role: Role, days: number) => Promise<boolean> };
+
+function NewToken({ onAdd }: NewTokenProps) {
   const [name, setName] = useState("");
   const [role, setRole] = useState<Role>("use");
   const [days, setDays] = useState("0");
@@ -90,8 +92,7 @@ function NewToken({ onAdd }: { onAdd: (name: string, role: Role, days: number) =
       className="inline"
       onSubmit={(event) => {
         event.preventDefault();
-        onAdd(name.trim(), role, Number(days));
-        setName("");
+        void onAdd(name.trim(), role, Number(days)).then((added) => added && setName(""));
       }}
     >
       <label className="field">

@@ -6,8 +6,8 @@ export interface List<T> {
   list: T[] | null;
   allowed: boolean;
   failure: string;
-  /** Do something that changes it. */
-  act(what: Promise<unknown>): void;
+  /** Do something that changes it; tells whether it was done. */
+  act(what: Promise<unknown>): Promise<boolean>;
 }
 
 /** A list of the server's, where this token may have it. */
@@ -22,9 +22,16 @@ export function useList<T>(load: () => Promise<T[]>): List<T> {
     });
   }, [load]);
   useEffect(refresh, [refresh]);
-  const act = (what: Promise<unknown>) => {
+  const act = async (what: Promise<unknown>) => {
     setFailure("");
-    what.then(refresh, (error) => setFailure(explain(error)));
+    try {
+      await what;
+    } catch (error) {
+      setFailure(explain(error));
+      return false;
+    }
+    refresh();
+    return true;
   };
   return { list, allowed, failure, act };
 }
