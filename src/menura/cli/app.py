@@ -95,6 +95,14 @@ def devices(as_json: AsJson = False) -> None:
     show_devices(as_json=as_json)
 
 
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is installed and found here. What is missing has a line with what to do."""
+    from menura.cli.doctor import examine
+
+    examine(as_json=as_json)
+
+
 Input = Annotated[
     str | None,
     typer.Option("--input", "-i", metavar="NAME", help="Microphone: its name, a part of it, or its index."),
