@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 from scipy.signal import butter, correlate, sosfilt
 
 
@@ -20,12 +21,12 @@ def clicks(y: NDArray[np.float32], rate: int) -> int:
     window = max(1, rate // 2000)
     power = np.convolve(high**2, np.ones(window) / window, mode="same")
     reach = rate // 50
+    length = reach - 2 * window
+    highest = maximum_filter1d(np.pad(power, reach), length)[length // 2 :]  # of the `length` from there on, padded
+    around = np.maximum(highest[: len(power)], highest[reach + 2 * window :][: len(power)])
     count, last = 0, -rate
-    for at in np.flatnonzero(power > 1e-5):
-        around = np.concatenate(
-            [power[max(0, at - reach) : max(0, at - 2 * window)], power[at + 2 * window : at + reach]]
-        )
-        if len(around) and power[at] > 12 * around.max() and at - last > window:
+    for at in np.flatnonzero((power > 1e-5) & (power > 12 * around)):
+        if at - last > window:
             count, last = count + 1, at
     return count
 
@@ -35,11 +36,13 @@ def f0_track(y: NDArray[np.float32], rate: int, low_hz: float = 60.0, high_hz: f
     x = y[:, 0].astype(np.float64)
     width, hop = int(0.04 * rate), rate // 100
     shortest, longest = int(rate / high_hz), int(rate / low_hz)
+    energy = np.concatenate([[0.0], np.cumsum(x**2)])
+    energy = energy[width:] - energy[:-width]
     track = []
     for start in range(0, len(x) - width - longest, hop):
         a = x[start : start + width]
-        lags = np.array([x[start + lag : start + lag + width] for lag in range(shortest, longest)])
-        score = lags @ a / np.sqrt((lags**2).sum(axis=1) * (a @ a) + 1e-9)
+        alike = np.correlate(x[start + shortest : start + longest - 1 + width], a, "valid")
+        score = alike / np.sqrt(energy[start + shortest : start + longest] * (a @ a) + 1e-9)
         best = score.max()
         if best < 0.8 or np.sqrt(a @ a / width) < 0.01:
             track.append(0.0)
