@@ -7,6 +7,7 @@ import { Dialog } from "./Dialog";
 import { Presets } from "./effects/Presets";
 import { type Host, HostContext } from "./host";
 import { ImportDialog } from "./importing/ImportDialog";
+import { Mixer } from "./mixing/Mixer";
 import { RecordingsDialog } from "./recordings/RecordingsDialog";
 import { Everybody } from "./settings/Everybody";
 import { Tokens } from "./settings/Tokens";
@@ -26,7 +27,7 @@ function shown(feature: ReactNode, api: Partial<Record<keyof Api, unknown>>, mor
   render(<HostContext value={host}>{feature}</HostContext>);
 }
 
-const field = (name: string | RegExp) => screen.getByLabelText<HTMLInputElement>(name);
+const field = (name: string | RegExp, selector = "*") => screen.getByLabelText<HTMLInputElement>(name, { selector });
 const press = (name: string) => fireEvent.click(screen.getByRole("button", { name }));
 
 describe("a dialog", () => {
@@ -182,6 +183,32 @@ describe("the settings for everybody", () => {
     fireEvent.click(save);
     await waitFor(() => expect(changeSettings).toHaveBeenCalledWith({ theme: "dark", recordings_max_s: 1800 }));
     await waitFor(() => expect(save.disabled).toBe(true));
+  });
+});
+
+describe("the second voice", () => {
+  const voices = ["robot", "giant", "radio"].map((id) => ({ id, name: id, category: "character", description: "" }));
+
+  it("is there again, balanced as it was, when the page is opened again", async () => {
+    const wantMix = vi.fn(async () => undefined);
+    const host = { voices, voice: "robot", connected: true, wantMix };
+    shown(<Mixer />, {}, host);
+    expect(wantMix).not.toHaveBeenCalled();
+    fireEvent.change(field("Second voice", "select"), { target: { value: "giant" } });
+    fireEvent.change(field(/Balance/), { target: { value: "0" } });
+    cleanup();
+    wantMix.mockClear();
+    shown(<Mixer />, {}, host);
+    expect(field("Second voice", "select").value).toBe("giant");
+    const parts = [
+      { voiceId: "robot", gain: 1 },
+      { voiceId: "giant", gain: 0 },
+    ];
+    await waitFor(() => expect(wantMix).toHaveBeenCalledWith(parts));
+    localStorage.setItem("menura.mix", '{"second":7,"balance":"x"}');
+    cleanup();
+    shown(<Mixer />, {}, host);
+    expect(field("Second voice", "select").value).toBe("");
   });
 });
 

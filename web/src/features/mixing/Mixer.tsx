@@ -1,5 +1,6 @@
 import { useEffect, useId, useMemo, useRef, useState } from "react";
 import { explain } from "../../api/errors";
+import { useWhyNot } from "../../state/role";
 import type { MixPart } from "../../wire/control";
 import { useHost } from "../host";
 import { latest } from "../latest";
@@ -14,11 +15,36 @@ export function balanced(first: string, second: string, balance: number): MixPar
   ];
 }
 
+const STORE = "menura.mix";
+
+/** As it was left, if that can be. */
+function kept(): { second: string; balance: number } {
+  try {
+    const { second, balance } = JSON.parse(localStorage.getItem(STORE) ?? "{}");
+    return {
+      second: typeof second === "string" ? second : "",
+      balance: typeof balance === "number" && balance >= 0 && balance <= 1 ? balance : 0.5,
+    };
+  } catch {
+    return { second: "", balance: 0.5 };
+  }
+}
+
+function keep(second: string, balance: number): void {
+  try {
+    localStorage.setItem(STORE, JSON.stringify({ second, balance }));
+  } catch {
+    // then it lasts as long as the page
+  }
+}
+
 /** A second voice beside the chosen one. */
 export function Mixer() {
   const { voice, voices, connected, wantMix, notify } = useHost();
-  const [second, setSecond] = useState("");
-  const [balance, setBalance] = useState(0.5);
+  const [before] = useState(kept);
+  const [second, setSecond] = useState(before.second);
+  const [balance, setBalance] = useState(before.balance);
+  const forbidden = useWhyNot("use");
   const id = useId();
   const tell = useRef({ wantMix, notify });
   tell.current = { wantMix, notify };
@@ -34,10 +60,13 @@ export function Mixer() {
   const mixing = useRef(false);
 
   useEffect(() => {
+    if (forbidden) return;
     if (other && voice) send(balanced(voice, other, balance));
     else if (mixing.current) send(null);
     mixing.current = Boolean(other && voice);
-  }, [voice, other, balance, send]);
+  }, [voice, other, balance, forbidden, send]);
+
+  useEffect(() => keep(second, balance), [second, balance]);
 
   const nameOf = (wanted: string) => voices.find((one) => one.id === wanted)?.name ?? "";
   return (
