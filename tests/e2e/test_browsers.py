@@ -79,7 +79,7 @@ def test_firefox_speaks_in_the_voice_through_the_chosen_loudspeaker(
     choose(firefox, "#microphone", MICROPHONE)
     choose(firefox, "#speaker", LOUDSPEAKER)
     firefox.until(f"menura.live.audio.microphone?.getAudioTracks()[0].label === '{MICROPHONE}'")
-    firefox.until("menura.live.audio.outlet.detour")  # by an element: Firefox's contexts have no choice
+    firefox.until("menura.live.audio.speakers.detour")  # by an element: Firefox's contexts have no choice
     said, heard = said_and_heard(audio)
     # pitch over all, and not moment by moment: on a busy machine a browser's devices run empty now and then
     raised = 12 * np.log2(pitch_hz(heard) / pitch_hz(said))
