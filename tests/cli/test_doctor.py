@@ -23,7 +23,13 @@ def menura(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., "Co
 
     monkeypatch.setattr(portaudio, "list_devices", lambda: DEVICES)
     monkeypatch.setattr(sound_server, "pactl", server)
-    lines = ["onnx>=1; extra == 'all'", "numpy>=1; extra == 'vad'", 'not-there[x]>=2; extra == "vad"', "numpy>=1"]
+    lines = [
+        "new>=1; python_version >= '9.9' and extra == 'vad'",
+        "onnx>=1; extra == 'all'",
+        "numpy>=1; extra == 'vad'",
+        'not-there[x]>=2; extra == "vad"',
+        "numpy>=1",
+    ]
     monkeypatch.setattr(doctor, "requires", lambda _: lines)
     home = {"MENURA_HOME": str(tmp_path / "home")}
     return lambda *arguments: commands.menura("doctor", *arguments, environment=home)

@@ -135,6 +135,9 @@ def _extras() -> Iterator[Finding]:
     """Optional packages, as this installation of menura names them."""
     packages: dict[str, list[str]] = {}
     for line in requires("menura") or ():
+        since = re.search(r"python_version >= ['\"](\d+)\.(\d+)", line)
+        if since and sys.version_info < tuple(map(int, since.groups())):
+            continue  # older Pythons have it built in
         if (found := re.match(r"([\w.-]+).*extra == ['\"](\w+)['\"]", line)) and found[2] not in GROUPS:
             packages.setdefault(found[2], []).append(found[1])
     for extra, names in packages.items():
