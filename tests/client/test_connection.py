@@ -257,7 +257,7 @@ def test_settings_dropped_from_a_beta_shape_are_logged_once(caplog: pytest.LogCa
     manager = RealtimeConnectionManager(KEY)
     for _ in range(3):
         manager.update_session({"temperature": 0.8})
-    assert caplog.text.count("temperature is no setting any more") == 1
+    assert caplog.text.count("temperature is not a setting any more") == 1
 
 
 def test_connection_may_be_started_again_with_its_settings() -> None:

@@ -215,7 +215,7 @@ def test_beta_session_is_translated() -> None:
     CLIENT.validate_python(out)
     check_client_event(out)
     assert json.dumps(event) == before
-    assert remarks == ["temperature is no setting any more and was left out"]
+    assert remarks == ["temperature is not a setting any more and was left out"]
     assert out["session"] == {
         "type": "realtime",
         "instructions": "Be brief.",

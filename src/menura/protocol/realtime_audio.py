@@ -48,7 +48,7 @@ class WireFormat:
             FormatError: It ends within a frame.
         """
         if len(audio) % self.width:
-            raise FormatError(f"{len(audio)} bytes are no whole {self.width}-byte frames of {self.type}")
+            raise FormatError(f"{len(audio)} bytes are not whole {self.width}-byte frames of {self.type}")
         step = self.bytes_of(MAX_EVENT_MS)
         if len(audio) <= step:
             return iter((audio,) if audio else ())
@@ -103,4 +103,4 @@ def decode_audio(text: object) -> bytes:
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        raise ProtocolError(f"{APPEND}: audio is no base64") from None
+        raise ProtocolError(f"{APPEND}: audio is not base64") from None

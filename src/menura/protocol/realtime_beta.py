@@ -96,7 +96,7 @@ def to_ga(event: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 def _translate(values: Mapping[str, Any], table: Table, remarks: list[str]) -> dict[str, Any]:
     out = {name: value for name, value in values.items() if name not in table and name not in _GONE}
-    remarks += [f"{name} is no setting any more and was left out" for name in _GONE if name in values]
+    remarks += [f"{name} is not a setting any more and was left out" for name in _GONE if name in values]
     for name in (name for name in table if name in values):
         path, translation = table[name]
         if not _put(out, path, translation(values[name])):

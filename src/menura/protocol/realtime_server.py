@@ -289,7 +289,7 @@ class AudioDelta(_Part):
         try:
             return binascii.a2b_base64(self.delta, strict_mode=True)
         except ValueError as error:
-            raise ProtocolError(f"{self.type}: delta is no base64") from error
+            raise ProtocolError(f"{self.type}: delta is not base64") from error
 
 
 class AudioDone(_Part):

@@ -433,7 +433,7 @@ def _dump(event: Mapping[str, Any]) -> str:
     try:
         return _to_json(event)
     except (TypeError, ValueError) as error:
-        raise ProtocolError(f"{event.get('type')}: no JSON: {error}") from None
+        raise ProtocolError(f"{event.get('type')}: not JSON: {error}") from None
 
 
 _REACTIONS: dict[str, Callable[[RealtimeSession, Any], bool | None]] = {

@@ -156,7 +156,7 @@ class RealtimeRelay(WebSocketRelay):
             raise RefusalError(str(error), reason, "audio") from None
         form = self.client_format
         if len(audio) % form.frame_bytes:
-            text = f"audio: {len(audio)} bytes are no whole {form.frame_bytes}-byte samples of {form.encoding}"
+            text = f"audio: {len(audio)} bytes are not whole {form.frame_bytes}-byte samples of {form.encoding}"
             raise RefusalError(text, param="audio")
         step = form.bytes_for(PIECE_MS * form.rate // 1000)
         for i in range(0, len(audio), step):

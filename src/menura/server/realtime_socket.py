@@ -172,7 +172,7 @@ class RealtimeSocket(RelaySocket):
         try:
             event = json.loads(text)
         except (ValueError, RecursionError):
-            raise RefusalError("The message is no JSON", "invalid_json") from None
+            raise RefusalError("The message is not JSON", "invalid_json") from None
         if not isinstance(event, dict):
             raise RefusalError("An event is a JSON object", "invalid_json")
         if event.get("type") == APPEND:

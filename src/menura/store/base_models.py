@@ -142,7 +142,7 @@ def pull(model: BaseModel, folder: Path, mirror: str = MIRROR, progress: Progres
             f"cannot fetch {model.file}: {reason}. What came is kept: the same command goes on"
         ) from error
     except UnicodeError as error:
-        raise ConfigError(f"{mirror!r} is no address: {error}") from error
+        raise ConfigError(f"{mirror!r} is not an address: {error}") from error
     except OSError as error:
         if isinstance(error, DownloadError):
             raise

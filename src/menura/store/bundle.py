@@ -95,7 +95,7 @@ def import_voice(library: VoiceLibrary, source: IO[bytes]) -> StoredVoice:
             bundle = _read_bundle(archive, members)
             return _take(library, archive, members, bundle)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error, EOFError, KeyError) as error:
-        raise DamagedModelError(f"this is no voice of menura, or it is damaged: {error}") from error
+        raise DamagedModelError(f"this is not a voice of menura, or it is damaged: {error}") from error
     except MenuraError:
         raise
     except (OSError, RuntimeError, ValueError) as error:  # NotImplementedError is one
@@ -118,7 +118,7 @@ def _members(archive: zipfile.ZipFile) -> Mapping[str, zipfile.ZipInfo]:
 def _read_bundle(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> _Bundle:
     info = members.get(_VOICE)
     if info is None:
-        raise UnsupportedModelError("this zip is no voice of menura: it has no voice.json")
+        raise UnsupportedModelError("this zip is not a voice of menura: it has no voice.json")
     with archive.open(info) as file:
         text = file.read(MAX_DESCRIPTION + 1)
     if len(text) > MAX_DESCRIPTION:

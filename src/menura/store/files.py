@@ -231,7 +231,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     """
     try:
         if path.exists() and not path.is_file():
-            raise FileError(f"cannot read {path}: it is no file")
+            raise FileError(f"cannot read {path}: it is not a file")
         with path.open("rb") as file:
             yield file
     except MenuraError:

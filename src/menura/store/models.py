@@ -141,7 +141,7 @@ def describe(role: str, path: Path, name: str) -> dict[str, Any]:
 def _kind(path: Path, name: str, what: str, kinds: Mapping[ModelKind, str]) -> str:
     facts = inspect_model(path)
     if facts.kind not in kinds or facts.problem:
-        raise UnsupportedModelError(f"{name} is no {what} model that menura runs: {facts.problem or facts.kind}")
+        raise UnsupportedModelError(f"{name} is not a {what} model that menura runs: {facts.problem or facts.kind}")
     return kinds[facts.kind]
 
 

@@ -87,7 +87,7 @@ class Uploads:
                 facts = inspect_model(incoming.path)
                 role = _ROLES.get(facts.kind)
                 if role is None:
-                    raise UnsupportedModelError(f"{name} is no voice and no index: it is {facts.kind}")
+                    raise UnsupportedModelError(f"{name} is neither a voice nor an index: it is {facts.kind}")
                 details = describe(role, incoming.path, name)
         except BaseException:
             incoming.__exit__()
