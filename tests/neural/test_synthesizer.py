@@ -8,7 +8,7 @@ from menura.neural.nets.flow import flow
 from menura.neural.nets.source import HarmonicSource, stretch
 from menura.neural.runtime import open_session
 from menura.neural.synthesizer import FLOW_CONTEXT, Synthesizer, coarse_pitch
-from tests.neural.rvc import ONE_THREAD, VOICES, Arrays, arrays, assert_same, synthesizer, voice
+from tests.neural.rvc import ONE_THREAD, VOICES, Arrays, arrays, assert_same, snr_db, synthesizer, voice
 
 
 def _given(held: Arrays, case: str) -> tuple:
@@ -168,13 +168,29 @@ def test_an_excitation_in_blocks_is_the_whole_one_when_its_phase_is_carried(harm
     source = HarmonicSource(48_000, 480, rng.standard_normal(harmonics).astype(np.float32), 0.01)
     f0 = np.where(rng.random((2, 60)) > 0.2, rng.uniform(60, 900, (2, 60)), 0.0)
     noise = rng.standard_normal((2, 60 * 480, harmonics)).astype(np.float32)
-    whole, end = source.render(f0, None, noise)
-    parts, phase = [], None
+    whole, end = source.render(f0, np.zeros(2), noise)
+    parts, phase = [], np.zeros(2)
     for first, last in ((0, 1), (1, 30), (30, 30), (30, 60)):
         part, phase = source.render(f0[:, first:last], phase, noise[:, first * 480 : last * 480])
         parts.append(part)
     assert_same("blocks", np.concatenate(parts, axis=1), whole)
     np.testing.assert_allclose(np.exp(2j * np.pi * phase), np.exp(2j * np.pi * end), atol=1e-9)
+
+
+def test_an_excitation_of_its_own_is_rounded_where_rvc_rounds():
+    # single precision, but for the sum over frames, as torch has it on a processor
+    rng, one = np.random.default_rng(3), np.float32(1)
+    source = HarmonicSource(40_000, 400, np.ones(1, np.float32), 0.0)
+    f0 = rng.uniform(500, 1000, (1, 100)).astype(np.float32)
+    total, made = 0.0, []
+    for hz in f0[0]:
+        before = np.fmod(np.float32(total), one)
+        turns = hz / np.float32(40_000) * np.arange(1, 401, dtype=np.float32)
+        made.append(np.sin(np.float32(2 * np.pi) * (turns + before)) * np.float32(0.1))
+        total += float(np.fmod(turns[-1] + np.float32(0.5), one) - np.float32(0.5))
+    theirs = np.tanh(np.concatenate(made))[None]
+    assert_same("their rounding", source.render(f0)[0], theirs, floor_db=130.0)
+    assert snr_db(source.render(f0, np.zeros(1))[0], theirs) < 95.0
 
 
 def test_a_phase_carried_for_long_is_as_exact_as_a_fresh_one():
@@ -185,7 +201,7 @@ def test_a_phase_carried_for_long_is_as_exact_as_a_fresh_one():
         _, phase = source.render(f0, phase)
     assert abs(phase[0]) <= 0.5
     # 200 seconds of 440.25 turns are whole turns
-    assert_same("late", source.render(f0, phase)[0], source.render(f0)[0])
+    assert_same("late", source.render(f0, phase)[0], source.render(f0, np.zeros(1))[0])
 
 
 def test_an_excitation_without_pitch_is_noise_and_with_none_is_still():

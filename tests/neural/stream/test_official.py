@@ -128,7 +128,7 @@ def test_all_that_differs_with_rmvpe_is_the_rounding_of_its_pitch(monkeypatch):
         slopes = np.stack([(said(step) - said(-step)) / 6e-6 for step in steps], axis=1)
         by = np.linalg.lstsq(slopes, expected - y, rcond=3e-3)[0]
         # what else is rounded in the networks is laid to the pitch as well
-        assert np.abs(by).max() < 1.5 * ROUNDING
+        assert np.abs(by).max() < 2.0 * ROUNDING
         before, snr = min(before, snr_db(expected, y)), min(snr, snr_db(expected, y + slopes @ by))
         said(0.0)
     assert before < 75.0

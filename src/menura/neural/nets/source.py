@@ -1,8 +1,8 @@
 """The harmonic source: what a voice's decoder is excited with, a sine where there is pitch, noise where there is none.
 
 Source:
-    Wang et al., "Neural source-filter models", 2019, with RVC's amplitudes. Phases are counted in turns and in double
-    precision, so that they may run on from block to block for as long as a session lasts.
+    Wang et al., "Neural source-filter models", 2019, with RVC's amplitudes. Phases are counted in turns, and where one
+    is carried, in double precision, so that it may run on from block to block for as long as a session lasts.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,8 @@ class HarmonicSource:
 
         Args:
             f0: Hz, one value a frame, held for its length; 0 where there is no pitch.
-            phase: Where the last stretch ended, in turns; None: 0.
+            phase: Where the last stretch ended, in turns; None: 0, all rounded to single precision where RVC rounds,
+                which shows with a high pitch: a stretch of half a second at 700 Hz is −90 dB off.
             noise: Of unit deviation, or None for none.
 
         Shape:
@@ -82,14 +83,14 @@ class HarmonicSource:
         batch, frames = f0.shape
         step = f0.astype(np.float64) / self.rate
         ends = np.cumsum(step * self.hop, axis=1) + (0.0 if phase is None else phase[:, None])
-        starts = ends - step * self.hop
-        turns = (starts[:, :, None] + step[:, :, None] * np.arange(1, self.hop + 1)).reshape(batch, -1, 1)
-        turns = turns * np.arange(1, self.harmonics + 1)
-        turns -= np.rint(turns)
+        if phase is None:
+            angles = self._angles(f0.astype(np.float32))
+        else:
+            turns = (ends - step * self.hop)[:, :, None] + step[:, :, None] * np.arange(1, self.hop + 1)
+            turns = turns.reshape(batch, -1, 1) * np.arange(1, self.harmonics + 1)
+            angles = (2 * np.pi * (turns - np.rint(turns))).astype(np.float32)
         voiced = np.repeat(f0 > 0, self.hop, axis=1)[:, :, None]
-        waves = np.sin((2 * np.pi * turns).astype(np.float32)) * np.where(
-            voiced, np.float32(SINE_AMPLITUDE), np.float32(0)
-        )
+        waves = np.sin(angles) * np.where(voiced, np.float32(SINE_AMPLITUDE), np.float32(0))
         if noise is not None:
             drawn = noise[:, :, None] if noise.ndim == 2 else noise
             if drawn.shape[:2] != waves.shape[:2] or drawn.shape[2] not in (1, self.harmonics):
@@ -99,6 +100,16 @@ class HarmonicSource:
             )
         last = ends[:, -1] if frames else (np.zeros(batch) if phase is None else phase)
         return np.tanh(waves @ self.mix + np.float32(self.bias)), last - np.rint(last)
+
+    def _angles(self, f0: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of the sines from phase 0 on, ``[batch, samples, harmonics]``, rounded where RVC rounds."""
+        one, half = np.float32(1), np.float32(0.5)
+        turns = (f0 / np.float32(self.rate))[:, :, None] * np.arange(1, self.hop + 1, dtype=np.float32)
+        moved = (np.fmod(turns[:, :, -1] + half, one) - half).astype(np.float64)
+        before = np.fmod(np.cumsum(moved, axis=1).astype(np.float32), one)
+        turns[:, 1:] += before[:, :-1, None]
+        turns = turns.reshape(len(f0), -1, 1) * np.arange(1, self.harmonics + 1, dtype=np.float32)
+        return np.float32(2 * np.pi) * turns
 
 
 def stretch(x: NDArray[np.float32], frames: int) -> NDArray[np.float32]:

@@ -246,7 +246,9 @@ class OfficialStream:
         phone = widen(features, frames)[None]
         ratio = st_to_ratio(settings.formant_st)
         stretched = ceil(count * ratio)
-        pitch, f0 = yield from self._find_pitch(block_16k, frames, stretched / count)
+        pitch, f0 = yield from self._find_pitch(block_16k, frames)
+        if f0 is not None:
+            f0 = f0 * np.float32(stretched) / np.float32(count)
         z, excitation = yield from self._latent(phone, pitch, f0, (skip, count))
         if excitation is not None:
             excitation = stretch(excitation, stretched * model.synthesizer.config.hop)
@@ -291,7 +293,7 @@ class OfficialStream:
         return RMVPE_STEP * ((length - 1) // RMVPE_STEP + 1) - FRAME if rmvpe else length
 
     def _find_pitch(
-        self, block_16k: int, frames: int, ratio: float
+        self, block_16k: int, frames: int
     ) -> Generator[Request, Any, tuple[NDArray[np.int64] | None, Floats | None]]:
         model, settings = self.model, self.settings
         if not model.synthesizer.config.f0:
@@ -306,7 +308,7 @@ class OfficialStream:
         for cache, new in ((self._pitch, coarse_pitch(found)), (self._f0, found)):
             cache[:-shift] = cache[shift:].copy()
             cache[4 - len(new) :] = new[3:-1]
-        return self._pitch[None, -frames:], self._f0[None, -frames:] * np.float32(ratio)
+        return self._pitch[None, -frames:], self._f0[None, -frames:]
 
     def _match(self, y: Floats) -> Floats:
         hop = self.shape.hop
