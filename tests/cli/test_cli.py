@@ -94,8 +94,11 @@ def test_output_that_cannot_be_written_is_one_line(arguments: list[str]) -> None
     assert (done.returncode, done.stderr) == (1, "menura: No space left on device\n")
 
 
-def test_what_a_terminal_cannot_show_is_a_question_mark() -> None:
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+@pytest.mark.parametrize(
+    "language", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}]
+)
+def test_what_a_terminal_cannot_show_is_a_question_mark(language: dict[str, str]) -> None:
+    environment = {**os.environ, **language}
     command = [sys.executable, "-m", "menura", "voices", "--search", "trailer"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
