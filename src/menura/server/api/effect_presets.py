@@ -63,8 +63,9 @@ class NewEffectPreset(BaseModel):
 
     name: str = Field(min_length=1, max_length=MAX_NAME, examples=["My hall"])
     effects: list[NewPresetEffect] = Field(min_length=1, max_length=MAX_EFFECTS)
-    replace: bool = False
-    """Take the place of the preset that has this name, if there is one; its id stays."""
+    replace: bool = Field(
+        default=False, description="Take the place of the preset that has this name, if there is one; its id stays."
+    )
 
 
 class PresetName(BaseModel):
