@@ -108,9 +108,8 @@ class HarmonicSource:
         moved = (np.fmod(turns[:, :, -1] + half, one) - half).astype(np.float64)
         before = np.fmod(np.cumsum(moved, axis=1).astype(np.float32), one)
         turns[:, 1:] += before[:, :-1, None]
-        angles: NDArray[np.float32] = turns.reshape(len(f0), -1, 1) * np.arange(1, self.harmonics + 1, dtype=np.float32)
-        angles *= np.float32(2 * np.pi)
-        return angles
+        turns = turns.reshape(len(f0), -1, 1) * np.arange(1, self.harmonics + 1, dtype=np.float32)
+        return np.multiply(turns, np.float32(2 * np.pi), dtype=np.float32)
 
 
 def stretch(x: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
