@@ -86,7 +86,7 @@ export function Effects() {
   function remove({ key, kind }: Link): void {
     put(removed(chain, key));
     setSaid(`${catalogue.find((one) => one.kind === kind)?.name ?? kind} removed`);
-    title.current?.focus(); // the button that had it is gone
+    title.current?.focus({ preventScroll: true }); // the button that had it is gone
   }
 
   const full = chain.length >= MAX_EFFECTS;
@@ -196,7 +196,7 @@ export function Effects() {
             onClick={() => {
               put([]);
               setSaid("All effects removed");
-              title.current?.focus();
+              title.current?.focus({ preventScroll: true });
             }}
           >
             Remove all
