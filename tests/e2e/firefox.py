@@ -85,7 +85,7 @@ class Firefox:
         assert found["type"] == "success", found["exceptionDetails"]["text"]
         return json.loads(found["result"]["value"])
 
-    def until(self, expression: str, seconds: float = 30.0) -> None:
+    def until(self, expression: str, seconds: float = 60.0) -> None:
         """Wait until an expression in the page is true."""
         end = time.monotonic() + seconds
         while not self.evaluate(f"Boolean({expression})"):

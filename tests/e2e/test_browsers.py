@@ -80,12 +80,15 @@ def test_firefox_speaks_in_the_voice_through_the_chosen_loudspeaker(
     choose(firefox, "#speaker", LOUDSPEAKER)
     firefox.until(f"menura.live.audio.microphone?.getAudioTracks()[0].label === '{MICROPHONE}'")
     firefox.until("menura.live.audio.speakers.detour")  # by an element: Firefox's contexts have no choice
-    said, heard = said_and_heard(audio)
-    # pitch over all, and not moment by moment: on a busy machine a browser's devices run empty now and then
-    raised = 12 * np.log2(pitch_hz(heard) / pitch_hz(said))
-    print(f"raised by {raised:.2f} st, {level_db(said):.0f} and {level_db(heard):.0f} dB")  # noqa: T201
-    assert level_db(heard) == pytest.approx(level_db(said), abs=12)
-    assert raised == pytest.approx(HELIUM_ST, abs=1.5)
+    tries = []
+    for _ in range(3):  # best of three: on a busy machine a browser's devices run empty now and then
+        said, heard = said_and_heard(audio)
+        assert level_db(heard) == pytest.approx(level_db(said), abs=12)
+        tries.append(12 * np.log2(pitch_hz(heard) / pitch_hz(said)))  # over all: no moment needs to be whole
+        if abs(tries[-1] - HELIUM_ST) <= 1:
+            break
+    print(f"raised by {np.round(tries, 2)} st, {level_db(said):.0f} and {level_db(heard):.0f} dB")  # noqa: T201
+    assert tries[-1] == pytest.approx(HELIUM_ST, abs=1)
     firefox.click("button.start")
     firefox.until("menura.stats().state === 'idle'")
     assert firefox.problems == []

@@ -25,6 +25,8 @@ class Node {
 class Context extends Node {
   sampleRate = 48_000;
   state = "running";
+  baseLatency = 0.005;
+  outputLatency = 0.02;
   addEventListener = () => undefined;
   removeEventListener = () => undefined;
   currentTime = 0;
@@ -95,6 +97,21 @@ it("tells what the microphone's buffer adds, where the browser does", async () =
   expect(audio.inputMs).toBeCloseTo(23);
   await audio.setMicrophone({ ...CHOICE, device: "usb" });
   expect(audio.inputMs).toBe(0);
+});
+
+it("asks for the loudspeaker's share once its stream has begun, and again after another microphone", async () => {
+  const now = vi.spyOn(performance, "now").mockReturnValue(0);
+  const audio = await opened();
+  const asked = vi.spyOn(audio.context as unknown as Context, "outputLatency", "get");
+  expect([audio.outputMs, asked.mock.calls.length]).toEqual([0, 0]);
+  now.mockReturnValue(2000);
+  asked.mockReturnValue(0.02);
+  expect(audio.outputMs).toBeCloseTo(25);
+  await audio.setMicrophone({ ...CHOICE, device: "usb" });
+  asked.mockReturnValue(0.1);
+  expect(audio.outputMs).toBeCloseTo(25);
+  now.mockReturnValue(4000);
+  expect(audio.outputMs).toBeCloseTo(105);
 });
 
 it("makes one change after the other", async () => {

@@ -9,6 +9,7 @@ import type { LevelReport, PlaybackReport } from "./worklet-messages";
 
 const BLOCK_S = 0.01;
 const GLIDE_S = 0.01;
+const SETTLED_MS = 2000; // after which a browser's streams have begun
 const FADE_MS = 60; // the playback worklet's fade-out, with room to spare
 
 export interface AudioListener {
@@ -51,6 +52,8 @@ export class LiveAudio {
   private choice: MicrophoneChoice | null = null;
   private changing: Promise<unknown> = Promise.resolve();
   private sleep: (() => void) | null = null; // ends the care for the context's sleep
+  private settled = Number.POSITIVE_INFINITY; // when the streams have begun, by `performance.now()`
+  private output_ms = 0;
   private closed = false;
   private volume = 1;
   private gain = 1;
@@ -68,6 +71,7 @@ export class LiveAudio {
     const ports = this.connect(context, source);
     this.sleep = await keepAwake(context, (asleep) => this.tell(asleep ? ASLEEP : ""));
     if (this.closed) this.sleep();
+    this.settle();
     await this.setSpeakers(speakers);
     return ports;
   }
@@ -132,6 +136,11 @@ export class LiveAudio {
     this.source = source;
     source.connect(input);
     this.watch(stream);
+    this.settle();
+  }
+
+  private settle(): void {
+    this.settled = performance.now() + SETTLED_MS;
   }
 
   private release(): void {
@@ -161,7 +170,9 @@ export class LiveAudio {
 
   /** Where it is heard. */
   async setSpeakers(choice: SpeakerChoice): Promise<void> {
-    if (!this.closed) await this.speakers?.choose(choice);
+    if (this.closed) return;
+    this.settle();
+    await this.speakers?.choose(choice);
   }
 
   /** What the person hears; the voice itself does not change, nor what another loudspeaker sends on to others. */
@@ -184,10 +195,17 @@ export class LiveAudio {
     return (settings.latency || 0) * 1000;
   }
 
-  /** What the loudspeaker adds after the worklet, as the browser tells it; 0 where it does not. */
+  /**
+   * What the loudspeaker adds after the worklet, as the browser tells it; 0 where it does not.
+   *
+   * Not asked of streams that are about to begin: Firefox asks the sound server under a lock that these streams' own
+   * callbacks want, and with PulseAudio both may then wait for each other for ever (seen in 153).
+   */
   get outputMs(): number {
     if (!this.context || this.speakers?.detour) return 0;
-    return ((this.context.baseLatency || 0) + (this.context.outputLatency || 0)) * 1000;
+    if (performance.now() < this.settled) return this.output_ms;
+    this.output_ms = ((this.context.baseLatency || 0) + (this.context.outputLatency || 0)) * 1000;
+    return this.output_ms;
   }
 
   /** Fade out, let go of the microphone, close. */
