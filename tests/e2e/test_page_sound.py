@@ -24,6 +24,7 @@ from tests.e2e.sound import (
     raised_st,
     voiced_share,
 )
+from tests.virtual_audio import in_vain
 
 pytestmark = [pytest.mark.browser, pytest.mark.heard]
 
@@ -49,6 +50,20 @@ def settle(page: VoicePage, ms: int = 600) -> None:
     """Let what was changed come round."""
     page.page.wait_for_timeout(ms)
     page.heard()
+
+
+def start_within(page: VoicePage, most_ms: float) -> None:
+    """Start, anew where the machine was busy just then: the page would play more carefully for a minute."""
+    tries = []
+    for _ in range(5):
+        page.start()
+        for _ in range(50):
+            if page.stats()["loop_ms"] <= most_ms:
+                return
+            page.page.wait_for_timeout(100)
+        tries.append(page.stats())
+        page.stop()
+    in_vain(f"later than {most_ms:.0f} ms", tries)
 
 
 @pytest.fixture
@@ -95,8 +110,7 @@ def test_for_30_s_all_that_was_said_is_heard_in_another_voice_as_late_as_shown(v
 
 def test_a_man_is_heard_as_a_woman_within_120_ms(voice_page: VoicePage, tmp_path: Path) -> None:
     voice_page.pick("Natural Woman")
-    voice_page.start()
-    voice_page.until(lambda stats: stats["loop_ms"] <= LOOP_MS)
+    start_within(voice_page, LOOP_MS)
     voice_page.listen()
     voice_page.page.wait_for_timeout(2000)  # a realistic voice needs 2 s of speech to know the speaker
     voice_page.page.screenshot(path=tmp_path / "running.png", full_page=True)
