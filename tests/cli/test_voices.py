@@ -117,7 +117,7 @@ def test_a_model_becomes_a_voice(menura, tmp_path):
                 "voices", "import", FIXTURES / "v2_48k_f0.pth", "--pitch", "fcpe",
                 "--pitch-model", FIXTURES / "v1_40k_f0.pth",
             ),
-            "no pitch model",
+            "not a pitch model",
         ),
         (("models", "add", FIXTURES / "fcpe_tiny.pt"), "fcpe_c_v001.pt (fcpe)"),
         (("convert", "x.wav", "-o", "y.wav", "-v", "robot", "--quality", "good"), "best, balanced, fast, lightest"),
@@ -160,7 +160,7 @@ def test_a_full_disk_and_a_pipe_are_told(tmp_path):
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         os.mkfifo(tmp_path / "pipe.pth")
-        with pytest.raises(FileError, match="no file"):
+        with pytest.raises(FileError, match="not a file"):
             import_model(library, tmp_path / "pipe.pth")
         assert list((tmp_path / "home" / "incoming").iterdir()) == []
 
