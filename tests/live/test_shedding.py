@@ -148,3 +148,29 @@ def test_holes_begin_and_end_without_a_click() -> None:
     assert y[40:200].max() == 0.0
     assert y[200] < 0.05
     assert shedding.frames == 200
+
+
+def test_a_file_after_a_long_pause_loses_no_more_than_a_network_may_hold_back() -> None:
+    shedding = Shedding(RATE, 1)
+    for second in range(3):
+        shedding.arrived(float(second), RATE)
+    live = [shedding.arrived(600.0, RATE) for _ in range(60)]
+    assert sum(live) <= 6
+    assert live[0]
+
+
+def test_who_speaks_by_a_faster_clock_speaks_for_hours() -> None:
+    shedding = Shedding(RATE, 1)
+    live = [shedding.arrived(second * 0.9995, RATE) for second in range(10_000)]
+    assert all(live[2:])
+
+
+def test_blocks_shorter_than_a_fade_do_not_click() -> None:
+    shedding = Shedding(RATE, 1)
+    shedding.heard(LOUD)
+    short = LOUD[:8]
+    heard = [shedding.leave_out(8) for _ in range(10)] + [shedding.heard(short) for _ in range(10)]
+    heard += [shedding.leave_out(8)] + [shedding.heard(short) for _ in range(10)]  # a hole shorter than its fades
+    y = np.concatenate([LOUD, *heard])
+    assert np.max(np.abs(np.diff(y[:, 0]))) < 0.05
+    assert y[-1] == 0.5

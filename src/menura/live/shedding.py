@@ -12,6 +12,10 @@ STALE_S = 1.5
 """How late a block may be before it is left out: a machine that is busy for a moment leaves out nothing."""
 AHEAD_S = 0.5
 """By which somebody who speaks may be ahead of the clock: networks send what they held back at once."""
+HELD_S = 5.0
+"""What a network may hold back: a pause is worth no more, so that the file that follows it loses nothing either."""
+DRIFT = 1.01
+"""Of a sender's clock against this one, at most."""
 SPOKEN_S = 2.0
 """Before that nobody is taken for one who speaks."""
 FADE_MS = 5.0
@@ -20,8 +24,8 @@ FADE_MS = 5.0
 class Shedding:
     """Knows who speaks, as against who sends a file, and joins what is left when something is left out.
 
-    Who has sent no more than one can have spoken since the first block speaks: for them late is worse than missing.
-    Whoever has sent more gets all of it, however long it takes.
+    Who has sent no more than one can have spoken of late speaks: for them late is worse than missing. Whoever has sent
+    more gets all of it, however long it takes.
 
     Args:
         rate: Of the audio.
@@ -41,18 +45,22 @@ class Shedding:
     def __init__(self, rate: int, channels: int) -> None:
         self._rate, self._channels = rate, channels
         self._curve = fade_in_curve(ms_to_frames(FADE_MS, rate))
-        self._begun_s: float | None = None
-        self._sent = self.frames = 0
+        self._seen_s: float | None = None
+        self._ahead_s = self._sent_s = 0.0
+        self.frames = 0
         self._last = silence(1, channels)
+        self._faded = len(self._curve)  # frames of the fade that is under way, in or out
         self._hole = False
 
     def arrived(self, now_s: float, frames: int) -> bool:
         """Note a block; returns whether its sender speaks."""
-        if self._begun_s is None:
-            self._begun_s = now_s
-        self._sent += frames
-        sent_s, elapsed_s = self._sent / self._rate, now_s - self._begun_s
-        return sent_s >= SPOKEN_S and sent_s - frames / self._rate <= elapsed_s + AHEAD_S
+        if self._seen_s is not None:
+            self._ahead_s = max(-HELD_S, self._ahead_s - DRIFT * (now_s - self._seen_s))
+        self._seen_s = now_s
+        speaks = self._ahead_s <= AHEAD_S
+        self._ahead_s += frames / self._rate
+        self._sent_s += frames / self._rate
+        return speaks and self._sent_s >= SPOKEN_S
 
     @staticmethod
     def stale(now_s: float, due_s: float) -> bool:
@@ -61,12 +69,13 @@ class Shedding:
 
     def leave_out(self, frames: int) -> Samples:
         """What is heard in the place of a block: what was heard last falls to silence, ``[frames, channels]``."""
-        y = silence(frames, self._channels)
         if not self._hole:
-            k = min(frames, len(self._curve))
-            y[:k] = self._last * self._curve[::-1][:k]
-        self._hole = True
+            self._hole, self._faded = True, len(self._curve) - self._faded
         self.frames += frames
+        y = silence(frames, self._channels)
+        part = self._curve[::-1][self._faded : self._faded + frames]
+        y[: len(part)] = self._last * part
+        self._faded += len(part)
         return y
 
     def heard(self, y: Samples) -> Samples:
@@ -74,8 +83,10 @@ class Shedding:
         if not len(y):
             return y
         if self._hole:
-            k = min(len(y), len(self._curve))
-            y = np.concatenate([y[:k] * self._curve[:k], y[k:]])
-            self._hole = False
+            self._hole, self._faded = False, len(self._curve) - self._faded
+        part = self._curve[self._faded : self._faded + len(y)]
+        if len(part):
+            y = np.concatenate([y[: len(part)] * part, y[len(part) :]])
+            self._faded += len(part)
         self._last = y[-1:]
         return y
