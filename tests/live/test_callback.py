@@ -228,6 +228,31 @@ def test_threads_share_a_callback():
     assert faults == []
 
 
+def test_a_simple_rvc_is_called_by_many_threads_at_once():
+    # what happens inside is in C, where two at once would write over each other
+    simple, faults = SimpleRVC(tgt_sr=48_000), []
+    x = speech(RATE, "am_michael")[:4800, 0]
+    start = threading.Barrier(6)
+
+    def use(number):
+        try:
+            start.wait(30)
+            for turn in range(30):
+                assert np.all(np.isfinite(simple.infer_simple(x[: 160 * (1 + turn)])))
+                simple.f0_up_key = float(number + turn % 3)
+                if turn % 10 == number:
+                    simple.reset()
+        except Exception as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert faults == []
+
+
 def test_nothing_piles_up():
     callback = ready(pitch=3.0).create_audio_callback()
     x, out = np.full(512, 0.1, np.float32), np.zeros(512, np.float32)

@@ -1,6 +1,7 @@
 """SimpleRVC: what changes a voice in a callback where there are no weights, by pitch and formants alone."""
 
 import math
+import threading
 from types import MappingProxyType
 from typing import Any
 
@@ -83,7 +84,7 @@ class SimpleStage(VoiceSession):
 
 
 class SimpleRVC:
-    """Lightweight RVC for callbacks: needs no weights, and has none.
+    """Lightweight RVC for callbacks: needs no weights, and has none. All methods may be called from any thread.
 
     Args:
         f0_up_key: Pitch shift, semitones; may be set at any time.
@@ -121,6 +122,7 @@ class SimpleRVC:
         self.tgt_sr = tgt_sr
         self._f0_up_key, self._formant_shift = f0_up_key, formant_shift
         self._stage = self.stage(tgt_sr)
+        self._lock = threading.Lock()
 
     def stage(self, rate: int, channels: int = 1) -> SimpleStage:
         """Another with these settings, for a stream of its own."""
@@ -176,8 +178,10 @@ class SimpleRVC:
             FormatError: It has another shape, or holds integers.
         """
         block = as_block(input, 1)
-        return self._stage.process(block).reshape(np.shape(input))
+        with self._lock:
+            return self._stage.process(block).reshape(np.shape(input))
 
     def reset(self) -> None:
         """Forget all audio."""
-        self._stage.reset()
+        with self._lock:
+            self._stage.reset()

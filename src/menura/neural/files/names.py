@@ -148,6 +148,7 @@ _INERT = {
     *(f"torch.{name}" for name in (*DTYPES, "device", "Tensor", "strided", "contiguous_format", "preserve_format")),
     *(f"{home}.{name}" for home in _BUILTINS for name in ("int", "long", "float", "str", "unicode", "bool", "object")),
     *(f"{home}.multiarray.{name}" for home in ("numpy.core", "numpy._core") for name in ("scalar", "_reconstruct")),
+    *("numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"),
     *("numpy.dtype", "numpy.ndarray", "argparse.Namespace", "types.SimpleNamespace", "copy_reg._reconstructor"),
     *("copyreg._reconstructor", "torch.nn.parameter.Parameter", "datetime.datetime", "datetime.timedelta"),
     *(
