@@ -1,5 +1,6 @@
 """Recordings of sessions: WAV files in a folder each, and a row that tells what they are."""
 
+import hashlib
 import secrets
 import shutil
 import struct
@@ -24,7 +25,7 @@ from menura.store.tables import RecordingRow
 from menura.store.voice_data import plain, shown
 from menura.units import frames_to_ms
 
-__all__ = ["SIDES", "OpenRecording", "Recordings", "StoredRecording"]
+__all__ = ["SIDES", "OpenRecording", "Recordings", "StoredRecording", "owner_of"]
 
 Side = Literal["input", "output"]
 SIDES: tuple[Side, Side] = ("input", "output")
@@ -33,6 +34,8 @@ MAX_BYTES = 20 * 10**9
 MAX_S = 4 * 3600.0
 """Of one recording."""
 MAX_NAME = 200
+MAX_OWNER = 64
+"""Names of tokens may be longer."""
 _DATA_SIZE_AT, _DS64_FRAMES_AT, _FRAME_BYTES = 88, 36, 2
 """In the header that :class:`~menura.audio.wav.WavWriter` writes for one channel of 16 bits."""
 
@@ -44,7 +47,7 @@ class StoredRecording:
     Attributes:
         state: ``recording``, ``done``, or ``cut`` where the process that made it ended first.
         sides: Which files it has.
-        owner: Name of the token it was made with; "" for the operator.
+        owner: Name of the token it was made with, as of :func:`owner_of`; "" for the operator.
         size: Bytes of its files.
     """
 
@@ -196,7 +199,7 @@ class Recordings:
             state="recording",
             sides=wanted,
             voice_name=voice_name[:200],
-            owner=owner[:64],
+            owner=owner_of(owner),
             rate=rate,
             frames=0,
             size=0,
@@ -308,6 +311,18 @@ class Recordings:
                 row.frames = max((_frames(path) for path in files), default=0)
                 row.size = sum(path.stat().st_size for path in files)
             return _stored(row)
+
+
+def owner_of(token: str) -> str:
+    """A token's name as recordings keep it: whole, or the beginning of a long one and what tells it from others.
+
+    >>> owner_of("Ann"), len(owner_of(80 * "n")), owner_of(64 * "n") == owner_of(65 * "n")
+    ('Ann', 64, False)
+    """
+    if len(token) <= MAX_OWNER:
+        return token
+    told = f"… {hashlib.sha256(token.encode()).hexdigest()[:16]}"
+    return token[: MAX_OWNER - len(told)] + told
 
 
 def _name(name: str) -> str:

@@ -52,6 +52,18 @@ def test_a_user_hears_its_own_recordings_and_who_manages_all(client: TestClient)
         assert client.get(path, headers=bearers["Eve"]).status_code == 200
 
 
+def test_names_of_tokens_may_be_longer_than_a_recording_keeps(client: TestClient) -> None:
+    names = [80 * "n", 79 * "n" + "m", 64 * "n"]
+    kept = {}
+    for name in names:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        made = client.post("/api/tokens", json={"name": name, "role": "use"}, headers=headers).json()
+        kept[made["token"]] = _kept(client, name)
+    for token, mine in kept.items():
+        answer = client.get("/api/recordings", headers={"Authorization": f"Bearer {token}"})
+        assert [one["id"] for one in answer.json()["recordings"]] == [mine]
+
+
 @pytest.mark.parametrize(("accept", "kind"), [("text/html,*/*;q=0.8", "text/html"), ("*/*", "application/json")])
 def test_a_browser_without_a_token_is_told_so_in_a_sentence(client: TestClient, accept: str, kind: str) -> None:
     answer = client.get("/", headers={"Accept": accept})

@@ -13,7 +13,7 @@ from menura.server.access import grant_of
 from menura.server.api.errors import answers
 from menura.server.catalogue import Catalogue
 from menura.server.roles import Grant, Role
-from menura.store.recordings import Recordings, StoredRecording
+from menura.store.recordings import Recordings, StoredRecording, owner_of
 
 __all__ = ["recording_routes"]
 
@@ -61,7 +61,7 @@ def _shown(catalogue: Catalogue, grant: Grant) -> tuple[Recordings | None, list[
     recordings = None if catalogue.fixed else catalogue.recordings(make=False)
     everybodys = grant.role.covers(Role.MANAGE)
     found = [] if recordings is None else recordings.list()
-    return recordings, [one for one in found if everybodys or one.owner == grant.token]
+    return recordings, [one for one in found if everybodys or one.owner == owner_of(grant.token)]
 
 
 def _found(
