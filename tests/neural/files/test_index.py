@@ -214,3 +214,17 @@ def test_an_index_of_more_lists_than_any_has_is_refused_before_it_takes_memory()
     data += b"sprs" + bytes(8)
     with pytest.raises(UnsafeModelError, match="lists"):
         read_index(data)
+
+
+@pytest.mark.parametrize(("name", "says"), [
+    ("v2_48k_f0.pth", "it is a checkpoint, not an index: give it as the voice's model"),
+    ("hubert_tiny/model.safetensors", "it is a checkpoint, not an index"),
+    ("torch/legacy_protocol2.pt", "it is a checkpoint, not an index"),
+    (b"<html>", "it is a web page"),
+    (b"IwXYzz", r"it is an index of a kind that menura does not know \(IwXY\)"),
+    (b"IwPQzz", "it is an index with product-quantized vectors"),
+    (bytes(40), "download was not finished"),
+])  # fmt: skip
+def test_what_is_given_as_an_index_is_called_what_it_is(name: str | bytes, says: str) -> None:
+    with pytest.raises(ModelError, match=says):
+        read_index(name if isinstance(name, bytes) else RVC / name)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from menura.errors import DamagedModelError, UnsafeModelError, UnsupportedModelError
+from menura.neural.files.signs import foreign
 from menura.neural.files.source import shown
 
 __all__ = ["FaissFile", "Place", "is_faiss", "read_faiss"]
@@ -118,12 +119,18 @@ def read_faiss(view: memoryview) -> FaissFile:
         made = FaissFile(dimensions, size, 1, np.empty((0, dimensions), np.float32), (place,))
     elif kind == b"IwFl":
         made = _inverted(cursor)
+    elif not is_faiss(view):
+        raise foreign(view, "an index")
     else:
-        what = _KINDS.get(kind, f"of a kind that menura does not know ({shown(kind)})")
-        raise UnsupportedModelError(f"it is an index with {what}: RVC's are IVF-Flat; train the index again in RVC")
+        kinds = f"with {_KINDS[kind]}" if kind in _KINDS else f"of a kind that menura does not know ({_tag(kind)})"
+        raise UnsupportedModelError(f"it is an index {kinds}: RVC's are IVF-Flat; train the index again in RVC")
     if cursor.at != len(view):
         raise DamagedModelError("the index goes on after its end: fetch the file again")
     return made
+
+
+def _tag(kind: bytes) -> str:
+    return shown(kind.decode("latin-1"))
 
 
 def _header(cursor: _Cursor) -> tuple[int, int]:

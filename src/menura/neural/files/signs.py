@@ -30,11 +30,13 @@ _PAGES = (b"<!doctype", b"<html", b"<?xml")
 _TAR_AT = 257
 
 
-def foreign(view: memoryview) -> ModelError:
-    """The error for a file that is no checkpoint, saying what it is."""
+def foreign(view: memoryview, wanted: str = "") -> ModelError:
+    """The error for a file that is no checkpoint, or not what was wanted, saying what it is."""
     head = bytes(view[:512])
     if not any(head):
         return DamagedModelError("it begins with zeros: the download was not finished; fetch it again")
+    if wanted and (head.startswith((b"PK", b"\x80")) or head[8:9] == b"{"):
+        return UnsupportedModelError(f"it is a checkpoint, not {wanted}: give it as the voice's model")
     return UnsupportedModelError(f"it is {_kind(head)}")
 
 
