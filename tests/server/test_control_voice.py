@@ -126,3 +126,11 @@ def test_the_client_is_told_a_saved_voices_parameters_when_it_chooses_it(served:
         assert client.reply()["parameters"] == {"pitch_st": 0.0, "formant": 1.0, "mix": 0.5}
         assert client.ask("selectVoice", voiceId="whisper")["type"] == "voiceSelected"
         assert client.ask("stop")["type"] == "status"
+
+
+def test_the_same_two_voices_in_another_order_keep_the_chosen_one(served: Served) -> None:
+    with Client(served.address) as client:
+        parts = [{"voiceId": "robot", "gain": 0.8}, {"voiceId": "whisper", "gain": 0.2}]
+        assert client.ask("mixVoices", voices=parts)["type"] == "voicesMixed"
+        answer = client.ask("mixVoices", voices=parts[::-1])
+        assert [(one["id"], one["gain"]) for one in answer["voices"]] == [("robot", 0.8), ("whisper", 0.2)]

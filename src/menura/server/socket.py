@@ -212,8 +212,10 @@ class ControlSocket:
 
     async def _mix(self, action: MixVoices) -> None:
         other = await self._voice.mix(action.voices, self._running)
-        self._control.selected(action.voices[0].voice_id)
-        infos = [(self._control.voices[part.voice_id].summary, part.gain) for part in action.voices]
+        ids = self._voice.mixed  # of the same two in another order the chosen one stays, and its settings
+        self._control.selected(ids[0])
+        parts = sorted(action.voices, key=lambda part: ids.index(part.voice_id))
+        infos = [(self._control.voices[part.voice_id].summary, part.gain) for part in parts]
         self._tell(VoicesMixed(voices=[MixedVoice(**info.model_dump(), gain=gain) for info, gain in infos]))
         if other:
             self._tell_parameters()
