@@ -95,3 +95,16 @@ it("hears of no device after it has left", async () => {
   await new Promise((resolve) => setTimeout(resolve));
   expect(tell).not.toHaveBeenCalled();
 });
+
+it("hears of no device once it was left, nor where nothing was chosen yet", async () => {
+  const { mediaDevices } = navigator;
+  const added = vi.spyOn(mediaDevices, "addEventListener");
+  const removed = vi.spyOn(mediaDevices, "removeEventListener");
+  made(); // of a page that pressed Stop while it started
+  expect(added).not.toHaveBeenCalled();
+  const speakers = made();
+  await speakers.choose({ speaker: "cable", monitor: "" });
+  speakers.leave();
+  await speakers.choose({ speaker: "cable", monitor: "" });
+  expect([added.mock.calls.length, removed.mock.calls.length]).toEqual([1, 1]);
+});

@@ -22,6 +22,7 @@ export class Speakers {
   private there = new Set<string>(); // loudspeakers that the browser named last; it may let a page use others too
   private missing = false; // one of the chosen
   private volume = 1;
+  private left = false;
 
   /** @param tell gets why nothing is heard; empty when it is again */
   constructor(
@@ -32,7 +33,6 @@ export class Speakers {
     this.heard = new GainNode(context);
     node.connect(this.heard);
     this.outlet = new Outlet(context, this.heard);
-    navigator.mediaDevices.addEventListener("devicechange", this.look);
   }
 
   /** Whether the sound takes a way of which the context knows no delay. */
@@ -42,6 +42,8 @@ export class Speakers {
 
   /** One that cannot be had is told, and the rest goes on. */
   async choose(choice: SpeakerChoice): Promise<void> {
+    if (this.left) return;
+    navigator.mediaDevices.addEventListener("devicechange", this.look); // once, however often
     this.choice = choice;
     if (this.missing) this.tell("");
     const had = await Promise.all([this.outlet.choose(choice.speaker), this.setMonitor(choice.monitor)]);
@@ -97,6 +99,7 @@ export class Speakers {
 
   /** Hear of no device any more; what sounds fades out. */
   leave(): void {
+    this.left = true;
     navigator.mediaDevices.removeEventListener("devicechange", this.look);
   }
 
