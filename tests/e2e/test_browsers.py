@@ -12,17 +12,16 @@ from tests.e2e.browser import Server
 from tests.e2e.firefox import Firefox
 from tests.e2e.sound import Signal, level_db, pitch_hz
 from tests.hearing import spoken
-from tests.virtual_audio import VirtualAudio
+from tests.virtual_audio import VirtualAudio, in_vain
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.devices,
+    pytest.mark.heard,
     pytest.mark.skipif(not shutil.which("firefox-esr"), reason="Firefox is missing: run scripts/system-packages.sh"),
 ]
 
 HELIUM_ST = 3.0
-
-
 MICROPHONE, LOUDSPEAKER = "Browsers-mic", "Browsers-ear"
 
 
@@ -87,8 +86,9 @@ def test_firefox_speaks_in_the_voice_through_the_chosen_loudspeaker(
         tries.append(12 * np.log2(pitch_hz(heard) / pitch_hz(said)))  # over all: no moment needs to be whole
         if abs(tries[-1] - HELIUM_ST) <= 1:
             break
+    else:
+        in_vain("raised by other than 3 semitones", tries)
     print(f"raised by {np.round(tries, 2)} st, {level_db(said):.0f} and {level_db(heard):.0f} dB")  # noqa: T201
-    assert tries[-1] == pytest.approx(HELIUM_ST, abs=1)
     firefox.click("button.start")
     firefox.until("menura.stats().state === 'idle'")
     assert firefox.problems == []
