@@ -39,13 +39,14 @@ END
 }
 
 status=0
-part seen "browser and not heard" "$@" >$told/seen.txt 2>&1 &
-seen=$!
+.venv/bin/python -m pytest -m "browser and not heard" -o cache_dir=$told/seen "$@" >$told/seen.txt 2>&1 &
+seen=$! # pytest itself, and no shell around it that would die alone
 trap 'kill $seen' EXIT
 one=0
 part devices "devices and not browser" "$@" || one=$?
 two=0
 wait $seen || two=$?
+[ $two -ne 5 ] || two=0
 trap - EXIT
 cat $told/seen.txt
 three=0
