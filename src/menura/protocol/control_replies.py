@@ -42,12 +42,8 @@ __all__ = [
 class Reply(WireMessage):
     """A message of the server."""
 
-    def as_text(self) -> str:
-        """As it is sent: what is not known is left out."""
-        return self.model_dump_json(by_alias=True, exclude_none=True)
-
     def as_dict(self) -> dict[str, Any]:
-        """The same as an object."""
+        """What is sent as JSON: what is not known is left out."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

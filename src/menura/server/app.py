@@ -9,7 +9,7 @@ from typing import Literal
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.concurrency import run_in_threadpool
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 
 from menura import __version__
 from menura.live.pool import VoicePool
@@ -47,6 +47,46 @@ def _add_sockets(app: FastAPI, services: Services, relays: RelayServices) -> Non
     @app.websocket("/v1/realtime")
     async def realtime(websocket: WebSocket) -> None:
         await RealtimeSocket(websocket, relays).serve()
+
+
+def _count_and_secure(app: FastAPI, registry: CollectorRegistry) -> None:
+    requests = Counter(
+        "menura_http_requests", "Requests let in, by route.", ["method", "route", "status"], registry=registry
+    )
+
+    @app.middleware("http")
+    async def secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await call_next(request)
+        path = getattr(request.scope.get("route"), "path", "other")  # not what was asked: anybody may ask for anything
+        method = request.method if path != "other" and request.method in METHODS else "other"
+        requests.labels(method, path, response.status_code).inc()
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+def _add_figures(app: FastAPI, rest: Rest, figures: ServerFigures, registry: CollectorRegistry) -> None:
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Whether the server is up."""
+        return {"status": "ok", "version": __version__}
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        """All figures in Prometheus' text format; gathered beside the event loop, as engines hold locks."""
+        figures.look(rest.limiter)
+        text = await run_in_threadpool(generate_latest, registry)
+        return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _add_page(app: FastAPI) -> None:
+    files = PageFiles(PAGE)
+
+    @app.get("/", include_in_schema=False)
+    async def index(request: Request) -> Response:
+        return files.index(request.scope)
+
+    app.mount("/page", files, name="page")
 
 
 def create_app(
@@ -115,40 +155,10 @@ def create_app(
     app.state.engines = engines
     app.state.relays = relays
 
-    requests = Counter(
-        "menura_http_requests", "Requests let in, by route.", ["method", "route", "status"], registry=registry
-    )
-
-    @app.middleware("http")
-    async def secure(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await call_next(request)
-        path = getattr(request.scope.get("route"), "path", "other")  # not what was asked: anybody may ask for anything
-        method = request.method if path != "other" and request.method in METHODS else "other"
-        requests.labels(method, path, response.status_code).inc()
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
+    _count_and_secure(app, registry)
     app.add_middleware(Gate, access=access, headers=HEADERS)
     _add_sockets(app, services, relays)
 
-    @app.get("/health")
-    async def health() -> dict[str, str]:
-        """Whether the server is up."""
-        return {"status": "ok", "version": __version__}
-
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        """All figures in Prometheus' text format; gathered beside the event loop, as engines hold locks."""
-        figures.look(rest.limiter)
-        text = await run_in_threadpool(generate_latest, registry)
-        return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    files = PageFiles(PAGE)
-
-    @app.get("/", include_in_schema=False)
-    async def index(request: Request) -> Response:
-        return files.index(request.scope)
-
-    app.mount("/page", files, name="page")
+    _add_figures(app, rest, figures, registry)
+    _add_page(app)
     return app

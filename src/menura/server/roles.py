@@ -15,7 +15,6 @@ ROUTES: tuple[tuple[Role, tuple[str, ...], str], ...] = (
     (Role.LISTEN, READING, "/"),
     (Role.LISTEN, READING, "/page/{path}"),
     (Role.LISTEN, READING, "/metrics"),
-    (Role.LISTEN, READING, "/openapi.json"),
     (Role.LISTEN, READING, "/api/openapi.json"),
     (Role.LISTEN, SOCKET, "/ws/realtime-control"),
     (Role.LISTEN, READING, "/api/access"),
