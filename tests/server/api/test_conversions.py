@@ -124,3 +124,22 @@ def test_killed_server_leaves_nothing_to_the_next(tmp_path: Path) -> None:
         assert httpx.get(f"{address}api/health").status_code == 200
         assert not left.exists()
         assert [path.name for path in (tmp_path / "conversions").iterdir()] == ["lock"]
+
+
+def test_conversion_deleted_as_it_ends_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[str] = []
+    conversions = Conversions(scratch=Scratch(tmp_path), on_end=ends.append)
+    job = conversions.begin(find_voice("robot"), VoiceParameters(), "me.flac")
+    job.source.write_bytes(SOUND)
+
+    def convert(*_: object, **__: object) -> None:
+        job.target.write_bytes(b"all of it")
+        conversions.remove(job)  # after the last block
+
+    monkeypatch.setattr("menura.server.api.conversions.convert", convert)
+    conversions.start(job)
+    assert job.future is not None
+    job.future.result(60)
+    assert not job.folder.exists()
+    assert ends == ["cancelled"]
+    conversions.close()

@@ -136,26 +136,38 @@ class Conversions:
         job.future = self._pool.submit(self._run, job)
 
     def _run(self, job: Job) -> None:
-        if job.cancelled:
-            self._on_end("cancelled")
-            return
-        job.state = "running"
+        with self._lock:
+            if not job.cancelled:
+                job.state = "running"
+        outcome = "cancelled" if job.cancelled else self._outcome(job)
+        if outcome == "cancelled":
+            shutil.rmtree(job.folder, ignore_errors=True)
+        else:
+            job.source.unlink(missing_ok=True)
+        self._on_end(outcome)
+
+    def _outcome(self, job: Job) -> str:
+        """Do it; tells how it ended."""
         try:
             with called(job.filename, job.source), called("the result", job.target):
                 self._convert(job)
         except _CancelledError:
-            shutil.rmtree(job.folder, ignore_errors=True)
+            return "cancelled"
         except MenuraError as error:
-            job.state, job.error = "failed", str(error)
+            return self._end(job, "failed", str(error))
         except Exception as error:
             log_id = log_internal_error(_log, "a conversion failed", error)
-            job.state, job.error = "failed", f"Internal error {log_id}"
-        else:
-            job.state, job.progress = "done", 1.0
-        job.since_s = self._clock()
-        self._on_end("cancelled" if job.state == "running" else job.state)
-        if job.state != "running":
-            job.source.unlink(missing_ok=True)
+            return self._end(job, "failed", f"Internal error {log_id}")
+        job.progress = 1.0
+        return self._end(job, "done")
+
+    def _end(self, job: Job, state: State, error: str | None = None) -> str:
+        """Note how it ended, unless it was deleted meanwhile: whoever did that left its files to this thread."""
+        with self._lock:
+            if job.cancelled:
+                return "cancelled"
+            job.state, job.error, job.since_s = state, error, self._clock()
+        return state
 
     def _convert(self, job: Job) -> None:
         with AudioReader(job.source) as reader:
@@ -192,8 +204,8 @@ class Conversions:
         """Cancel it, and let go of its files."""
         with self._lock:
             self._jobs.pop(job.id, None)
-        job.cancelled = True
-        if job.state != "running":
+            job.cancelled, running = True, job.state == "running"
+        if not running:
             shutil.rmtree(job.folder, ignore_errors=True)
 
     def close(self) -> None:
