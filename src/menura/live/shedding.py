@@ -14,8 +14,9 @@ AHEAD_S = 0.5
 """By which somebody who speaks may be ahead of the clock: networks send what they held back at once."""
 HELD_S = 5.0
 """What a network may hold back: a pause is worth no more, so that the file that follows it loses nothing either."""
-DRIFT = 1.01
-"""Of a sender's clock against this one, at most."""
+HASTE = 1.05
+"""Who sends no faster than this speaks, by a clock of its own; so does again, after a while, whoever a network held up
+for longer."""
 SPOKEN_S = 2.0
 """Before that nobody is taken for one who speaks."""
 FADE_MS = 5.0
@@ -55,7 +56,7 @@ class Shedding:
     def arrived(self, now_s: float, frames: int) -> bool:
         """Note a block; returns whether its sender speaks."""
         if self._seen_s is not None:
-            self._ahead_s = max(-HELD_S, self._ahead_s - DRIFT * (now_s - self._seen_s))
+            self._ahead_s = max(-HELD_S, self._ahead_s - HASTE * (now_s - self._seen_s))
         self._seen_s = now_s
         speaks = self._ahead_s <= AHEAD_S
         self._ahead_s += frames / self._rate
