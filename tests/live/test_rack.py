@@ -262,3 +262,13 @@ def test_asking_for_the_latency_takes_nothing_away_from_the_audio_thread():
     assert len(rack._wanted) == 1
     y, _ = run(rack=rack)
     assert len(y) == len(X) + latency
+
+
+@pytest.mark.parametrize("kind", ["echo", "reverb"])
+@pytest.mark.parametrize("again", [31, 32, 60])  # while it still fades out, and when only its tail is left
+def test_what_an_effect_repeats_of_a_sound_that_goes_on_begins_without_a_click(kind, again):
+    seconds = np.arange(2 * RATE) / RATE
+    tone = (0.3 * np.sin(2 * np.pi * 220.0 * seconds)).astype(np.float32)[:, None]
+    y, _ = through(tone, {10: entries((kind, {})), 30: off(kind, {}), again: entries((kind, {}))})
+    bent = np.abs(np.diff(y[:, 0], 2)).max()
+    assert bent < 2.0 * np.abs(np.diff(tone[:, 0], 2)).max()

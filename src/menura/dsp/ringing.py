@@ -62,6 +62,11 @@ class RingOut(InPlace):
         """Frames since it began."""
         return self._at
 
+    @property
+    def fed(self) -> float:
+        """The share of the input that goes into the stage now."""
+        return 1.0 - float(self._curve[self._at, 0]) if self._at < len(self._curve) else 0.0
+
     def reset(self) -> None:
         """Forget all audio."""
         super().reset()

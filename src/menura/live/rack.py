@@ -49,6 +49,8 @@ class _Place:
         self._next: Entry | None = None
         self._waiting: Entry | None = None
         self._at = 0
+        self._lead = fade_in_curve(ms_to_frames(SETTLE_MS, rate))
+        self._fed = 1.0  # the share of the input that went into what comes next when it began
         self.leaves = False
         """It is no longer wanted, and stays until nothing before it rings."""
 
@@ -94,8 +96,12 @@ class _Place:
         if self._next is None and self._waiting is not None:
             self._next, self._waiting = self._waiting, None
             stage, old = self._next.stage, self.ring.stage if self.ring else self._stage
-            if isinstance(stage, Ringing) and type(stage) is type(old):
-                stage.take_over(old)
+            self._fed = 1.0
+            if isinstance(stage, Ringing):
+                self._fed = 0.0
+                if type(stage) is type(old):
+                    stage.take_over(old)
+                    self._fed = self.ring.fed if self.ring else 1.0
             if stage is None and isinstance(old, Ringing):
                 self._stage, self._next = self.ring or RingOut(old, self._channels, fade_ms=FADE_MS), None
             self._at = 0 if stage is None else -stage.latency - ms_to_frames(SETTLE_MS, self._rate)
@@ -108,7 +114,7 @@ class _Place:
             if self.ring and self.ring.over:
                 self._stage = None
             return old
-        new = self._next.stage.process(x) if self._next.stage else x
+        new = self._next.stage.process(self._led_in(x)) if self._next.stage else x
         share = silence(len(x))
         where = np.arange(self._at, self._at + len(x))
         length = len(self._curve)
@@ -120,6 +126,16 @@ class _Place:
         if self._at >= length:
             self._stage, self._next = self._next.stage, None
         return y
+
+    def _led_in(self, x: Samples) -> Samples:
+        """Begun softly, while it is unheard: else the first echo would begin with a click."""
+        at = self._at + len(self._lead)
+        if self._fed >= 1.0 or at >= len(self._lead):
+            return x
+        share = np.ones((len(x), 1), np.float32)
+        part = self._lead[at : at + len(x)]
+        share[: len(part)] = self._fed + (1.0 - self._fed) * part
+        return share * x
 
     def finish(self, rest: Samples) -> Samples:
         """The rest of what comes before, and then what is still held; then be as new, at what was wanted last."""
