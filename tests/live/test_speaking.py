@@ -112,7 +112,7 @@ def test_lost_devices_are_awaited_and_counting_goes_on(machine):
     machine.missing = 0
     machine.inputs[0].unplug()
     assert isinstance(told.wait(1)[0], DeviceError)
-    assert not one.stats().running
+    until(lambda: not one.stats().running)
     until(lambda: machine.refreshed.count(True) > 2)  # it is looked for again and again
     assert one.stats().lost
     machine.missing = None
@@ -120,6 +120,7 @@ def test_lost_devices_are_awaited_and_counting_goes_on(machine):
     assert len(told) == 1  # it is back when it gives audio
     machine.inputs[1].pump(480)
     assert told.wait(2)[1] is None
+    until(lambda: one.stats().running)  # a moment after it is told
     stats = one.stats()
     assert (stats.running, stats.lost, stats.reopened, stats.xruns) == (True, False, 1, 1)
     assert one.error is None
@@ -182,7 +183,7 @@ def test_without_its_monitor_the_rest_comes_back(machine):
     until(lambda: len(machine.inputs) == 2 and machine.inputs[1].alive)
     machine.inputs[1].pump(480)
     assert told.wait(2)[1] is None
-    assert one.stats().running
+    until(lambda: one.stats().running)
     machine.missing = None
     told.wait(3)
     assert machine.outputs[2].alive
