@@ -264,7 +264,7 @@ def test_asking_for_the_latency_takes_nothing_away_from_the_audio_thread():
     assert len(y) == len(X) + latency
 
 
-@pytest.mark.parametrize("kind", ["echo", "reverb"])
+@pytest.mark.parametrize("kind", ["echo", "reverb", "chorus"])
 @pytest.mark.parametrize("again", [31, 32, 60])  # while it still fades out, and when only its tail is left
 def test_what_an_effect_repeats_of_a_sound_that_goes_on_begins_without_a_click(kind, again):
     seconds = np.arange(2 * RATE) / RATE

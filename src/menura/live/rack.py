@@ -96,12 +96,10 @@ class _Place:
         if self._next is None and self._waiting is not None:
             self._next, self._waiting = self._waiting, None
             stage, old = self._next.stage, self.ring.stage if self.ring else self._stage
-            self._fed = 1.0
-            if isinstance(stage, Ringing):
-                self._fed = 0.0
-                if type(stage) is type(old):
-                    stage.take_over(old)
-                    self._fed = self.ring.fed if self.ring else 1.0
+            self._fed = 0.0
+            if isinstance(stage, Ringing) and type(stage) is type(old):
+                stage.take_over(old)
+                self._fed = self.ring.fed if self.ring else 1.0
             if stage is None and isinstance(old, Ringing):
                 self._stage, self._next = self.ring or RingOut(old, self._channels, fade_ms=FADE_MS), None
             self._at = 0 if stage is None else -stage.latency - ms_to_frames(SETTLE_MS, self._rate)
@@ -128,7 +126,7 @@ class _Place:
         return y
 
     def _led_in(self, x: Samples) -> Samples:
-        """Begun softly, while it is unheard: else the first echo would begin with a click."""
+        """Begun softly, while it is unheard: else what it repeats would begin with a click."""
         at = self._at + len(self._lead)
         if self._fed >= 1.0 or at >= len(self._lead):
             return x
