@@ -17,7 +17,6 @@ from tests.virtual_audio import VirtualAudio, in_vain
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.devices,
-    pytest.mark.heard,
     pytest.mark.skipif(not shutil.which("firefox-esr"), reason="Firefox is missing: run scripts/system-packages.sh"),
 ]
 

@@ -13,7 +13,7 @@ from tests.e2e.sound import RATE, SAME, Signal, exact_lags, lag, raised_st
 from tests.hearing import spoken
 from tests.virtual_audio import VirtualAudio, in_vain
 
-pytestmark = [pytest.mark.browser, pytest.mark.heard]
+pytestmark = pytest.mark.browser
 
 HELIUM_ST = 3.0
 

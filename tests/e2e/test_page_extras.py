@@ -14,7 +14,7 @@ from tests.e2e.sound import RATE, Signal, band_db, lag, level_db, raised_st
 from tests.hearing import spoken
 from tests.virtual_audio import VirtualAudio
 
-pytestmark = [pytest.mark.browser, pytest.mark.heard]
+pytestmark = pytest.mark.browser
 
 LATE_S = 0.3
 """Between a key and the sound, beside the delay that is shown: the glide, and a machine that is busy."""

@@ -26,7 +26,7 @@ from tests.e2e.sound import (
 )
 from tests.virtual_audio import in_vain
 
-pytestmark = [pytest.mark.browser, pytest.mark.heard]
+pytestmark = pytest.mark.browser
 
 SECONDS = 30
 LOOP_MS = 120.0
