@@ -135,7 +135,8 @@ def dropouts(said: Signal, heard: Signal, late_s: float, *, depth_db: float = 35
     x, y = x[:length], y[:length]
     speech = np.median(x[x > -45])
     around = 6  # blocks before and after: what is late by a few ms is no gap
-    steady = np.convolve(x < speech - 20, np.ones(2 * around + 1), "same") == 0
+    pauses = np.pad(x < speech - 20, around, constant_values=True)  # what was before and after is not known
+    steady = np.convolve(pauses, np.ones(2 * around + 1), "valid") == 0
     usual = np.median(y[steady])
     return [float(at) * HOP / RATE for at in np.flatnonzero(steady & (y < usual - depth_db))]
 

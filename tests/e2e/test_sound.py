@@ -70,6 +70,13 @@ def test_what_is_played_a_little_faster_or_slower_is_the_same_wherever_it_begins
     assert gaps(found) == []
 
 
+def test_what_stands_at_the_edge_of_a_recording_is_no_dropout() -> None:
+    begin = middle_of_speech() - LATE
+    part = heard()[begin:].copy()
+    part[LATE : LATE + RATE // 80] = 0  # it may come as late as this where the page has just begun to catch up
+    assert dropouts(said()[begin:], part, LATE / RATE) == []
+
+
 @pytest.mark.parametrize("length_ms", [3, 10, 40])
 def test_a_lost_piece_is_found(length_ms: int) -> None:
     at, lost = middle_of_speech(), RATE * length_ms // 1000
