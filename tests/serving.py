@@ -5,7 +5,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,20 +17,30 @@ TIMEOUT_S = 20.0
 
 
 @contextmanager
-def running_server(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Start ``menura serve`` on a free port; gives the page's address, and ends the server at the end."""
+def server_process(
+    *arguments: str, environment: Mapping[str, str] | None = None, log: Path | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Start ``menura serve`` on a free port; gives the page's address and the process, and ends it at the end."""
     command = [sys.executable, "-m", "menura", "serve", "--port", "0", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    with log.open("w") if log else nullcontext() as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         found = re.search(r"http://\S+/", line)
         assert found, f"the server said {line!r}"
-        yield found[0]
+        yield found[0], process
     finally:
         process.terminate()
         process.wait(10)
         process.stdout.close()
+
+
+@contextmanager
+def running_server(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The same, for whom its address is enough."""
+    with server_process(*arguments, environment=environment) as (address, _):
+        yield address
 
 
 class Client:

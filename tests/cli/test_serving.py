@@ -5,7 +5,6 @@ import logging
 import os
 import re
 import socket
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,8 +13,7 @@ import httpx2 as httpx
 import pytest
 
 from menura.cli.serving import JsonLines
-
-TIMEOUT_S = 20.0
+from tests.serving import TIMEOUT_S, server_process
 
 
 def test_a_line_of_the_log_is_json_whatever_is_in_it() -> None:
@@ -38,25 +36,15 @@ def test_a_service_tells_its_manager_and_logs_json(tmp_path: Path) -> None:
     with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(f"{short}/notify")  # such names are short
         manager.settimeout(TIMEOUT_S)
-        command = [sys.executable, "-m", "menura", "serve", "--port", "0", "--no-relay"]
-        command += ["--log-format", "json", "--log-level", "info"]
         environment = {**os.environ, "NOTIFY_SOCKET": f"{short}/notify", "MENURA_HOME": str(tmp_path)}
         environment["MENURA_TOKEN"] = token
-        with (tmp_path / "log").open("w") as log:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
-        assert process.stdout is not None
-        try:
-            found = re.search(r"http://\S+/", process.stdout.readline())
-            assert found
+        arguments = ["--no-relay", "--log-format", "json", "--log-level", "info"]
+        with server_process(*arguments, environment=environment, log=tmp_path / "log") as (address, process):
             assert manager.recv(100) == b"READY=1"
-            assert httpx.get(f"{found[0]}api/voices?token={token}", timeout=TIMEOUT_S).status_code == 200
+            assert httpx.get(f"{address}api/voices?token={token}", timeout=TIMEOUT_S).status_code == 200
             process.terminate()
             assert manager.recv(100) == b"STOPPING=1"
             process.wait(TIMEOUT_S)
-        finally:
-            process.kill()
-            process.wait(TIMEOUT_S)
-            process.stdout.close()
     text = (tmp_path / "log").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     assert token not in text

@@ -1,12 +1,7 @@
 """What clients get when the server ends them, or itself."""
 
 import os
-import re
 import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2 as httpx
@@ -19,28 +14,11 @@ from menura.audio.pcm import encode
 from menura.store.library import VoiceLibrary
 from menura.store.recordings import Recordings
 from tests.server.conftest import Served
-from tests.serving import TIMEOUT_S, Client
+from tests.serving import TIMEOUT_S, Client, server_process
 
 SPEECH, RATE = read_audio("tests/fixtures/speech/am_michael_u1.flac")
 PCM = encode(SPEECH, StreamFormat(AudioFormat.PCM16, RATE))
 WAIT = {"timeout": TIMEOUT_S}
-
-
-@contextmanager
-def _process(home: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    command = [sys.executable, "-m", "menura", "serve", "--port", "0", "--no-relay"]
-    environment = {**os.environ, "MENURA_HOME": str(home)}
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
-        assert process.stdout is not None
-        try:
-            found = re.search(r"http://\S+/", process.stdout.readline())
-            assert found
-            yield found[0], process
-        finally:
-            process.kill()
-            process.wait(TIMEOUT_S)
-            process.stdout.close()
 
 
 def _said_while_recording(client: Client) -> None:
@@ -75,8 +53,9 @@ def test_a_session_that_the_operator_ends_loses_nothing_of_what_was_said(served:
 
 
 def test_a_server_that_is_told_to_end_tells_its_clients(tmp_path: Path) -> None:
+    environment = {**os.environ, "MENURA_HOME": str(tmp_path)}
     with (
-        _process(tmp_path) as (address, process),
+        server_process("--no-relay", environment=environment, log=tmp_path / "log") as (address, process),
         Client(address) as client,
         Client(address) as idle,
         socket.create_connection(("127.0.0.1", int(address.rsplit(":", 1)[1].strip("/"))), TIMEOUT_S) as upload,

@@ -78,9 +78,9 @@ class ModelScheduler:
 
     One session's computation at a time, with all cores: two sessions' at once, of all cores or of one each, give about
     as much in all, but each answer later. What a session asks for together is one computation, by a second thread. A
-    session waits for the computation that
-    runs, never for another's whole block: each network is a turn of its own. Who sends faster than in real time is due
-    as if it did not, within ``AHEAD_S``: so nobody is starved, and no one waits for ever.
+    session waits for the computation that runs, never for another's whole block: each network is a turn of its own. Who
+    sends faster than in real time is due as if it did not, within ``AHEAD_S``: so nobody is starved, and no one waits
+    for ever.
 
     Args:
         batch: Sessions of one model that may be run together.
